@@ -298,6 +298,8 @@ mod tests {
         #[test]
         fn case_and_one_final_dot_do_not_matter(said in "[a-zA-Z0-9]{1,9}(\\.[a-zA-Z0-9]{2,9}){0,4}") {
             let plain = Name::parse(said.as_bytes());
+            // A malformed name keeps its dots: they may be what is wrong with it.
+            prop_assume!(plain.kind() != NameKind::Malformed);
             prop_assert_eq!(&Name::parse(said.to_uppercase().as_bytes()), &plain);
             prop_assert_eq!(&Name::parse(format!("{said}.").as_bytes()), &plain);
         }
