@@ -104,7 +104,7 @@ impl Name {
         let end = said.iter().position(u8::is_ascii_whitespace).unwrap_or(said.len());
         let word = said.get(..end).unwrap_or(said);
         let inside = word.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
-        let Some(ip) = inside.and_then(|inside| literal_ip(inside)) else {
+        let Some(ip) = inside.and_then(literal_ip) else {
             return Self::malformed(said);
         };
         let text = match ip {

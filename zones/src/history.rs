@@ -1,0 +1,336 @@
+//! What the ledger knows of a client, a name or a network, measured at a moment.
+//!
+//! In go rows of the ledger, the windows of the policy and "now"; out come plain numbers in which the
+//! verdict thinks. Nothing fails; who was never seen has an empty history. Traps and submission
+//! services do not count towards standing (`accepted`, `days`), only towards what was seen.
+//!
+//! Measures come from real mail (446,000 messages at five sites): what separates is how long and
+//! how steadily a *pair* was seen; distinct registrable domains, never bare names, per client; and
+//! fresh families per network.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::client::{Client, Network};
+use crate::ledger::{ClientRow, Ledger, PairRow};
+use crate::name::{Name, NameKind};
+use crate::observation::{Outcome, ReporterKind};
+use crate::policy::Policy;
+use crate::time::Time;
+
+/// A name that very many clients said is measured on this many of them.
+const CLIENTS_PER_NAME: usize = 1000;
+/// A network's families are counted on this many of its clients: a whole /24, part of a busy /48.
+const CLIENTS_PER_NETWORK: usize = 1000;
+
+/// How firmly a pair stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Seen, without enough accepted mail over enough days.
+    Seen,
+    /// Enough to be called a sender that is really there.
+    Established,
+    /// Long and steady.
+    Strong,
+}
+
+/// One pair, over all its reporters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PairHistory {
+    /// The name.
+    pub name: Name,
+    /// What sort of name it is.
+    pub kind: NameKind,
+    /// The earliest observation.
+    pub first: Time,
+    /// The latest observation.
+    pub last: Time,
+    /// Days with any observation in the last 64.
+    pub days: u32,
+    /// Days with accepted mail in the last 64, as reporters that count saw it.
+    pub accepted_days: u32,
+    /// Messages accepted, as reporters that count saw it.
+    pub accepted: u32,
+    /// Messages and sessions refused for good, other than by our own answer.
+    pub rejected: u32,
+    /// All observations.
+    pub observations: u32,
+    /// Refusals caused by our own answer.
+    pub by_us: u32,
+    /// The earliest accepted mail, as reporters that count saw it.
+    pub first_accepted: Option<Time>,
+    /// Independent reporters that accepted mail of it.
+    pub reporters: u32,
+    /// How firmly it stands.
+    pub standing: Standing,
+    /// Seen within the window in which families are counted.
+    #[serde(skip)]
+    pub in_family_window: bool,
+    /// Seen within the shorter window in which we only watch.
+    #[serde(skip)]
+    pub in_watch_window: bool,
+}
+
+/// One client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClientHistory {
+    /// The exact address last seen, for IPv6.
+    pub last_ip: Option<IpAddr>,
+    /// The reverse name last logged as verified.
+    pub rdns: Option<String>,
+    /// Its pairs, the firmest and most used first.
+    pub pairs: Vec<PairHistory>,
+    /// Distinct families in the counting window.
+    pub families: BTreeSet<String>,
+    /// Distinct families in the watching window.
+    pub watched_families: BTreeSet<String>,
+}
+
+impl ClientHistory {
+    /// Measures what the ledger holds of a client.
+    pub fn of(ledger: &Ledger, client: Client, policy: &Policy, now: Time) -> Self {
+        let (facts, rows) = ledger.client(client, |row| match row {
+            Some(ClientRow { facts, pairs }) => (facts.clone(), pairs.clone()),
+            None => Default::default(),
+        });
+        let mut pairs: Vec<_> =
+            rows.iter().map(|row| PairHistory::of(ledger, row, policy, now)).collect();
+        pairs.sort_by(|a, b| {
+            (b.standing, b.accepted, b.observations, &a.name).cmp(&(
+                a.standing,
+                a.accepted,
+                a.observations,
+                &b.name,
+            ))
+        });
+        let families = |window: fn(&PairHistory) -> bool| {
+            pairs
+                .iter()
+                .filter(|pair| window(pair))
+                .filter_map(|pair| pair.name.family().map(str::to_owned))
+                .collect()
+        };
+        Self {
+            last_ip: facts.last_ip.map(|(_, ip)| ip),
+            rdns: facts.rdns.map(|(_, rdns)| rdns.into()),
+            families: families(|pair| pair.in_family_window),
+            watched_families: families(|pair| pair.in_watch_window),
+            pairs,
+        }
+    }
+
+    /// True if the client was never seen.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// The pair with this name.
+    pub fn pair(&self, name: &Name) -> Option<&PairHistory> {
+        self.pairs.iter().find(|pair| pair.name == *name)
+    }
+
+    /// The firmest pair.
+    pub fn best(&self) -> Option<&PairHistory> {
+        self.pairs.first()
+    }
+
+    /// All observations of the client.
+    pub fn observations(&self) -> u32 {
+        self.pairs.iter().fold(0, |sum, pair| sum.saturating_add(pair.observations))
+    }
+}
+
+impl PairHistory {
+    /// Measures a row of the ledger.
+    pub fn of(ledger: &Ledger, row: &PairRow, policy: &Policy, now: Time) -> Self {
+        let today = now.day();
+        let mut history = Self {
+            name: row.name.as_ref().clone(),
+            kind: row.name.kind(),
+            first: Time(u32::MAX),
+            last: Time(0),
+            days: 0,
+            accepted_days: 0,
+            accepted: 0,
+            rejected: 0,
+            observations: 0,
+            by_us: 0,
+            first_accepted: None,
+            reporters: 0,
+            standing: Standing::Seen,
+            in_family_window: false,
+            in_watch_window: false,
+        };
+        let mut days = crate::ledger::activity::Days::default();
+        let mut accepted_days = days;
+        for (by, seen) in &row.seen {
+            history.first = history.first.min(seen.first);
+            history.last = history.last.max(seen.last);
+            days = days.merge(seen.days);
+            history.by_us = history.by_us.saturating_add(seen.by_us);
+            history.rejected = history.rejected.saturating_add(seen.count(Outcome::Rejected));
+            let all = Outcome::ALL.into_iter().map(|outcome| seen.count(outcome)).sum::<u32>();
+            history.observations = history.observations.saturating_add(all);
+            let counts = ledger.reporter(*by).is_some_and(|(_, kind)| kind == ReporterKind::Mx);
+            if !counts || seen.accepted() == 0 {
+                continue;
+            }
+            history.accepted = history.accepted.saturating_add(seen.accepted());
+            history.reporters += 1;
+            accepted_days = accepted_days.merge(seen.accepted_days);
+            history.first_accepted = match (history.first_accepted, seen.first_accepted) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+        history.days = days.within(today, 64);
+        history.accepted_days = accepted_days.within(today, 64);
+        history.in_family_window = days.within(today, policy.families_window_days) > 0;
+        history.in_watch_window = days.within(today, policy.watch_window_days) > 0;
+        history.standing = history.stands(policy, now);
+        history
+    }
+
+    fn stands(&self, policy: &Policy, now: Time) -> Standing {
+        let Some(first) = self.first_accepted else { return Standing::Seen };
+        let age_days = u32::try_from(now.since(first).as_secs() / 86_400).unwrap_or(u32::MAX);
+        // A pair that is refused more often than not has no standing, however long it has been there.
+        if self.rejected > self.accepted || self.kind == NameKind::Malformed {
+            return Standing::Seen;
+        }
+        let reaches = |messages, days, age| {
+            self.accepted >= messages && self.accepted_days >= days && age_days >= age
+        };
+        if reaches(policy.strong_messages, policy.strong_days, policy.strong_age_days) {
+            return Standing::Strong;
+        }
+        if reaches(
+            policy.established_messages,
+            policy.established_days,
+            policy.established_age_days,
+        ) {
+            return Standing::Established;
+        }
+        Standing::Seen
+    }
+
+    /// True if the pair is established or better.
+    pub fn is_established(&self) -> bool {
+        self.standing >= Standing::Established
+    }
+}
+
+/// One name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NameHistory {
+    /// Clients that said it.
+    pub clients: usize,
+    /// Networks of those clients that said it in the counting window.
+    pub networks: usize,
+    /// ... without a verified reverse name in the name's own family.
+    pub foreign_networks: usize,
+    /// Clients on which it is established, at most ten of them.
+    pub established_on: Vec<String>,
+    /// Networks in which it is established.
+    #[serde(skip)]
+    pub established_networks: BTreeSet<Network>,
+    /// All observations of it on the clients measured.
+    pub observations: u32,
+}
+
+impl NameHistory {
+    /// Measures what the ledger holds of a name.
+    pub fn of(ledger: &Ledger, name: &Name, policy: &Policy, now: Time) -> Self {
+        let (clients, known) = ledger.clients_of_name(name, CLIENTS_PER_NAME);
+        let mut networks = BTreeSet::new();
+        let mut foreign_networks = BTreeSet::new();
+        let mut established_on = Vec::new();
+        let mut established_networks = BTreeSet::new();
+        let mut observations = 0u32;
+        for client in clients {
+            let found = ledger.client(client, |row| {
+                let row = row?;
+                Some((row.pair(name)?.clone(), row.facts.rdns.clone()))
+            });
+            let Some((pair, rdns)) = found else { continue };
+            let pair = PairHistory::of(ledger, &pair, policy, now);
+            observations = observations.saturating_add(pair.observations);
+            if pair.in_family_window {
+                networks.insert(client.network());
+                let own = rdns.is_some_and(|(_, rdns)| {
+                    let rdns = Name::parse(rdns.as_bytes());
+                    rdns.family().is_some() && rdns.family() == name.family()
+                });
+                if !own && !pair.is_established() {
+                    foreign_networks.insert(client.network());
+                }
+            }
+            if pair.is_established() {
+                established_networks.insert(client.network());
+                if established_on.len() < 10 {
+                    established_on.push(client.to_string());
+                }
+            }
+        }
+        Self {
+            clients: known,
+            networks: networks.len(),
+            foreign_networks: foreign_networks.len(),
+            established_on,
+            established_networks,
+            observations,
+        }
+    }
+
+    /// True if some client has the name for its own.
+    pub fn is_established(&self) -> bool {
+        !self.established_networks.is_empty()
+    }
+}
+
+/// One network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NetworkHistory {
+    /// The network.
+    pub network: String,
+    /// Clients seen in it.
+    pub clients: usize,
+    /// Families that appeared in it for the first time within the crowding window.
+    pub fresh_families: BTreeSet<String>,
+}
+
+impl NetworkHistory {
+    /// Measures what the ledger holds of a network.
+    pub fn of(ledger: &Ledger, network: Network, policy: &Policy, now: Time) -> Self {
+        let (clients, known) = ledger.clients_of_network(network, CLIENTS_PER_NETWORK);
+        let mut first_seen: BTreeMap<String, Time> = BTreeMap::new();
+        for client in clients {
+            ledger.client(client, |row| {
+                for pair in row.map(|row| row.pairs.as_slice()).unwrap_or_default() {
+                    let Some(family) = pair.name.family() else { continue };
+                    let Some(first) = pair.seen.iter().map(|(_, seen)| seen.first).min() else {
+                        continue;
+                    };
+                    first_seen
+                        .entry(family.to_owned())
+                        .and_modify(|known| *known = first.min(*known))
+                        .or_insert(first);
+                }
+            });
+        }
+        let since = now
+            .before(std::time::Duration::from_secs(u64::from(policy.crowded_window_days) * 86_400));
+        Self {
+            network: network.to_string(),
+            clients: known,
+            fresh_families: first_seen
+                .into_iter()
+                .filter(|(_, first)| *first >= since)
+                .map(|(family, _)| family)
+                .collect(),
+        }
+    }
+}
