@@ -77,6 +77,9 @@ pub struct PairHistory {
 /// One client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClientHistory {
+    /// The client.
+    #[serde(skip)]
+    pub client: Client,
     /// The exact address last seen, for IPv6.
     pub last_ip: Option<IpAddr>,
     /// The reverse name last logged as verified.
@@ -114,6 +117,7 @@ impl ClientHistory {
                 .collect()
         };
         Self {
+            client,
             last_ip: facts.last_ip.map(|(_, ip)| ip),
             rdns: facts.rdns.map(|(_, rdns)| rdns.into()),
             families: families(|pair| pair.in_family_window),

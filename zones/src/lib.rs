@@ -5,13 +5,20 @@
 //! - [`time`], [`client`], [`name`]: what a moment, a client and an EHLO name are (parse, then trust)
 //! - [`observation`]: one EHLO from one client at one time, with its outcome
 //! - [`ledger`]: fold a batch, keep it durable, hold it resident
+//! - [`history`]: what the ledger knows of a client, a name, a network, measured at a moment
+//! - [`evidence`]: what the DNS says now about a pair, one finding per system
+//! - [`policy`], [`rules`]: the numbers; history and findings in, verdict out
 //! - [`verdict`]: class, score, reasons, until: what is said of a client, a name, a pair
+//! - [`explain`]: all of it in words and as JSON
 
 pub mod client;
+pub mod evidence;
+pub mod explain;
 pub mod history;
 pub mod ledger;
 pub mod name;
 pub mod observation;
 pub mod policy;
+pub mod rules;
 pub mod time;
 pub mod verdict;

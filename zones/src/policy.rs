@@ -1,4 +1,4 @@
-//! The numbers a verdict is made with. The rules are in [`crate::judge`].
+//! The numbers a verdict is made with. The rules are in [`crate::rules`].
 //!
 //! Every number is a setting; the defaults are the starting thresholds measured on 446,000 messages of
 //! real mail at five sites (TREC 2007, SpamAssassin, three mailing-list hosts): an established pair

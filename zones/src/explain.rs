@@ -1,0 +1,215 @@
+//! Everything helostat has to say of a client, or of a client and a name, for people and programs.
+//!
+//! The same value is printed in words (`Display`, plain text, ASCII) and serialised to JSON, so that
+//! the command line, the web and the daemon never say different things. Names in it are printable ASCII
+//! (`Name` escapes the rest).
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::evidence::{Finding, System};
+use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, Standing};
+use crate::name::Name;
+use crate::time::Time;
+use crate::verdict::{ClientVerdict, ListCode, PairCode, PairVerdict, Reason};
+
+/// What one system said, or that it has not said anything yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FindingOf {
+    /// The system.
+    pub system: System,
+    /// Its finding; `None` if live look-ups are off or the answer is not there yet.
+    pub finding: Option<Finding>,
+}
+
+/// What is known and said of an address, and of a name it said.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// When this was said.
+    pub time: Time,
+    /// The address asked about.
+    pub ip: IpAddr,
+    /// The client that the ledger knows it as.
+    pub client: String,
+    /// The name asked about, or the firmest one of the client.
+    pub name: Option<Name>,
+    /// What is said of the client.
+    pub verdict: ClientVerdict,
+    /// What is said of the pair, if a name was asked about.
+    pub pair: Option<PairVerdict>,
+    /// What the ledger knows of the client.
+    pub history: ClientHistory,
+    /// What the ledger knows of the name, if one was asked about.
+    pub name_history: Option<NameHistory>,
+    /// What the ledger knows of the network.
+    pub network: NetworkHistory,
+    /// What each system says of the client with the name.
+    pub evidence: Vec<FindingOf>,
+}
+
+/// How many pairs of a client are printed in words; JSON has them all.
+const PAIRS_SHOWN: usize = 10;
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.pair, &self.name) {
+            (Some(pair), Some(name)) => {
+                writeln!(f, "{} saying {name}: {}", self.ip, pair.class)?;
+                match pair.code {
+                    Some(code) => {
+                        let (third, fourth) = code.octets();
+                        writeln!(f, "  pair answer: 127.0.{third}.{fourth} ({})", meaning(code))?;
+                    }
+                    None => writeln!(f, "  pair answer: none (nothing is known of this pair)")?,
+                }
+                write_listings(f, &pair.listings)?;
+                write_reasons(f, &pair.reasons)?;
+                writeln!(f, "  holds until {} unless something new is seen", pair.until)?;
+                writeln!(f)?;
+            }
+            _ => {}
+        }
+        self.write_client(f)?;
+        self.write_history(f)?;
+        self.write_evidence(f)
+    }
+}
+
+impl Explanation {
+    fn write_client(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = &self.verdict;
+        write!(f, "{}: {}", self.client, verdict.class)?;
+        match verdict.score {
+            Some(score) => write!(f, ", score {score} of 100")?,
+            None => write!(f, ", no score (not enough history)")?,
+        }
+        writeln!(f, ", confidence {} of 100", verdict.confidence)?;
+        if let Some(trust) = verdict.trust {
+            writeln!(f, "  on the allow list as 127.0.{}.{}", trust.category, trust.level)?;
+        }
+        write_listings(f, &verdict.listings)?;
+        write_reasons(f, &verdict.reasons)?;
+        writeln!(f, "  holds until {} unless something new is seen", verdict.until)
+    }
+
+    fn write_history(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nHistory of {}", self.client)?;
+        if self.history.is_empty() {
+            writeln!(f, "  never seen")?;
+        }
+        if let Some(rdns) = &self.history.rdns {
+            writeln!(f, "  reverse name in the logs: {rdns}")?;
+        }
+        if let Some(ip) = self.history.last_ip {
+            writeln!(f, "  last seen as {ip}")?;
+        }
+        for pair in self.history.pairs.iter().take(PAIRS_SHOWN) {
+            write_pair(f, pair)?;
+        }
+        if let Some(more) = self.history.pairs.len().checked_sub(PAIRS_SHOWN).filter(|n| *n > 0) {
+            writeln!(f, "  ... and {more} more names")?;
+        }
+        if let (Some(name), Some(history)) = (&self.name, &self.name_history) {
+            writeln!(
+                f,
+                "  {name} was said by {} in {} within the window",
+                count(history.clients, "client"),
+                count(history.networks, "network"),
+            )?;
+            if !history.established_on.is_empty() {
+                writeln!(f, "  {name} stands on {}", history.established_on.join(", "))?;
+            }
+        }
+        writeln!(
+            f,
+            "  its network {}: {}, {} that appeared lately",
+            self.network.network,
+            count(self.network.clients, "client"),
+            count_families(self.network.fresh_families.len()),
+        )
+    }
+
+    fn write_evidence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => writeln!(f, "\nWhat the DNS says of {} with {name}", self.ip)?,
+            None => writeln!(f, "\nWhat the DNS says of {}", self.ip)?,
+        }
+        for FindingOf { system, finding } in &self.evidence {
+            match finding {
+                Some(finding) => {
+                    writeln!(f, "  {system}: {finding}")?;
+                    for record in &finding.records {
+                        writeln!(f, "    {record}")?;
+                    }
+                }
+                None => writeln!(f, "  {system}: not looked up")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_listings(f: &mut fmt::Formatter<'_>, listings: &[ListCode]) -> fmt::Result {
+    if listings.is_empty() {
+        return Ok(());
+    }
+    let codes: Vec<_> = listings.iter().map(|code| format!("127.0.0.{}", *code as u8)).collect();
+    writeln!(f, "  on the block list as 127.0.0.2, {}", codes.join(", "))
+}
+
+fn write_reasons(f: &mut fmt::Formatter<'_>, reasons: &[Reason]) -> fmt::Result {
+    for reason in reasons {
+        match reason.points {
+            0 => writeln!(f, "        {} [{}]", reason.text, reason.word)?,
+            points => writeln!(f, "  {points:+4}  {} [{}]", reason.text, reason.word)?,
+        }
+    }
+    Ok(())
+}
+
+fn write_pair(f: &mut fmt::Formatter<'_>, pair: &PairHistory) -> fmt::Result {
+    let standing = match pair.standing {
+        Standing::Seen => "seen",
+        Standing::Established => "established",
+        Standing::Strong => "strong",
+    };
+    write!(
+        f,
+        "  {} ({}, {standing}): {}, {} accepted, {} rejected, on {}, from {} to {}",
+        pair.name,
+        pair.kind.word(),
+        count(pair.observations as usize, "observation"),
+        pair.accepted,
+        pair.rejected,
+        count(pair.days as usize, "day"),
+        pair.first,
+        pair.last,
+    )?;
+    if pair.by_us > 0 {
+        write!(f, ", {} refused by our own answer", pair.by_us)?;
+    }
+    writeln!(f)
+}
+
+fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+fn count_families(n: usize) -> String {
+    if n == 1 { "1 family".into() } else { format!("{n} families") }
+}
+
+fn meaning(code: PairCode) -> &'static str {
+    match code {
+        PairCode::Established => "established",
+        PairCode::Confirmed => "established, and an address record of the name agrees",
+        PairCode::Authorised => "established, and authorised by the name's publisher",
+        PairCode::OperatorAllow => "allowed by the operator",
+        PairCode::NewName => "a new name on a steady client",
+        PairCode::NewClient => "a known name on a new client",
+        PairCode::Moved => "new, but within its own family or network",
+        PairCode::TooLittle => "seen, too little history",
+    }
+}

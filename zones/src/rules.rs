@@ -1,0 +1,727 @@
+//! History and findings in, verdict out.
+//!
+//! In: what the ledger knows ([`crate::history`]), what the DNS says (a finding per system, or none
+//! where nothing is known yet), the numbers of the policy, and "now". Out: a verdict. Nothing fails:
+//! without history and without evidence the verdict is `new`.
+//!
+//! Rules that may not be broken, each with a test:
+//! - A mismatch between EHLO and the address alone never lists (RFC 5321 section 4.1.4).
+//! - No history is `new`, not bad.
+//! - Standing belongs to the pair that earned it: who says a good name from elsewhere inherits nothing.
+//! - A pair that stands keeps answering well when others behind the same address do not (NAT).
+//! - A denial by the publisher counts within the publisher's own name only.
+//! - What an address did under other names does not list it while one of its pairs stands: it is
+//!   `suspect`, and the pair says what it is.
+//!
+//! Points: a score begins at 50; each reason adds its points; the sum is held to 0..=100. The points
+//! are starting values; the classes follow from rules, not from the sum.
+//!
+//! Not done yet: the operator's own allow and deny, `provider`, `forwarder` and `shared`, generic
+//! reverse names.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::evidence::{Finding, FindingResult, System};
+use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, Standing};
+use crate::name::{Name, NameKind};
+use crate::policy::Policy;
+use crate::time::{Day, Time};
+use crate::verdict::{
+    Class, ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Reason, Trust,
+};
+
+/// What the DNS says of a pair, as far as it is known now.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Findings<'a>(pub &'a [(System, Finding)]);
+
+impl Findings<'_> {
+    fn of(&self, system: System) -> Option<&Finding> {
+        self.0.iter().find(|(found, _)| *found == system).map(|(_, finding)| finding)
+    }
+
+    fn passes(&self, system: System) -> bool {
+        self.of(system).is_some_and(|finding| finding.result == FindingResult::Pass)
+    }
+
+    /// The reason with which the name's publisher denies this client, or the name altogether.
+    fn denial(&self) -> Option<&'static str> {
+        let csa = self.of(System::Csa)?;
+        (csa.result == FindingResult::Fail).then(|| csa.reason.unwrap_or("denied"))
+    }
+
+    /// True if the publisher denies the name to everybody, not only to this client.
+    fn denies_name(&self) -> bool {
+        matches!(self.denial(), Some("domain" | "explicit"))
+    }
+
+    fn shortest(&self) -> Option<Duration> {
+        self.0.iter().map(|(_, finding)| finding.ttl).min()
+    }
+}
+
+/// The points a score begins with.
+const POINTS_START: i32 = 50;
+
+/// Everything about an address that a verdict is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The address.
+    pub ip: IpAddr,
+    /// What the ledger knows of its client.
+    pub client: &'a ClientHistory,
+    /// What the ledger knows of its network.
+    pub network: &'a NetworkHistory,
+    /// What the DNS says: of the name in question, or of the client's firmest pair.
+    pub findings: Findings<'a>,
+    /// The numbers.
+    pub policy: &'a Policy,
+    /// The moment.
+    pub now: Time,
+}
+
+/// Judges a client. The findings are those of its firmest pair.
+pub fn judge_client(case: &Case<'_>) -> ClientVerdict {
+    let Case { ip, client: history, findings, policy, now, .. } = *case;
+    let mut reasons = Vec::new();
+    let mut listings = Vec::new();
+    let best = history.best();
+    let stands = best.filter(|pair| pair.is_established());
+    if let Some(pair) = stands {
+        reasons.push(standing_reason(pair));
+        reasons.extend(agreement_reasons(pair, findings));
+    }
+
+    let families = history.families.len();
+    let many = match Client::of(ip) {
+        Client::V4(_) => policy.many_families_v4,
+        Client::V6(_) => policy.many_families_v6,
+    };
+    let too_many = families >= many as usize;
+    if too_many {
+        let text = format!(
+            "said names of {families} families within {} days ({})",
+            policy.families_window_days,
+            sample(history.families.iter().map(String::as_str)),
+        );
+        if stands.is_some() {
+            reasons.push(Reason {
+                word: "shared",
+                points: -35,
+                text: format!(
+                    "{text}, beside a pair that stands: several hosts may share this address"
+                ),
+            });
+        } else {
+            listings.push(ListCode::ManyFamilies);
+            reasons.push(Reason { word: "many-families", points: -45, text });
+        }
+    }
+    let watched = history.watched_families.len() >= policy.watch_families as usize;
+    if watched && !too_many {
+        reasons.push(Reason {
+            word: "second-family",
+            points: -10,
+            text: format!(
+                "said names of {} families within {} days ({})",
+                history.watched_families.len(),
+                policy.watch_window_days,
+                sample(history.watched_families.iter().map(String::as_str)),
+            ),
+        });
+    }
+    if stands.is_none() {
+        judge_newcomer(case, &mut reasons, &mut listings);
+    }
+
+    let refused = best.is_some_and(|pair| pair.rejected > pair.accepted) && stands.is_none();
+    if refused && listings.is_empty() {
+        reasons.push(Reason {
+            word: "mostly-refused",
+            points: -10,
+            text: "more of its mail was refused than accepted".into(),
+        });
+    }
+
+    let class = if !listings.is_empty() {
+        Class::Listed
+    } else if too_many || watched {
+        Class::Suspect
+    } else if let Some(pair) = stands {
+        if pair.standing == Standing::Strong && pair.name.is_fqdn() {
+            Class::Trusted
+        } else {
+            Class::Known
+        }
+    } else {
+        Class::New
+    };
+    if class == Class::New {
+        reasons.push(Reason {
+            word: "new",
+            points: 0,
+            text: if history.is_empty() {
+                "never seen".into()
+            } else {
+                "not enough history yet".into()
+            },
+        });
+    }
+    sort_reasons(&mut reasons);
+    listings.sort_unstable();
+    ClientVerdict {
+        class,
+        // A newcomer has no score: "not enough history" is not "50".
+        score: (class != Class::New).then(|| score(&reasons)),
+        confidence: best.map_or(0, confidence),
+        trust: stands.filter(|_| listings.is_empty()).map(|_| Trust {
+            category: 4,
+            level: match class {
+                Class::Trusted if vouched(findings) => 3,
+                Class::Trusted => 2,
+                Class::Known => 1,
+                _ => 0,
+            },
+        }),
+        until: valid_until(stands.or(best), findings, policy, now),
+        reasons,
+        listings,
+    }
+}
+
+/// Signs that list a client without a pair that stands.
+fn judge_newcomer(case: &Case<'_>, reasons: &mut Vec<Reason>, listings: &mut Vec<ListCode>) {
+    let Case { client: history, network, findings, policy, .. } = *case;
+    if history.is_empty() {
+        return;
+    }
+    let junk: Vec<_> = history.pairs.iter().filter(|pair| is_junk(pair, history)).collect();
+    let junk_sessions: u32 = junk.iter().map(|pair| pair.observations).sum();
+    let junk_days = junk.iter().map(|pair| pair.days).max().unwrap_or(0);
+    if junk_sessions >= policy.junk_messages && junk_days >= policy.junk_days {
+        listings.push(ListCode::Junk);
+        reasons.push(Reason {
+            word: "junk",
+            points: -40,
+            text: format!(
+                "said no usable name in {junk_sessions} sessions on {junk_days} days ({})",
+                sample(junk.iter().map(|pair| pair.name.text())),
+            ),
+        });
+    }
+    if let Some(denial) = findings.denial()
+        && let Some(name) = history.best().map(|pair| &pair.name)
+    {
+        listings.push(ListCode::Denied);
+        reasons.push(denial_reason(name, denial));
+    }
+    // All its names fresh in a network where many fresh names appear: snowshoe.
+    let fresh_here = history
+        .pairs
+        .iter()
+        .filter_map(|pair| pair.name.family())
+        .any(|family| network.fresh_families.contains(family));
+    let crowd = network.fresh_families.len();
+    if crowd >= policy.crowded_families as usize && fresh_here {
+        listings.push(ListCode::Crowded);
+        reasons.push(Reason {
+            word: "crowded",
+            points: -40,
+            text: format!(
+                "{crowd} families appeared in {} within {} days ({})",
+                network.network,
+                policy.crowded_window_days,
+                sample(network.fresh_families.iter().map(String::as_str)),
+            ),
+        });
+    }
+}
+
+/// Judges a pair. The findings are those of this name.
+pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> PairVerdict {
+    let Case { ip, client, findings, policy, now, .. } = *case;
+    let pair = client.pair(name);
+    let mut reasons = Vec::new();
+    if let Some(pair) = pair.filter(|pair| pair.is_established()) {
+        reasons.push(standing_reason(pair));
+        reasons.extend(agreement_reasons(pair, findings));
+        if let Some(denial) = findings.denial() {
+            // A publisher may make a mistake; a long history keeps answering, and says so.
+            reasons.push(denial_reason(name, denial));
+        }
+        sort_reasons(&mut reasons);
+        let strong = pair.standing == Standing::Strong && name.is_fqdn();
+        return PairVerdict {
+            class: if strong { Class::Trusted } else { Class::Known },
+            code: Some(if findings.passes(System::Csa) {
+                PairCode::Authorised
+            } else if findings.passes(System::Forward) {
+                PairCode::Confirmed
+            } else {
+                PairCode::Established
+            }),
+            listings: Vec::new(),
+            reasons,
+            until: valid_until(Some(pair), findings, policy, now),
+        };
+    }
+
+    // What lists the client without this pair lists the pair too; a denial is about this name.
+    let mut listings = judge_client(&Case { findings: Findings::default(), ..*case }).listings;
+    if let Some(denial) = findings.denial() {
+        listings.push(ListCode::Denied);
+        reasons.push(denial_reason(name, denial));
+        if name_history.is_established() {
+            listings.push(ListCode::ClaimsOthers);
+            reasons.push(Reason {
+                word: "claims-others",
+                points: -10,
+                text: format!(
+                    "{name} belongs to {}",
+                    sample(name_history.established_on.iter().map(String::as_str)),
+                ),
+            });
+        }
+    }
+    listings.sort_unstable();
+    listings.dedup();
+
+    let steady = client.pairs.iter().find(|pair| pair.is_established());
+    let same_family = |pair: &PairHistory| pair.name.family() == name.family();
+    let code = if let Some(steady) = steady {
+        let moved = name.family().is_some()
+            && client.pairs.iter().any(|pair| pair.is_established() && same_family(pair));
+        reasons.push(Reason {
+            word: if moved { "same-family" } else { "new-name" },
+            points: if moved { 10 } else { 0 },
+            text: format!("a new name on a client that stands as {}", steady.name),
+        });
+        if moved { Some(PairCode::Moved) } else { Some(PairCode::NewName) }
+    } else if name_history.is_established() {
+        let near = name_history.established_networks.contains(&Client::of(ip).network());
+        reasons.push(Reason {
+            word: if near { "same-network" } else { "new-client" },
+            points: if near { 5 } else { 0 },
+            text: format!(
+                "{name} stands on {}, not on this client",
+                sample(name_history.established_on.iter().map(String::as_str)),
+            ),
+        });
+        if near { Some(PairCode::Moved) } else { Some(PairCode::NewClient) }
+    } else {
+        reasons.push(Reason {
+            word: "new",
+            points: 0,
+            text: match pair {
+                Some(_) => "not enough history yet".into(),
+                None => "this pair was never seen".into(),
+            },
+        });
+        pair.map(|_| PairCode::TooLittle)
+    };
+    sort_reasons(&mut reasons);
+    PairVerdict {
+        class: if listings.is_empty() { Class::New } else { Class::Listed },
+        code,
+        listings,
+        reasons,
+        until: valid_until(pair.or(steady), findings, policy, now),
+    }
+}
+
+/// Judges a name, whoever says it. `findings` are those of the name with any client.
+pub fn judge_name(
+    name: &Name,
+    history: &NameHistory,
+    findings: Findings<'_>,
+    policy: &Policy,
+    now: Time,
+) -> NameVerdict {
+    let mut codes = Vec::new();
+    let mut reasons = Vec::new();
+    let stands = history.is_established();
+    if findings.denies_name() && !stands {
+        codes.push(NameCode::Bad);
+        reasons.push(denial_reason(name, findings.denial().unwrap_or("domain")));
+    }
+    let many = policy.name_many_networks as usize;
+    if history.foreign_networks >= many && !stands {
+        let (code, word) = if name.is_fqdn() {
+            (NameCode::ManyNetworks, "many-networks")
+        } else {
+            (NameCode::Junk, "junk")
+        };
+        codes.push(code);
+        reasons.push(Reason {
+            word,
+            points: -30,
+            text: format!(
+                "said from {} networks that have no tie to it within {} days",
+                history.foreign_networks, policy.families_window_days
+            ),
+        });
+    }
+    if !codes.is_empty() && !codes.contains(&NameCode::Bad) {
+        codes.push(NameCode::Bad);
+    }
+    codes.sort_unstable();
+    sort_reasons(&mut reasons);
+    NameVerdict { codes, reasons, until: valid_until(None, findings, policy, now) }
+}
+
+/// Names that no host can own and that honest software does not send: addresses without brackets,
+/// syntax violations, and literals of somebody else. `localhost` and bare words are left out: many
+/// honest hosts are set up badly.
+fn is_junk(pair: &PairHistory, client: &ClientHistory) -> bool {
+    match pair.kind {
+        NameKind::Malformed | NameKind::BareIp => true,
+        NameKind::Literal => pair.name.ip().map(Client::of) != Some(client.client),
+        _ => false,
+    }
+}
+
+fn standing_reason(pair: &PairHistory) -> Reason {
+    let strong = pair.standing == Standing::Strong;
+    let reporters = match pair.reporters {
+        0 | 1 => String::new(),
+        n => format!(", seen by {n} reporters"),
+    };
+    Reason {
+        word: if strong { "strong" } else { "established" },
+        points: if strong { 35 } else { 20 },
+        text: format!(
+            "{}: {} messages accepted on {} of the last 64 days, first on {}{reporters}",
+            pair.name,
+            pair.accepted,
+            pair.accepted_days,
+            date(pair.first_accepted.unwrap_or(pair.first)),
+        ),
+    }
+}
+
+fn agreement_reasons(pair: &PairHistory, findings: Findings<'_>) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let mut add = |word, points, text: String| reasons.push(Reason { word, points, text });
+    if findings.passes(System::Csa) {
+        add("csa-pass", 10, format!("{} publishes a CSA record that authorises it", pair.name));
+    }
+    if findings.passes(System::Forward) {
+        add("forward", 5, format!("an address record of {} names this client", pair.name));
+    }
+    if findings.passes(System::Fcrdns) {
+        add("fcrdns", 5, "reverse and forward DNS agree".into());
+    }
+    reasons
+}
+
+fn denial_reason(name: &Name, denial: &str) -> Reason {
+    let text = match denial {
+        "domain" => format!("the publisher of {name} says that no mail comes from it (CSA)"),
+        "explicit" => {
+            format!("the domain above {name} says that its senders are listed, and it is not (CSA)")
+        }
+        _ => format!("the publisher of {name} authorises other addresses, not this one (CSA)"),
+    };
+    Reason { word: "denied", points: -45, text }
+}
+
+fn vouched(findings: Findings<'_>) -> bool {
+    findings.passes(System::Csa) || findings.passes(System::Forward)
+}
+
+fn score(reasons: &[Reason]) -> u8 {
+    let sum: i32 = reasons.iter().map(|reason| reason.points).sum();
+    u8::try_from((POINTS_START + sum).clamp(0, 100)).unwrap_or_default()
+}
+
+/// How much history stands behind a pair: full at 30 messages on 14 days.
+fn confidence(pair: &PairHistory) -> u8 {
+    let messages = pair.observations.min(30) * 50 / 30;
+    let days = pair.days.min(14) * 50 / 14;
+    u8::try_from(messages + days).unwrap_or(100)
+}
+
+/// Heaviest first; equal weights in the order of their words, so that the order is always the same.
+fn sort_reasons(reasons: &mut [Reason]) {
+    reasons.sort_by(|a, b| (b.points.abs(), a.word).cmp(&(a.points.abs(), b.word)));
+}
+
+/// The first three of many, for a sentence.
+fn sample<'a>(all: impl Iterator<Item = &'a str>) -> String {
+    let mut all = all.peekable();
+    let shown: Vec<_> = all.by_ref().take(3).collect();
+    let more = if all.peek().is_some() { ", ..." } else { "" };
+    format!("{}{more}", shown.join(", "))
+}
+
+fn date(time: Time) -> String {
+    time.to_string().chars().take(10).collect()
+}
+
+/// The moment at which time alone could change a verdict: windows are counted in UTC days, so the next
+/// midnight; a pair comes of age on its own hour; and evidence holds for its own time.
+fn valid_until(
+    pair: Option<&PairHistory>,
+    findings: Findings<'_>,
+    policy: &Policy,
+    now: Time,
+) -> Time {
+    let midnight = Day(now.day().0.saturating_add(1)).start();
+    let of_age = |days: u32| {
+        let first = pair?.first_accepted?;
+        let moment = first.after(Duration::from_secs(u64::from(days) * 86_400));
+        (moment > now).then_some(moment)
+    };
+    [
+        Some(midnight),
+        of_age(policy.established_age_days),
+        of_age(policy.strong_age_days),
+        findings.shortest().map(|ttl| now.after(ttl)),
+    ]
+    .into_iter()
+    .flatten()
+    .min()
+    .unwrap_or(midnight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Batch, Ledger};
+    use crate::observation::{Observation, Outcome, ReporterKind};
+
+    const DAY: u32 = 86_400;
+    const NOW: Time = Time(1_795_184_855);
+
+    /// A world of observations, written as (client, name, outcome, days ago, how often each day).
+    struct World(Ledger);
+
+    impl World {
+        fn of(rows: &[(&str, &str, Outcome, std::ops::Range<u32>, u32)]) -> Self {
+            let mut batch = Batch::default();
+            for (ip, name, outcome, days_ago, times) in rows {
+                for (day, time) in
+                    days_ago.clone().flat_map(|day| (0..*times).map(move |t| (day, t)))
+                {
+                    let observation = Observation {
+                        time: Time(NOW.0 - day * DAY - time),
+                        ip: ip.parse().expect("an address"),
+                        name: Name::parse(name.as_bytes()),
+                        rdns: None,
+                        outcome: *outcome,
+                        stage: None,
+                        by_us: false,
+                        supersedes: None,
+                        reporter: "mx1".into(),
+                    };
+                    batch.observe(&observation, ReporterKind::Mx);
+                }
+            }
+            let ledger = Ledger::in_memory();
+            ledger.commit(&batch).expect("memory does not fail");
+            Self(ledger)
+        }
+
+        fn client(&self, ip: &str, found: &[(System, Finding)]) -> ClientVerdict {
+            let (ip, policy) = (ip.parse().expect("an address"), Policy::default());
+            let client = Client::of(ip);
+            let history = ClientHistory::of(&self.0, client, &policy, NOW);
+            let network = NetworkHistory::of(&self.0, client.network(), &policy, NOW);
+            judge_client(&Case {
+                ip,
+                client: &history,
+                network: &network,
+                findings: Findings(found),
+                policy: &policy,
+                now: NOW,
+            })
+        }
+
+        fn pair(&self, ip: &str, name: &str, found: &[(System, Finding)]) -> PairVerdict {
+            let (ip, policy) = (ip.parse().expect("an address"), Policy::default());
+            let (client, name) = (Client::of(ip), Name::parse(name.as_bytes()));
+            let history = ClientHistory::of(&self.0, client, &policy, NOW);
+            let network = NetworkHistory::of(&self.0, client.network(), &policy, NOW);
+            let name_history = NameHistory::of(&self.0, &name, &policy, NOW);
+            let case = Case {
+                ip,
+                client: &history,
+                network: &network,
+                findings: Findings(found),
+                policy: &policy,
+                now: NOW,
+            };
+            judge_pair(&case, &name, &name_history)
+        }
+
+        fn name(&self, name: &str, found: &[(System, Finding)]) -> NameVerdict {
+            let (name, policy) = (Name::parse(name.as_bytes()), Policy::default());
+            let history = NameHistory::of(&self.0, &name, &policy, NOW);
+            judge_name(&name, &history, Findings(found), &policy, NOW)
+        }
+    }
+
+    fn found(
+        system: System,
+        result: FindingResult,
+        reason: Option<&'static str>,
+    ) -> (System, Finding) {
+        (system, Finding::plain(result, reason, Duration::from_secs(300)))
+    }
+
+    #[test]
+    fn no_history_is_new_not_bad() {
+        let verdict = World::of(&[]).client("192.0.2.7", &[]);
+        assert_eq!((verdict.class, verdict.score), (Class::New, None));
+        assert!(verdict.listings.is_empty());
+        assert_eq!(World::of(&[]).pair("192.0.2.7", "mail.example.com", &[]).code, None);
+    }
+
+    #[test]
+    fn a_steady_pair_earns_trust_with_time() {
+        use Outcome::Accepted;
+        for (days, class, code, level) in [
+            (0..1, Class::New, Some(PairCode::TooLittle), None),
+            (0..3, Class::New, Some(PairCode::TooLittle), None),
+            (0..4, Class::Known, Some(PairCode::Established), Some(1)),
+            (0..7, Class::Known, Some(PairCode::Established), Some(1)),
+            (0..8, Class::Trusted, Some(PairCode::Established), Some(2)),
+            // Long ago is forgotten.
+            (64..80, Class::New, Some(PairCode::TooLittle), None),
+        ] {
+            let world = World::of(&[("192.0.2.7", "mail.example.com", Accepted, days.clone(), 2)]);
+            let verdict = world.client("192.0.2.7", &[]);
+            assert_eq!(verdict.class, class, "{days:?}");
+            assert_eq!(verdict.trust.map(|trust| trust.level), level, "{days:?}");
+            assert_eq!(world.pair("192.0.2.7", "mail.example.com", &[]).code, code, "{days:?}");
+        }
+    }
+
+    #[test]
+    fn a_mismatch_alone_never_lists() {
+        let world = World::of(&[("192.0.2.7", "mail.example.com", Outcome::Accepted, 0..2, 1)]);
+        let evidence = [
+            found(System::Forward, FindingResult::Fail, Some("mismatch")),
+            found(System::Fcrdns, FindingResult::Fail, None),
+        ];
+        let verdict = world.client("192.0.2.7", &evidence);
+        assert_eq!((verdict.class, verdict.listings), (Class::New, vec![]));
+        assert!(world.pair("192.0.2.7", "mail.example.com", &evidence).listings.is_empty());
+    }
+
+    #[test]
+    fn a_thief_inherits_nothing() {
+        let world = World::of(&[
+            ("192.0.2.7", "mail.example.com", Outcome::Accepted, 0..30, 2),
+            ("203.0.113.9", "mail.example.com", Outcome::Rejected, 0..2, 3),
+        ]);
+        let thief = world.pair("203.0.113.9", "mail.example.com", &[]);
+        assert_eq!((thief.class, thief.code), (Class::New, Some(PairCode::NewClient)));
+        assert!(world.client("203.0.113.9", &[]).trust.is_none());
+        let denied = [found(System::Csa, FindingResult::Fail, Some("mismatch"))];
+        let thief = world.pair("203.0.113.9", "mail.example.com", &denied);
+        assert_eq!(thief.listings, [ListCode::ClaimsOthers, ListCode::Denied]);
+        assert_eq!(world.client("203.0.113.9", &denied).listings, [ListCode::Denied]);
+        // The owner is not harmed, nor is the name.
+        assert_eq!(world.pair("192.0.2.7", "mail.example.com", &[]).class, Class::Trusted);
+        assert!(world.name("mail.example.com", &denied).codes.is_empty());
+    }
+
+    #[test]
+    fn many_families_list_unless_a_pair_stands() {
+        use Outcome::Rejected;
+        let bot = [
+            ("192.0.2.7", "a.example.com", Rejected, 0..1, 1),
+            ("192.0.2.7", "b.example.net", Rejected, 0..1, 1),
+            ("192.0.2.7", "c.example.org", Rejected, 0..1, 1),
+        ];
+        assert_eq!(World::of(&bot[..1]).client("192.0.2.7", &[]).class, Class::New);
+        assert_eq!(World::of(&bot[..2]).client("192.0.2.7", &[]).class, Class::Suspect);
+        let listed = World::of(&bot).client("192.0.2.7", &[]);
+        assert_eq!((listed.class, listed.listings), (Class::Listed, vec![ListCode::ManyFamilies]));
+        let mut shared = bot.to_vec();
+        shared.push(("192.0.2.7", "mail.example.edu", Outcome::Accepted, 0..30, 2));
+        let shared = World::of(&shared);
+        let verdict = shared.client("192.0.2.7", &[]);
+        assert_eq!((verdict.class, verdict.listings), (Class::Suspect, vec![]));
+        assert_eq!(shared.pair("192.0.2.7", "mail.example.edu", &[]).class, Class::Trusted);
+        assert_eq!(shared.pair("192.0.2.7", "new.example.edu", &[]).code, Some(PairCode::Moved));
+        assert_eq!(shared.pair("192.0.2.7", "x.example.info", &[]).code, Some(PairCode::NewName));
+    }
+
+    #[test]
+    fn rotating_names_of_one_family_are_one_family() {
+        use Outcome::Accepted;
+        let world = World::of(&[
+            ("192.0.2.7", "mx0a.example.com", Accepted, 0..20, 2),
+            ("192.0.2.7", "mx0b.example.com", Accepted, 0..20, 2),
+            ("192.0.2.7", "mx0c.example.com", Accepted, 0..20, 2),
+        ]);
+        assert_eq!(world.client("192.0.2.7", &[]).class, Class::Trusted);
+    }
+
+    #[test]
+    fn a_crowd_of_fresh_families_lists_its_newcomers_only() {
+        let mut rows = vec![("203.0.113.200", "mail.example.se", Outcome::Accepted, 0..40, 2)];
+        let crowd: Vec<(String, String)> = (0..5)
+            .map(|i| {
+                let tld = ["com", "net", "org", "de", "fr"][i];
+                (format!("203.0.113.{i}"), format!("m.example.{tld}"))
+            })
+            .collect();
+        for (ip, name) in &crowd {
+            rows.push((ip, name, Outcome::Accepted, 0..2, 1));
+        }
+        let world = World::of(&rows);
+        assert_eq!(world.client("203.0.113.1", &[]).listings, [ListCode::Crowded]);
+        assert_eq!(world.client("203.0.113.200", &[]).class, Class::Trusted);
+        rows.pop();
+        assert_eq!(World::of(&rows).client("203.0.113.1", &[]).class, Class::New);
+    }
+
+    #[test]
+    fn junk_lists_when_it_persists() {
+        let rows = [
+            ("192.0.2.7", "192.0.2.300", Outcome::Rejected, 0..3, 2),
+            ("192.0.2.8", "localhost", Outcome::Rejected, 0..3, 9),
+            ("192.0.2.9", "[192.0.2.9]", Outcome::Rejected, 0..3, 9),
+            ("192.0.2.10", "[192.0.2.9]", Outcome::Rejected, 0..3, 9),
+        ];
+        let world = World::of(&rows);
+        assert_eq!(world.client("192.0.2.7", &[]).listings, [ListCode::Junk]);
+        assert_eq!(world.client("192.0.2.8", &[]).listings, []);
+        assert_eq!(world.client("192.0.2.9", &[]).listings, []);
+        assert_eq!(world.client("192.0.2.10", &[]).listings, [ListCode::Junk]);
+    }
+
+    #[test]
+    fn names_said_everywhere_are_listed_unless_they_stand() {
+        let ips: Vec<_> = (0..10).map(|i| format!("198.51.{i}.1")).collect();
+        let mut rows: Vec<_> = ips
+            .iter()
+            .map(|ip| (ip.as_str(), "x.example.com", Outcome::Rejected, 0..1, 1))
+            .collect();
+        let codes = World::of(&rows).name("x.example.com", &[]).codes;
+        assert_eq!(codes, [NameCode::Bad, NameCode::ManyNetworks]);
+        rows.push(("192.0.2.7", "x.example.com", Outcome::Accepted, 0..9, 2));
+        assert!(World::of(&rows).name("x.example.com", &[]).codes.is_empty());
+        let denied = [found(System::Csa, FindingResult::Fail, Some("domain"))];
+        assert_eq!(World::of(&[]).name("no.example.com", &denied).codes, [NameCode::Bad]);
+    }
+
+    #[test]
+    fn agreement_shows_in_code_level_and_until() {
+        let world = World::of(&[("192.0.2.7", "mail.example.com", Outcome::Accepted, 0..30, 2)]);
+        let forward = [found(System::Forward, FindingResult::Pass, None)];
+        let csa = [found(System::Csa, FindingResult::Pass, None)];
+        let pair = |found| world.pair("192.0.2.7", "mail.example.com", found);
+        assert_eq!(pair(&forward).code, Some(PairCode::Confirmed));
+        assert_eq!(pair(&csa).code, Some(PairCode::Authorised));
+        let client = world.client("192.0.2.7", &forward);
+        assert_eq!(client.trust, Some(Trust { category: 4, level: 3 }));
+        assert_eq!(client.until, NOW.after(Duration::from_secs(300)));
+        assert!(client.score > world.client("192.0.2.7", &[]).score);
+        assert_eq!(world.client("192.0.2.7", &[]).until, Day(NOW.day().0 + 1).start());
+    }
+}
