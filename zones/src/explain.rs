@@ -54,22 +54,8 @@ const PAIRS_SHOWN: usize = 10;
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.pair, &self.name) {
-            (Some(pair), Some(name)) => {
-                writeln!(f, "{} saying {name}: {}", self.ip, pair.class)?;
-                match pair.code {
-                    Some(code) => {
-                        let (third, fourth) = code.octets();
-                        writeln!(f, "  pair answer: 127.0.{third}.{fourth} ({})", meaning(code))?;
-                    }
-                    None => writeln!(f, "  pair answer: none (nothing is known of this pair)")?,
-                }
-                write_listings(f, &pair.listings)?;
-                write_reasons(f, &pair.reasons)?;
-                writeln!(f, "  holds until {} unless something new is seen", pair.until)?;
-                writeln!(f)?;
-            }
-            _ => {}
+        if let (Some(pair), Some(name)) = (&self.pair, &self.name) {
+            self.write_pair_verdict(f, pair, name)?;
         }
         self.write_client(f)?;
         self.write_history(f)?;
@@ -78,6 +64,27 @@ impl fmt::Display for Explanation {
 }
 
 impl Explanation {
+    fn write_pair_verdict(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        pair: &PairVerdict,
+        name: &Name,
+    ) -> fmt::Result {
+        writeln!(f, "{} saying {name}: {}", self.ip, pair.class)?;
+        match pair.code {
+            // What lists the client comes before what is known of the pair.
+            _ if !pair.listings.is_empty() => {}
+            Some(code) => {
+                let (third, fourth) = code.octets();
+                writeln!(f, "  pair answer: 127.0.{third}.{fourth} ({})", meaning(code))?;
+            }
+            None => writeln!(f, "  pair answer: none (nothing is known of this pair)")?,
+        }
+        write_listings(f, &pair.listings)?;
+        write_reasons(f, &pair.reasons)?;
+        writeln!(f, "  holds until {} unless something new is seen\n", pair.until)
+    }
+
     fn write_client(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = &self.verdict;
         write!(f, "{}: {}", self.client, verdict.class)?;

@@ -10,6 +10,8 @@ use std::net::IpAddr;
 
 use crate::client::Client;
 use crate::ledger::activity::Activity;
+use crate::ledger::codec::{DecodeError, Reader, Writer};
+use crate::ledger::table::ReporterId;
 use crate::name::Name;
 use crate::observation::{Observation, Reporter, ReporterKind};
 use crate::time::Time;
@@ -93,6 +95,71 @@ impl Batch {
     /// The time of the newest observation.
     pub fn newest(&self) -> Option<Time> {
         self.newest
+    }
+
+    /// The batch as a journal entry whose reporters have these numbers.
+    pub(super) fn encode(&self, reporters: &[(ReporterId, Reporter, ReporterKind)]) -> Vec<u8> {
+        let id_of: BTreeMap<&str, ReporterId> =
+            reporters.iter().map(|(id, name, _)| (name.as_ref(), *id)).collect();
+        let mut writer = Writer::begin();
+        super::encode_positions(&mut writer, &self.positions);
+        writer.count(reporters.len());
+        for (id, name, kind) in reporters {
+            writer.reporter(*id, name, *kind);
+        }
+        writer.count(self.clients.len());
+        for (client, facts) in &self.clients {
+            writer.client(*client);
+            writer.facts(facts);
+        }
+        writer.count(self.cells.len());
+        for ((client, name, reporter), activity) in &self.cells {
+            writer.client(*client);
+            writer.bytes(name.text().as_bytes());
+            writer.varint(u64::from(id_of.get(reporter.as_ref()).copied().unwrap_or_default()));
+            writer.activity(activity);
+        }
+        writer.finish()
+    }
+
+    /// The batch on its way to another process: self-contained, with a version and a checksum.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let numbered: Vec<_> = (0..)
+            .zip(&self.reporters)
+            .map(|(id, (name, kind))| (id, name.clone(), *kind))
+            .collect();
+        self.encode(&numbered)
+    }
+
+    /// Reads what `to_bytes` wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes)?;
+        let mut batch = Self::default();
+        super::read_positions(&mut reader, &mut batch.positions)?;
+        let mut reporters = Vec::new();
+        for _ in 0..reader.count()? {
+            let (_, name, kind) = reader.reporter()?;
+            let name = Reporter::from(name);
+            reporters.push(name.clone());
+            batch.reporters.insert(name, kind);
+        }
+        for _ in 0..reader.count()? {
+            let client = reader.client()?;
+            batch.clients.insert(client, reader.facts(client)?);
+        }
+        for _ in 0..reader.count()? {
+            let client = reader.client()?;
+            let name = Name::parse(reader.text()?.as_bytes());
+            let by = usize::try_from(reader.varint()?).map_err(|_| DecodeError::Malformed)?;
+            let reporter = reporters.get(by).ok_or(DecodeError::Malformed)?.clone();
+            let activity = reader.activity()?;
+            batch.newest = batch.newest.max(Some(activity.last));
+            batch.observations +=
+                activity.counts.iter().map(|n| u64::from(n.unsigned_abs())).sum::<u64>();
+            batch.cells.insert((client, name, reporter), activity);
+        }
+        reader.finish()?;
+        Ok(batch)
     }
 
     /// True if committing would change nothing.

@@ -21,6 +21,8 @@
 //!            n:varint  n x { client facts }
 //!            n:varint  n x { client name:text reporter-id:varint activity }
 //!            crc32:4 octets little-endian, over everything before it
+//!            (a batch on its way to another process is a journal entry whose reporters are numbered
+//!            from 0 in the order of their names)
 //! shard     = version:u8 (1)  through:varint (the last journal entry it includes)
 //!            n:varint  n x { client facts  m:varint m x { name:text k:varint k x { reporter-id:varint activity } } }
 //!            crc32
@@ -43,7 +45,7 @@ pub(super) const LAYOUT: u8 = 1;
 
 /// Why stored bytes could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum DecodeError {
+pub enum DecodeError {
     /// The checksum does not fit: the bytes are damaged.
     #[error("its checksum does not fit")]
     Checksum,
@@ -343,7 +345,8 @@ mod tests {
             record.0.extend_from_slice(&bytes);
             let record = record.finish();
             let mut reader = Reader::new(&record).expect("checksum and version fit");
-            let _ = (reader.count(), reader.text().is_ok(), reader.client(), reader.activity());
+            let read = (reader.count(), reader.text().is_ok(), reader.client(), reader.activity());
+            std::hint::black_box(&read);
         }
     }
 }

@@ -31,7 +31,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 pub use self::batch::Batch;
-use self::codec::{DecodeError, Reader, Writer};
+pub use self::codec::DecodeError;
+use self::codec::{Reader, Writer};
 use self::sled_store::SledStore;
 pub use self::store::StoreError;
 use self::store::{MemoryStore, Store, Stored};
@@ -491,47 +492,24 @@ fn encode_positions(writer: &mut Writer, positions: &BTreeMap<String, Vec<u8>>) 
     }
 }
 
+/// A journal entry: a batch with the numbers its reporters have in this ledger.
 fn encode_entry(
     journal: &Journal,
     reporters: &[(Reporter, ReporterKind)],
     batch: &Batch,
 ) -> Vec<u8> {
-    let mut writer = Writer::begin();
-    encode_positions(&mut writer, &batch.positions);
-    let named: Vec<_> = batch
+    let mut named: Vec<_> = batch
         .reporters
         .keys()
         .filter_map(|reporter| {
             let id = *journal.reporter_ids.get(reporter)?;
             let (name, kind) = reporters.get(usize::from(id))?;
-            Some((id, name, *kind))
+            Some((id, name.clone(), *kind))
         })
         .collect();
-    writer.count(named.len());
-    for (id, name, kind) in sorted_by_id(named) {
-        writer.reporter(id, name, kind);
-    }
-    writer.count(batch.clients.len());
-    for (client, facts) in &batch.clients {
-        writer.client(*client);
-        writer.facts(facts);
-    }
-    writer.count(batch.cells.len());
-    for ((client, name, reporter), activity) in &batch.cells {
-        writer.client(*client);
-        writer.bytes(name.text().as_bytes());
-        writer.varint(u64::from(journal.reporter_ids.get(reporter).copied().unwrap_or_default()));
-        writer.activity(activity);
-    }
-    writer.finish()
-}
-
-/// By number, so that a reader meets them without gaps.
-fn sorted_by_id<T>(
-    mut named: Vec<(ReporterId, T, ReporterKind)>,
-) -> Vec<(ReporterId, T, ReporterKind)> {
+    // By number, so that a reader meets them without gaps.
     named.sort_unstable_by_key(|(id, _, _)| *id);
-    named
+    batch.encode(&named)
 }
 
 fn encode_base(journal: &Journal, reporters: &[(Reporter, ReporterKind)]) -> Vec<u8> {
