@@ -1,0 +1,95 @@
+//! What ingest counts. Names, types and meanings stand in docs/metrics.md, and a test compares. Labels
+//! are words from fixed lists, never an address or a name.
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+/// The counters of all sources together.
+#[derive(Clone)]
+pub struct Metrics {
+    /// Lines read, by program and by what became of them.
+    pub lines: IntCounterVec,
+    /// Observations learned, by outcome.
+    pub observations: IntCounterVec,
+    /// Observations not learned, by why.
+    pub set_aside: IntCounterVec,
+    /// Batches committed.
+    pub commits: IntCounter,
+    /// Commits that failed and are tried again.
+    pub commit_failures: IntCounter,
+    /// How long a commit took.
+    pub commit_seconds: Histogram,
+    /// Unread octets of each followed log, by the number of its `[[log]]` entry.
+    pub behind: IntGaugeVec,
+    /// Time of the newest observation learned, in seconds since the epoch.
+    pub newest: IntGauge,
+    /// Followed logs that cannot be read right now.
+    pub unreadable: IntGauge,
+}
+
+impl Metrics {
+    /// Makes the counters and registers them.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, prometheus::Error>(counters)
+        };
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let commit_seconds = Histogram::with_opts(
+            HistogramOpts::new(
+                "helostat_ledger_commit_seconds",
+                "Time to make a batch durable, in seconds.",
+            )
+            .buckets(vec![0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0]),
+        )?;
+        registry.register(Box::new(commit_seconds.clone()))?;
+        let behind = IntGaugeVec::new(
+            Opts::new("helostat_ingest_behind_bytes", "Unread octets of a followed log."),
+            &["log"],
+        )?;
+        registry.register(Box::new(behind.clone()))?;
+        Ok(Self {
+            lines: counters(
+                "helostat_ingest_lines_total",
+                "Log lines read, by program and by what became of them.",
+                &["program", "fate"],
+            )?,
+            observations: counters(
+                "helostat_ingest_observations_total",
+                "Observations learned, by outcome.",
+                &["outcome"],
+            )?,
+            set_aside: counters(
+                "helostat_ingest_set_aside_total",
+                "Observations not learned, by why.",
+                &["why"],
+            )?,
+            commits: counter("helostat_ledger_commits_total", "Batches made durable.")?,
+            commit_failures: counter(
+                "helostat_ledger_commit_failures_total",
+                "Commits that failed and are tried again.",
+            )?,
+            commit_seconds,
+            behind,
+            newest: gauge(
+                "helostat_ingest_newest_observation_timestamp_seconds",
+                "Time of the newest observation learned.",
+            )?,
+            unreadable: gauge(
+                "helostat_ingest_unreadable_logs",
+                "Followed logs that cannot be read right now.",
+            )?,
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! The command line: what can be typed, and what the help says of it.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// An authoritative DNS reputation server that learns from mail logs which hosts say which EHLO name.
+#[derive(Debug, Parser)]
+#[command(name = "helostat", version, about, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, \
+    3 ledger in use or unusable, 4 address taken, 5 a log cannot be read.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// Which configuration a command works with.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ConfigArgs {
+    /// The configuration file [default: /etc/helostat/helostat.toml]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// The built-in example instead of a file: sample logs, ports 5300 (DNS) and 8053 (HTTP)
+    #[arg(long, global = true, conflicts_with = "config")]
+    pub example: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon: follow the logs, answer DNS and HTTP
+    Run,
+    /// Learn old logs: plain or .gz files, or - for standard input
+    Learn(LearnArgs),
+    /// Say everything known of an address, and of a name it says in EHLO
+    Explain(ExplainArgs),
+    /// Ask a DNS question, like a small dig
+    Ask(AskArgs),
+    /// Check the configuration: every error at once, with line and column
+    Check(JsonArgs),
+    /// Print the effective configuration
+    Config(JsonArgs),
+    /// Look into the ledger
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+}
+
+/// Output as JSON.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct JsonArgs {
+    /// Print JSON instead of words
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `helostat learn`.
+#[derive(Debug, Args)]
+pub struct LearnArgs {
+    /// The logs; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Which program wrote them: auto, postfix, exim
+    #[arg(long, default_value = "auto")]
+    pub format: String,
+    /// Whose observations they are
+    #[arg(long, default_value = "local")]
+    pub reporter: String,
+    /// What sort of mail the reporter sees: mx, trap, submission
+    #[arg(long, default_value = "mx")]
+    pub reporter_kind: String,
+    /// Time zone of stamps that do not say theirs, such as Europe/Berlin [default: this machine's]
+    #[arg(long)]
+    pub time_zone: Option<String>,
+    /// Print the observations as JSON lines to standard output and touch no ledger
+    #[arg(long)]
+    pub to_json: bool,
+    /// Print the summary as JSON
+    #[arg(long, conflicts_with = "to_json")]
+    pub json: bool,
+}
+
+/// `helostat explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The client's address
+    pub ip: IpAddr,
+    /// The name it says in EHLO
+    pub name: Option<String>,
+    /// Print JSON instead of words
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `helostat ask`.
+#[derive(Debug, Args)]
+pub struct AskArgs {
+    /// The question's name, such as 7.2.0.192.bl.rep.test
+    pub question: String,
+    /// The record type
+    #[arg(default_value = "A")]
+    pub rtype: String,
+    /// The server, ADDRESS:PORT [default: the first dns.listen of the configuration]
+    #[arg(long)]
+    pub server: Option<std::net::SocketAddr>,
+    /// Print JSON instead of words
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `helostat ledger ...`.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Write the whole content as sorted JSON lines: the same content gives the same bytes
+    Dump,
+    /// Count clients, names, networks and pairs
+    Stats(JsonArgs),
+}

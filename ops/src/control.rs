@@ -1,0 +1,88 @@
+//! Asking the running daemon from the command line, over its control socket.
+//!
+//! The socket lies in the ledger's directory and only its owner may use it: whoever may open the ledger
+//! may ask its daemon, nobody else. What is spoken is HTTP/1.0, so that `curl --unix-socket` can do the
+//! same. In go a path and a body, out comes the body of the answer; errors are sentences.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use helostat_ingest::sink::{Sink, SinkError};
+use helostat_zones::ledger::Batch;
+
+/// How long the daemon may be silent: `explain` waits for live look-ups, a commit for a disk.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The control socket of the daemon that holds the ledger at `ledger`.
+pub fn socket_path(ledger: &Path) -> PathBuf {
+    ledger.join("control.sock")
+}
+
+/// A daemon that answers.
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    socket: PathBuf,
+}
+
+impl Daemon {
+    /// The daemon that holds the ledger at `ledger`, if one runs.
+    pub fn of(ledger: &Path) -> Option<Self> {
+        let socket = socket_path(ledger);
+        UnixStream::connect(&socket).ok().map(|_| Self { socket })
+    }
+
+    /// Asks for `path`; the answer is read as it comes.
+    pub fn get(&self, path: &str) -> io::Result<impl Read> {
+        self.request("GET", path, &[])
+    }
+
+    /// Hands `body` to `path`.
+    pub fn post(&self, path: &str, body: &[u8]) -> io::Result<impl Read> {
+        self.request("POST", path, body)
+    }
+
+    fn request(&self, method: &str, path: &str, body: &[u8]) -> io::Result<impl Read + use<>> {
+        let mut stream = UnixStream::connect(&self.socket)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\nHost: helostat\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )?;
+        stream.write_all(body)?;
+        let mut reader = BufReader::new(stream);
+        let mut status = String::new();
+        reader.read_line(&mut status)?;
+        let mut header = String::new();
+        while reader.read_line(&mut header)? > 0 && !header.trim_end().is_empty() {
+            header.clear();
+        }
+        if status.split_ascii_whitespace().nth(1) == Some("200") {
+            return Ok(reader);
+        }
+        let mut why = String::new();
+        reader.take(4096).read_to_string(&mut why)?;
+        Err(io::Error::other(format!("the daemon says: {}", why.trim())))
+    }
+}
+
+/// Lets `learn` hand its batches to the daemon that holds the ledger.
+impl Sink for Daemon {
+    fn commit(&self, batch: &Batch) -> Result<(), SinkError> {
+        let done = self.post("/v1/batch", &batch.to_bytes());
+        done.map(|_| ()).map_err(|error| SinkError(error.to_string()))
+    }
+
+    fn positions(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, SinkError> {
+        // Source names are hexadecimal digits and '#', which a path must escape.
+        let path = format!("/v1/positions?prefix={}", prefix.replace('#', "%23"));
+        let mut body = Vec::new();
+        self.get(&path)
+            .and_then(|mut answer| answer.read_to_end(&mut body))
+            .map_err(|error| SinkError(error.to_string()))?;
+        serde_json::from_slice(&body).map_err(|error| SinkError(error.to_string()))
+    }
+}

@@ -1,0 +1,37 @@
+//! Standard output and standard error, for commands.
+//!
+//! A reader that goes away (`helostat ledger dump | head`) ends a command quietly, as users of pipes
+//! expect; any other failure to write is an error.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+/// Writes a line to standard output.
+pub fn line(text: impl Display) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{text}")
+}
+
+/// Writes text as it is to standard output.
+pub fn text(text: impl Display) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "{text}")?;
+    out.flush()
+}
+
+/// Writes a value as indented JSON to standard output.
+pub fn json(value: &impl serde::Serialize) -> io::Result<()> {
+    line(serde_json::to_string_pretty(value).map_err(io::Error::other)?)
+}
+
+/// Writes a line to standard error; if even that fails there is nobody to tell.
+pub fn note(text: impl Display) {
+    writeln!(io::stderr().lock(), "{text}").unwrap_or_default();
+}
+
+/// True if an error only says that nobody reads any more.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,235 @@
+//! Joins what the ledger knows and what the DNS says now, and judges.
+//!
+//! Every verdict is made from the resident tables when it is asked for: that costs microseconds, is
+//! never stale, and leaves the caching to what is slow (live evidence). Look-ups are made
+//!
+//! - for a client's firmest pair, whoever asks: the name comes from our own logs;
+//! - for a pair or a name that the ledger knows, whoever asks;
+//! - for a name that only the question brings, if the operator trusts the asker.
+//!
+//! An answer waits for them at most `live.wait`; then it says what is known, and its `until` is near.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use helostat_zones::client::Client;
+use helostat_zones::evidence::{Finding, System};
+use helostat_zones::explain::{Explanation, FindingOf};
+use helostat_zones::history::{ClientHistory, NameHistory, NetworkHistory};
+use helostat_zones::ledger::Ledger;
+use helostat_zones::name::Name;
+use helostat_zones::policy::Policy;
+use helostat_zones::rules::{self, Case};
+use helostat_zones::time::Time;
+use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
+
+use crate::ask_judge::{Asker, Judge};
+use crate::live::{Findings, Live};
+
+/// How long an answer holds that was given before every look-up was back.
+const UNFINISHED: Duration = Duration::from_secs(5);
+
+/// Judges from a ledger and live evidence.
+pub struct LedgerJudge {
+    ledger: Arc<Ledger>,
+    live: Arc<Live>,
+    policy: ArcSwap<Policy>,
+}
+
+/// What the ledger knows of an address.
+struct Known {
+    ip: IpAddr,
+    client: ClientHistory,
+    network: NetworkHistory,
+    policy: Arc<Policy>,
+    now: Time,
+}
+
+impl Known {
+    fn case<'a>(&'a self, found: &'a [(System, Finding)]) -> Case<'a> {
+        Case {
+            ip: self.ip,
+            client: &self.client,
+            network: &self.network,
+            findings: rules::Findings(found),
+            policy: &self.policy,
+            now: self.now,
+        }
+    }
+
+    fn firmest_name(&self) -> Option<&Name> {
+        self.client.best().map(|pair| &pair.name)
+    }
+}
+
+impl LedgerJudge {
+    /// A judge over these.
+    pub fn new(ledger: Arc<Ledger>, live: Arc<Live>, policy: Policy) -> Self {
+        Self { ledger, live, policy: ArcSwap::from_pointee(policy) }
+    }
+
+    /// Judges by other numbers from now on.
+    pub fn set_policy(&self, policy: Policy) {
+        self.policy.store(Arc::new(policy));
+    }
+
+    /// The ledger it judges from.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    fn known(&self, ip: IpAddr) -> Known {
+        let ip = ip.to_canonical();
+        let (policy, now) = (self.policy.load_full(), now());
+        let client = Client::of(ip);
+        Known {
+            ip,
+            client: ClientHistory::of(&self.ledger, client, &policy, now),
+            network: NetworkHistory::of(&self.ledger, client.network(), &policy, now),
+            policy,
+            now,
+        }
+    }
+
+    /// What the DNS says of an address with a name, waiting no longer than an answer may.
+    async fn evidence(&self, ip: IpAddr, name: &Name) -> Evidence {
+        Evidence::of(&self.live.findings(ip, name).await)
+    }
+
+    /// Everything about an address, and a name if one is given. Waits for every look-up.
+    pub async fn explain(&self, ip: IpAddr, name: Option<&Name>) -> Explanation {
+        let known = self.known(ip);
+        let asked = name.or_else(|| known.firmest_name()).cloned();
+        let findings = match &asked {
+            Some(name) => self.live.complete(known.ip, name).await,
+            None => self.live.complete(known.ip, &Name::absent()).await,
+        };
+        let evidence = Evidence::of(&findings);
+        let of_firmest = match (name, known.firmest_name()) {
+            (Some(name), Some(firmest)) if name != firmest => {
+                Evidence::of(&self.live.complete(known.ip, firmest).await)
+            }
+            _ => evidence.clone(),
+        };
+        let name_history =
+            name.map(|name| NameHistory::of(&self.ledger, name, &known.policy, known.now));
+        let pair = name.zip(name_history.as_ref()).map(|(name, history)| {
+            rules::judge_pair(&known.case(&evidence.found), name, history)
+        });
+        Explanation {
+            time: known.now,
+            ip: known.ip,
+            client: Client::of(known.ip).to_string(),
+            verdict: rules::judge_client(&known.case(&of_firmest.found)),
+            pair,
+            name_history,
+            evidence: System::ALL
+                .into_iter()
+                .map(|system| FindingOf { system, finding: findings.get(system).cloned() })
+                .collect(),
+            name: asked,
+            network: known.network,
+            history: known.client,
+        }
+    }
+}
+
+impl Judge for LedgerJudge {
+    async fn client(&self, ip: IpAddr, _asker: Asker) -> ClientVerdict {
+        let known = self.known(ip);
+        let evidence = match known.firmest_name() {
+            Some(name) => self.evidence(known.ip, name).await,
+            None => Evidence::default(),
+        };
+        let mut verdict = rules::judge_client(&known.case(&evidence.found));
+        verdict.until = evidence.limit(verdict.until, known.now);
+        verdict
+    }
+
+    async fn name(&self, name: &Name, asker: Asker) -> NameVerdict {
+        let (policy, now) = (self.policy.load_full(), now());
+        let history = NameHistory::of(&self.ledger, name, &policy, now);
+        // What the publisher says of a name is the same for every client; take one that said it.
+        let said_by = self.ledger.clients_of_name(name, 1).0.first().map(|client| client.first_ip());
+        let anybody = IpAddr::from([192, 0, 2, 1]);
+        let evidence = match said_by {
+            Some(ip) => self.evidence(ip, name).await,
+            None if asker == Asker::Trusted && name.is_fqdn() => self.evidence(anybody, name).await,
+            None => Evidence::default(),
+        };
+        let mut verdict =
+            rules::judge_name(name, &history, rules::Findings(&evidence.found), &policy, now);
+        verdict.until = evidence.limit(verdict.until, now);
+        verdict
+    }
+
+    async fn pair(&self, ip: IpAddr, name: &Name, asker: Asker) -> PairVerdict {
+        let known = self.known(ip);
+        let name_history = NameHistory::of(&self.ledger, name, &known.policy, known.now);
+        let seen = known.client.pair(name).is_some() || name_history.clients > 0;
+        let evidence = if seen || asker == Asker::Trusted {
+            self.evidence(known.ip, name).await
+        } else {
+            Evidence::default()
+        };
+        let mut verdict = rules::judge_pair(&known.case(&evidence.found), name, &name_history);
+        verdict.until = evidence.limit(verdict.until, known.now);
+        verdict
+    }
+
+    fn names_below(&self, suffix: &str) -> bool {
+        self.ledger.has_names_below(suffix)
+    }
+
+    fn pair_names_below(&self, ip: IpAddr, suffix: &str) -> bool {
+        self.ledger.client(Client::of(ip), |row| {
+            row.is_some_and(|row| {
+                row.pairs.iter().any(|pair| {
+                    pair.name
+                        .text()
+                        .strip_suffix(suffix)
+                        .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+                })
+            })
+        })
+    }
+
+    fn now(&self) -> Time {
+        now()
+    }
+
+    fn serial(&self) -> u32 {
+        // Grows with every commit and is never zero; commits are far from 2^31 apart.
+        (self.ledger.seq() as u32).wrapping_add(1)
+    }
+}
+
+/// Findings in the form the rules take, and whether all of them were back.
+#[derive(Clone, Default)]
+struct Evidence {
+    found: Vec<(System, Finding)>,
+    unfinished: bool,
+}
+
+impl Evidence {
+    fn of(findings: &Findings) -> Self {
+        let found = System::ALL
+            .into_iter()
+            .filter_map(|system| Some((system, findings.get(system)?.clone())))
+            .collect();
+        Self { found, unfinished: !findings.is_complete() }
+    }
+
+    /// An answer without all its look-ups must not be kept long.
+    fn limit(&self, until: Time, now: Time) -> Time {
+        if self.unfinished { until.min(now.after(UNFINISHED)) } else { until }
+    }
+}
+
+/// The clock: the one place where the server reads it.
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
