@@ -1,0 +1,203 @@
+//! The configuration file: one TOML file, every key with a default.
+//!
+//! In goes the text of `helostat.toml`; out comes a [`Config`], plain values checked once and trusted
+//! from then on, or [`ConfigErrors`] with *everything* that is wrong, each with its place. The
+//! program shows the errors and ends; a running daemon keeps the configuration it has.
+//!
+//! The shape of the file is the table of [`keys`], the shape of the program's settings are the
+//! structs; what lies between them:
+//!
+//! - [`section`]: what a key is, and the one declaration that makes both the table and the struct
+//! - [`settings`], [`policy`]: all sections with all keys
+//! - [`value`], [`duration`], [`domain`]: the types of values
+//! - [`read`]: the walk from the TOML tree to the structs
+//! - [`check`]: whether the values agree with each other; warnings
+//! - [`print`]: back to TOML and JSON, and what of a change needs a restart
+//! - [`place`], [`nearest`]: where an error is, and what was probably meant
+//!
+//! Relative paths start from the folder of the file. Only [`Config::load`] touches the disk, but for
+//! the system's time zone database, which says whether a `time-zone` exists. Nothing is said here
+//! about whether an address can be bound or a log can be read: that shows at start.
+
+mod check;
+mod domain;
+mod duration;
+mod nearest;
+mod place;
+mod policy;
+mod print;
+mod read;
+mod section;
+mod settings;
+mod value;
+
+use std::path::Path;
+
+pub use domain::DomainName;
+pub use place::{ConfigError, ConfigErrors, Place};
+pub use policy::Policy;
+pub use section::{Change, Default as KeyDefault, Key};
+pub use settings::{
+    Csa, Daemon, Dns, EhloForward, Evidence, Fcrdns, Http, Ingest, Ledger, Live, Log, LogFormat,
+    LogLevel, Zone, ZoneKind,
+};
+pub use value::Rule;
+
+use place::Source;
+use section::Section;
+
+/// The names of the sections that are more than a struct.
+const ZONE: &str = "zone";
+const LOG: &str = "log";
+const EVIDENCE: &str = "evidence";
+const POLICY: &str = "policy";
+
+/// What the operator wants, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The program itself.
+    pub daemon: Daemon,
+    /// The durable record.
+    pub ledger: Ledger,
+    /// The sockets that answer.
+    pub dns: Dns,
+    /// Health, metrics, explanations.
+    pub http: Http,
+    /// What the DNS says now.
+    pub live: Live,
+    /// Each system that can testify.
+    pub evidence: Evidence,
+    /// What becomes of the lines of the logs.
+    pub ingest: Ingest,
+    /// The numbers of the verdict.
+    pub policy: Policy,
+    /// The origins under which verdicts are published.
+    pub zones: Vec<Zone>,
+    /// The mail logs to learn from.
+    pub logs: Vec<Log>,
+}
+
+/// Every key at its default; no zones, no logs.
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            daemon: Daemon::initial(),
+            ledger: Ledger::initial(),
+            dns: Dns::initial(),
+            http: Http::initial(),
+            live: Live::initial(),
+            evidence: Evidence {
+                csa: Csa::initial(),
+                fcrdns: Fcrdns::initial(),
+                ehlo_forward: EhloForward::initial(),
+            },
+            ingest: Ingest::initial(),
+            policy: Policy::initial(),
+            zones: Vec::new(),
+            logs: Vec::new(),
+        }
+    }
+}
+
+/// What `run --example` serves, with every path in one folder.
+const EXAMPLE: &str = r#"
+[ledger]
+path = "ledger"
+[[zone]]
+origin = "rep.test"
+[[log]]
+path = "postfix.log"
+format = "postfix"
+[[log]]
+path = "exim.log"
+format = "exim"
+"#;
+
+impl Config {
+    /// Reads the file at `path`, and the policy file if it names one.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let name = path.display().to_string();
+        let folder = std::path::absolute(path).map_err(|cause| unreadable(&name, cause))?;
+        let folder = folder.parent().unwrap_or(Path::new("/"));
+        let text = read_file(path, &name)?;
+        let source = Source::new(&name, &text);
+        let mut read = read::main_file(&source, folder);
+        if let Some(path) = read.config.policy.file.clone() {
+            let name = path.display().to_string();
+            let text = read_file(&path, &name)?;
+            read = read::policy_file(&Source::new(&name, &text), &source, folder, read);
+        }
+        finish(read, &name)
+    }
+
+    /// Reads `text` as the file `file_name`, of which only the name and the folder matter. A policy
+    /// file is not opened: its path is kept, its numbers are not.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigErrors> {
+        let folder = Path::new(file_name).parent().unwrap_or(Path::new(""));
+        finish(read::main_file(&Source::new(file_name, text), folder), file_name)
+    }
+
+    /// A configuration to try things with: the zones of `rep.test` on 127.0.0.1:5300, learned from
+    /// `postfix.log` and `exim.log` in `dir`, where the ledger is too.
+    pub fn example(dir: &Path) -> Self {
+        read::main_file(&Source::new("example", EXAMPLE), dir).config
+    }
+
+    /// Sentences on what is allowed but seldom meant.
+    pub fn warnings(&self) -> Vec<String> {
+        check::warnings(self)
+    }
+
+    /// Every plain section, in the order of the manual.
+    fn sections(&mut self) -> Vec<&mut dyn Section> {
+        vec![
+            &mut self.daemon,
+            &mut self.ledger,
+            &mut self.dns,
+            &mut self.http,
+            &mut self.live,
+            &mut self.evidence.csa,
+            &mut self.evidence.fcrdns,
+            &mut self.evidence.ehlo_forward,
+            &mut self.ingest,
+            &mut self.policy,
+        ]
+    }
+}
+
+/// Every key of the file with its section, in the order of the manual.
+pub fn keys() -> impl Iterator<Item = &'static Key> {
+    let mut config = Config::default();
+    let mut keys: Vec<_> = config.sections().iter().flat_map(|section| section.keys()).collect();
+    keys.extend(Zone::initial().keys());
+    keys.extend(Log::initial().keys());
+    keys.into_iter()
+}
+
+fn finish(read: read::Read, main: &str) -> Result<Config, ConfigErrors> {
+    let read::Read { config, given, mut errors, is_toml } = read;
+    // In a file that is not TOML what is missing may be what could not be read.
+    if is_toml {
+        errors.extend(check::disagreements(&config, &given));
+    }
+    if errors.is_empty() {
+        return Ok(config);
+    }
+    let order = |error: &ConfigError| (&*error.place.file != main, error.place.clone());
+    errors.sort_by_cached_key(order);
+    Err(ConfigErrors::Wrong(errors))
+}
+
+fn read_file(path: &Path, name: &str) -> Result<String, ConfigErrors> {
+    let bytes = std::fs::read(path).map_err(|cause| unreadable(name, cause))?;
+    String::from_utf8(bytes).map_err(|wrong| {
+        let good = wrong.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(wrong.as_bytes().get(..good).unwrap_or_default());
+        let place = Source::new(name, &before).place(&(good..good));
+        ConfigErrors::Wrong(vec![ConfigError { place, sentence: "this is not UTF-8 text".into() }])
+    })
+}
+
+fn unreadable(name: &str, cause: std::io::Error) -> ConfigErrors {
+    ConfigErrors::Unreadable { file: name.into(), cause }
+}

@@ -1,0 +1,357 @@
+//! From the text of a file to a configuration, with everything that is wrong in it.
+//!
+//! The parser gives a tree of values with spans; this walks the tree along the table of keys. Every
+//! key that is there is set, every other keeps its default, and each fault becomes one error with
+//! its place. Syntax errors do not end the reading: the parser goes on behind them. What it makes of
+//! a broken line is a guess, though, so a line with a syntax error gets no second error, and after a
+//! broken section line, from which on every key would seem misplaced, nothing else is said.
+//!
+//! Whether the values agree with each other is for [`super::check`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::nearest::nearest;
+use super::place::{ConfigError, Place, Source};
+use super::section::{Default, Key, Section};
+use super::settings::{Log, Zone};
+use super::value::{Reading, cut};
+use super::{Config, EVIDENCE, LOG, POLICY, ZONE, keys};
+
+/// A key in the file: section, number of the entry (0 in plain sections), key. The key `""` is the
+/// section line itself.
+type Spot = (&'static str, usize, &'static str);
+
+/// What the file says, and where.
+#[derive(Debug, std::default::Default)]
+pub(super) struct Given {
+    places: BTreeMap<Spot, Place>,
+    /// Keys that are wrong or missing: what the configuration has for them is only a placeholder.
+    unsound: BTreeSet<Spot>,
+}
+
+impl Given {
+    /// Where the key stands, or the section line of its entry; `None` if the file has neither.
+    pub(super) fn place(&self, section: &'static str, entry: usize, key: &'static str) -> Option<&Place> {
+        self.exact(section, entry, key).or_else(|| self.exact(section, entry, ""))
+    }
+
+    /// Where the key stands, if it is in the file.
+    pub(super) fn exact(&self, section: &'static str, entry: usize, key: &'static str) -> Option<&Place> {
+        self.places.get(&(section, entry, key))
+    }
+
+    /// True if the configuration has for this key what the file says, or rightly its default.
+    pub(super) fn is_sound(&self, section: &'static str, entry: usize, key: &'static str) -> bool {
+        !self.unsound.contains(&(section, entry, key))
+    }
+}
+
+/// What reading gives: the configuration is worth something only if there are no errors.
+pub(super) struct Read {
+    pub(super) config: Config,
+    pub(super) given: Given,
+    pub(super) errors: Vec<ConfigError>,
+    /// False if the file is not TOML: then what it leaves out may be what could not be read.
+    pub(super) is_toml: bool,
+}
+
+/// Reads the main file. Relative paths in it start from `folder`.
+pub(super) fn main_file(source: &Source<'_>, folder: &Path) -> Read {
+    let (document, broken) = parse(source);
+    let mut reader = Reader::new(source, folder, broken);
+    let config = reader.document(document.get_ref());
+    reader.finish(config)
+}
+
+/// Reads a file with the keys of `[policy]` into what the main file gave; the main file's own
+/// `[policy]` wins.
+pub(super) fn policy_file(source: &Source<'_>, main: &Source<'_>, folder: &Path, read: Read) -> Read {
+    let Read { mut config, given, mut errors, is_toml } = read;
+    let (document, broken) = parse(source);
+    let mut reader = Reader::new(source, folder, broken);
+    let file = config.policy.file.clone();
+    reader.fill(&mut config.policy, POLICY, 0, document.get_ref());
+    if let Some(place) = reader.given.places.get(&(POLICY, 0, "file")).cloned() {
+        reader.error(place, "a policy file names no further file".into());
+    }
+    let mut found = reader.finish(config);
+    found.config.policy.file = file;
+
+    // The main file's numbers once more, over those of the policy file; its errors are known.
+    let (document, _) = parse(main);
+    let mut again = Reader::new(main, folder, Vec::new());
+    if let Some(table) = document.get_ref().get(POLICY).and_then(|it| it.get_ref().as_table()) {
+        again.fill(&mut found.config.policy, POLICY, 0, table);
+    }
+    found.given.places.extend(given.places);
+    found.given.unsound.extend(given.unsound);
+    errors.append(&mut found.errors);
+    Read { errors, is_toml: is_toml && found.is_toml, ..found }
+}
+
+fn parse<'a>(source: &Source<'a>) -> (Spanned<DeTable<'a>>, Vec<ConfigError>) {
+    let (document, errors) = DeTable::parse_recoverable(source.text());
+    let end = source.text().len();
+    let broken = errors.iter().map(|error| ConfigError {
+        place: source.place(&error.span().unwrap_or(end..end)),
+        sentence: format!("not TOML: {}", error.message()),
+    });
+    (document, broken.collect())
+}
+
+struct Reader<'a> {
+    source: &'a Source<'a>,
+    folder: &'a Path,
+    given: Given,
+    broken: Vec<ConfigError>,
+    errors: Vec<ConfigError>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(source: &'a Source<'a>, folder: &'a Path, broken: Vec<ConfigError>) -> Self {
+        Self { source, folder, given: Given::default(), broken, errors: Vec::new() }
+    }
+
+    fn error(&mut self, place: Place, sentence: String) {
+        self.errors.push(ConfigError { place, sentence });
+    }
+
+    fn finish(self, config: Config) -> Read {
+        let Self { source, given, broken, mut errors, .. } = self;
+        let is_toml = broken.is_empty();
+        let is_header = |place: &Place| source.line(place).trim_start().starts_with('[');
+        let lost = broken.iter().map(|error| &error.place).filter(|place| is_header(place)).min();
+        errors.retain(|error| lost.is_none_or(|lost| error.place < *lost));
+        errors.retain(|error| broken.iter().all(|other| other.place.line != error.place.line));
+        // The parser can stumble twice over one mistake; the first says it.
+        let mut first = broken.clone();
+        first.sort_by(|one, other| one.place.cmp(&other.place));
+        first.dedup_by_key(|error| error.place.line);
+        errors.extend(first);
+        Read { config, given, errors, is_toml }
+    }
+
+    /// Reads the whole document: every top-level key is a section.
+    fn document(&mut self, document: &DeTable<'_>) -> Config {
+        let mut config = Config::default();
+        for (name, value) in document {
+            let place = self.source.place(&name.span());
+            match (name.get_ref().as_ref(), value.get_ref()) {
+                (ZONE, value) => config.zones = self.entries(ZONE, place, value),
+                (LOG, value) => config.logs = self.entries(LOG, place, value),
+                (EVIDENCE, DeValue::Table(systems)) => self.evidence(&mut config, systems),
+                (name, value) => self.section(&mut config, name, place, value),
+            }
+        }
+        config
+    }
+
+    /// A plain section, or what is none.
+    fn section(&mut self, config: &mut Config, name: &str, place: Place, value: &DeValue<'_>) {
+        let mut sections = config.sections();
+        let known = sections.iter_mut().find(|section| section_name(&***section) == name);
+        match (known, value) {
+            (Some(section), DeValue::Table(table)) => {
+                let section_name = section_name(&**section);
+                self.given.places.insert((section_name, 0, ""), place);
+                self.fill(&mut **section, section_name, 0, table);
+            }
+            (Some(_), DeValue::Array(_)) => {
+                self.error(place, format!("[{name}] stands only once: write it with single brackets"));
+            }
+            (Some(_), _) => self.error(place, format!("`{name}` is a section: write [{name}]")),
+            (None, DeValue::Table(_) | DeValue::Array(_)) => {
+                self.error(place, unknown_section(name));
+            }
+            (None, _) => self.error(place, stray_key(name)),
+        }
+    }
+
+    /// `[evidence.<system>]` of every system.
+    fn evidence(&mut self, config: &mut Config, systems: &DeTable<'_>) {
+        for (system, value) in systems {
+            let place = self.source.place(&system.span());
+            let name = format!("{EVIDENCE}.{}", system.get_ref());
+            match value.get_ref() {
+                DeValue::Table(_) => self.section(config, &name, place, value.get_ref()),
+                _ => {
+                    let (system, known) = (cut(system.get_ref()), systems_known().join(", "));
+                    let why = format!("a system such as [evidence.csa]; the systems are {known}");
+                    self.error(place, format!("unknown key `{system}` in [{EVIDENCE}], which holds {why}"));
+                }
+            }
+        }
+    }
+
+    /// The entries of a section that is written with double brackets.
+    fn entries<T: Entry>(&mut self, name: &'static str, place: Place, value: &DeValue<'_>) -> Vec<T> {
+        let DeValue::Array(entries) = value else {
+            let sentence = format!("[[{name}]] is written with double brackets, for there can be several");
+            self.error(place, sentence);
+            return Vec::new();
+        };
+        let mut read = Vec::with_capacity(entries.len());
+        for (number, entry) in entries.iter().enumerate() {
+            let place = self.source.place(&entry.span());
+            let DeValue::Table(table) = entry.get_ref() else {
+                let sentence = format!("each [[{name}]] holds keys, such as {}", example(&T::initial()));
+                self.error(place, sentence);
+                continue;
+            };
+            read.push(self.entry(name, number, place, table));
+        }
+        read
+    }
+
+    fn entry<T: Entry>(&mut self, name: &'static str, number: usize, place: Place, table: &DeTable<'_>) -> T {
+        let mut entry = T::initial();
+        self.given.places.insert((name, number, ""), place.clone());
+        self.fill(&mut entry, name, number, table);
+        for key in entry.keys() {
+            let Default::Needed(example) = key.default else { continue };
+            if table.contains_key(key.name) {
+                continue;
+            }
+            self.given.unsound.insert((name, number, key.name));
+            // Behind a syntax error it may well be there.
+            if self.broken.is_empty() {
+                let key = key.name;
+                let sentence = format!("`{key}` is missing in [[{name}]]; write {key} = {example}");
+                self.error(place.clone(), sentence);
+            }
+        }
+        entry.settle(|key| self.given.places.contains_key(&(name, number, key.name)));
+        entry
+    }
+
+    /// Sets every key of `table` in `section`.
+    fn fill(&mut self, section: &mut dyn Section, name: &'static str, number: usize, table: &DeTable<'_>) {
+        for (typed, value) in table {
+            let place = self.source.place(&typed.span());
+            let Some(key) = section.keys().iter().find(|key| key.name == typed.get_ref()) else {
+                self.error(place, unknown_key(section, typed.get_ref()));
+                continue;
+            };
+            // Empty is as good as absent where the zone's origin gives a default.
+            if key.default.follows_origin() && is_empty(value.get_ref()) {
+                continue;
+            }
+            self.given.places.insert((name, number, key.name), place);
+            let Some(field) = section.field(key.name) else { continue };
+            let flaws = field.set(value, &Reading { rule: key.rule, folder: self.folder });
+            if flaws.is_err() {
+                self.given.unsound.insert((name, number, key.name));
+            }
+            for flaw in flaws.err().unwrap_or_default() {
+                let place = self.source.place(&flaw.span);
+                let subject = format!("`{}` in {}", key.name, bracketed(name));
+                self.error(place, format!("{subject} {}", flaw.text));
+            }
+        }
+    }
+}
+
+/// A section that can stand several times.
+trait Entry: Section {
+    /// Gives what depends on other keys of the entry its default, unless `given` names it.
+    fn settle(&mut self, given: impl Fn(&Key) -> bool);
+}
+
+impl Entry for Zone {
+    fn settle(&mut self, given: impl Fn(&Key) -> bool) {
+        let origin = self.origin.to_string();
+        self.follow_origin(&origin, given);
+    }
+}
+
+impl Entry for Log {
+    fn settle(&mut self, _given: impl Fn(&Key) -> bool) {}
+}
+
+fn is_empty(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::String(text) => text.is_empty(),
+        DeValue::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+fn section_name(section: &dyn Section) -> &'static str {
+    section.keys().first().map_or("", |key| key.section)
+}
+
+/// The section as its line is written in the file.
+pub(super) fn bracketed(section: &str) -> String {
+    if section == ZONE || section == LOG { format!("[[{section}]]") } else { format!("[{section}]") }
+}
+
+/// A needed key of an entry with its example.
+fn example(section: &dyn Section) -> String {
+    let needed = section.keys().iter().find(|key| matches!(key.default, Default::Needed(_)));
+    needed.map_or_else(String::new, |key| format!("{} = {}", key.name, key.default.text("")))
+}
+
+fn unknown_key(section: &dyn Section, typed: &str) -> String {
+    let own = section.keys();
+    let name = section_name(section);
+    let found = format!("unknown key `{}` in {}", cut(typed), bracketed(name));
+    if let Some(meant) = nearest(typed, own.iter().map(|key| key.name)) {
+        return format!("{found}; did you mean `{meant}`?");
+    }
+    if let Some(homes) = homes_of(typed) {
+        return format!("{found}; it belongs in {homes}");
+    }
+    let known: Vec<_> = own.iter().map(|key| key.name).collect();
+    format!("{found}; its keys are {}", known.join(", "))
+}
+
+fn stray_key(typed: &str) -> String {
+    let found = format!("unknown key `{}` outside of any section", cut(typed));
+    match homes_of(typed) {
+        Some(homes) => format!("{found}; it belongs in {homes}"),
+        None => format!("{found}; the sections are {}", sections_known().join(", ")),
+    }
+}
+
+fn unknown_section(typed: &str) -> String {
+    if typed == "list" {
+        let comfort = "this version cannot load lists of your own yet; leave the section out";
+        return format!("unknown section [[list]]: {comfort}");
+    }
+    let found = format!("unknown section [{}]", cut(typed));
+    if let Some(system) = typed.strip_prefix("evidence.") {
+        let known = systems_known();
+        return match nearest(system, known.iter().copied()) {
+            Some(meant) => format!("{found}; did you mean [evidence.{meant}]?"),
+            None => format!("{found}; the systems are {}", known.join(", ")),
+        };
+    }
+    let mut names: Vec<_> = keys().map(|key| key.section).collect();
+    names.dedup();
+    match nearest(typed, names) {
+        Some(meant) => format!("{found}; did you mean {}?", bracketed(meant)),
+        None => format!("{found}; the sections are {}", sections_known().join(", ")),
+    }
+}
+
+/// The sections that have a key of this name.
+fn homes_of(typed: &str) -> Option<String> {
+    let homes: Vec<_> =
+        keys().filter(|key| key.name == typed).map(|key| bracketed(key.section)).collect();
+    (!homes.is_empty()).then(|| homes.join(" or "))
+}
+
+fn sections_known() -> Vec<String> {
+    let mut names: Vec<_> = keys().map(|key| bracketed(key.section)).collect();
+    names.dedup();
+    names
+}
+
+fn systems_known() -> Vec<&'static str> {
+    let systems = keys().filter_map(|key| key.section.strip_prefix("evidence."));
+    systems.collect()
+}

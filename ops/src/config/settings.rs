@@ -1,0 +1,290 @@
+//! The sections of the file and all their keys, but for the numbers of [`super::policy`].
+//!
+//! Each key reads: "name" field: type = default, rule, when a change takes effect, meaning.
+//! The rooms of the house get these plain values and never see the file.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use helostat_zones::observation::ReporterKind;
+use ipnet::IpNet;
+
+use super::domain::DomainName;
+use super::section::Default::{Is, Needed};
+use super::section::section;
+use super::value::Choice;
+use super::value::Rule::{
+    Between, DefaultPort, Free, Lasting, Longest, NotEmpty, Seconds, TimeZone, Url, Word,
+};
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const MINUTE: Duration = seconds(60);
+const DAY: Duration = seconds(86_400);
+
+/// The longest origin: the longest question under it is an IPv6 address as 32 nibbles (63
+/// characters), a dot, a kind of up to five letters and a dot, in the 253 characters of a name.
+const ORIGIN_MAX: usize = 253 - 63 - 1 - 5 - 1;
+
+section! {
+    /// `[daemon]`: the program itself.
+    Daemon in "daemon" {
+        "log-level" log_level: LogLevel = Is(r#""info""#), Free, Reload,
+            "How much the daemon tells of itself on its own log.";
+    }
+}
+
+section! {
+    /// `[ledger]`: the durable record of what was observed.
+    Ledger in "ledger" {
+        "path" path: PathBuf = Is(r#""/var/lib/helostat/ledger""#), Free, Restart,
+            "The folder of the ledger; one running daemon owns it.";
+        "commit-interval" commit_interval: Duration = Is(r#""100ms""#), Lasting(ms(1), seconds(10)), Restart,
+            "How long observations may gather before they are written to disk together.";
+        "future-tolerance" future_tolerance: Duration = Is(r#""1d""#), Lasting(ms(0), seconds(30 * 86_400)), Restart,
+            "An observation that is later than now by more than this is set aside: some clock is wrong.";
+    }
+}
+
+section! {
+    /// `[dns]`: the sockets that answer.
+    Dns in "dns" {
+        "listen" listen: Vec<SocketAddr> = Is(r#"["127.0.0.1:5300"]"#), NotEmpty, Restart,
+            "Where questions come in, over UDP and TCP.";
+        "threads" threads: u32 = Is("0"), Between(0, 256), Restart,
+            "Threads that answer; 0 is one for each core.";
+        "allow" allow: Vec<IpNet> = Is("[]"), Free, Reload,
+            "Who may ask; empty is everybody.";
+        "tcp-connections" tcp_connections: u32 = Is("256"), Between(1, 65_536), Restart,
+            "TCP connections open at once; further ones wait.";
+        "tcp-idle" tcp_idle: Duration = Is(r#""10s""#), Lasting(ms(100), seconds(600)), Restart,
+            "A TCP connection that is silent for this long is closed.";
+        "pending" pending: u32 = Is("4096"), Between(1, 1_000_000), Restart,
+            "Answers under way at once; questions beyond that are refused.";
+    }
+}
+
+impl Dns {
+    /// How many threads answer: what the file says, or one for each core.
+    pub fn thread_count(&self) -> usize {
+        match usize::try_from(self.threads) {
+            Ok(threads) if threads > 0 => threads,
+            _ => available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+section! {
+    /// `[http]`: health, metrics and explanations.
+    Http in "http" {
+        "listen" listen: Option<SocketAddr> = Is(r#""127.0.0.1:8053""#), Free, Restart,
+            "Where the web page, the metrics and the command line reach the daemon; \"\" switches it off.";
+    }
+}
+
+section! {
+    /// `[live]`: what the DNS says now.
+    Live in "live" {
+        "enabled" enabled: bool = Is("true"), Free, Restart,
+            "Look up what publishers say in the DNS; without it only history counts.";
+        "resolver" resolver: Vec<SocketAddr> = Is("[]"), DefaultPort(53), Restart,
+            "The resolvers to ask; empty is those of the system.";
+        "wait" wait: Duration = Is(r#""400ms""#), Lasting(ms(0), seconds(10)), Reload,
+            "How long an answer may wait for look-ups; they go on behind it.";
+        "timeout" timeout: Duration = Is(r#""2s""#), Lasting(ms(10), MINUTE), Restart,
+            "A look-up that takes longer than this has failed.";
+        "trust" trust: Vec<IpNet> = Is(r#"["127.0.0.0/8", "::1/128"]"#), Free, Reload,
+            "Whose questions may cause look-ups of the names in them: your own mail servers.";
+        "questions-per-client" questions_per_client: u32 = Is("40"), Between(1, 1000), Restart,
+            "The most DNS questions that judging one client may cost.";
+        "concurrent" concurrent: u32 = Is("256"), Between(1, 65_536), Restart,
+            "Look-ups under way at once, in total.";
+    }
+}
+
+section! {
+    /// `[evidence.csa]`: Client SMTP Authorization.
+    Csa in "evidence.csa" {
+        "enabled" enabled: bool = Is("true"), Free, Restart,
+            "Ask whether the name's publisher authorises the client (CSA, an SRV record).";
+    }
+}
+
+section! {
+    /// `[evidence.fcrdns]`: forward-confirmed reverse DNS.
+    Fcrdns in "evidence.fcrdns" {
+        "enabled" enabled: bool = Is("true"), Free, Restart,
+            "Ask whether the client's reverse name leads back to the client.";
+    }
+}
+
+section! {
+    /// `[evidence.ehlo-forward]`: the addresses of the name.
+    EhloForward in "evidence.ehlo-forward" {
+        "enabled" enabled: bool = Is("true"), Free, Restart,
+            "Ask whether the name said in EHLO has the client's address.";
+    }
+}
+
+/// `[evidence.<system>]`: each system that can testify.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// Client SMTP Authorization.
+    pub csa: Csa,
+    /// Forward-confirmed reverse DNS.
+    pub fcrdns: Fcrdns,
+    /// The addresses of the name.
+    pub ehlo_forward: EhloForward,
+}
+
+section! {
+    /// `[ingest]`: what becomes of the lines of the logs.
+    Ingest in "ingest" {
+        "own" own: Vec<IpNet> = Is(r#"["127.0.0.0/8", "::1/128"]"#), Free, Reload,
+            "Clients that are your own relays: nothing is learned of them.";
+        "batch" batch: u32 = Is("10000"), Between(1, 1_000_000), Restart,
+            "The most observations written to disk together.";
+    }
+}
+
+section! {
+    /// `[[zone]]`: an origin under which verdicts are published.
+    Zone in "zone" {
+        "origin" origin: DomainName = Needed(r#""rep.example.net""#), Longest(ORIGIN_MAX), Restart,
+            "The domain under which the answers live: bl.<origin> and so on.";
+        "kinds" kinds: Vec<ZoneKind> = Is(r#"["bl", "wl", "score", "ehlo", "pair"]"#), NotEmpty, Restart,
+            "The kinds of answers to publish.";
+        "ns" ns: Vec<DomainName> = Is(r#"["ns.<origin>"]"#), NotEmpty, Restart,
+            "The name servers that the zone names.";
+        "ns-address" ns_address: Vec<IpAddr> = Is("[]"), Free, Restart,
+            "The addresses of those name servers that lie in the zone itself.";
+        "contact" contact: DomainName = Is(r#""hostmaster.<origin>""#), Free, Reload,
+            "The mailbox of the zone's SOA, with a dot for its @.";
+        "ttl" ttl: Duration = Is(r#""5m""#), Seconds(seconds(1), DAY), Reload,
+            "The longest that an answer may be kept by who asked.";
+        "negative-ttl" negative_ttl: Duration = Is(r#""60s""#), Seconds(seconds(1), DAY), Reload,
+            "How long \"nothing known\" may be kept by who asked.";
+        "page" page: Option<String> = Is(r#""""#), Url, Reload,
+            "A web page named in TXT answers: what you tell people whose mail was refused.";
+    }
+}
+
+section! {
+    /// `[[log]]`: a mail log to learn from.
+    Log in "log" {
+        "path" path: PathBuf = Needed(r#""/var/log/mail.log""#), Free, Restart,
+            "The log file; it is followed as it grows and is rotated.";
+        "format" format: LogFormat = Is(r#""auto""#), Free, Restart,
+            "Which program writes it; auto finds out from the lines.";
+        "reporter" reporter: String = Is(r#""local""#), Word, Restart,
+            "The name of the mail server that reports; each server has its own.";
+        "reporter-kind" reporter_kind: ReporterKind = Is(r#""mx""#), Free, Restart,
+            "What mail it sees: mx for real recipients, trap (builds no trust), submission (users' programs).";
+        "time-zone" time_zone: Option<String> = Is(r#""""#), TimeZone, Restart,
+            "The time zone of stamps that do not say; \"\" is that of the system.";
+    }
+}
+
+/// How much the daemon tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What an operator must act upon.
+    Error,
+    /// And what went wrong and was mended.
+    Warn,
+    /// And the life of the process.
+    Info,
+    /// And rare details.
+    Debug,
+    /// And everything.
+    Trace,
+}
+
+impl Choice for LogLevel {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+}
+
+impl LogLevel {
+    /// The word for it, as log filters read it.
+    pub fn word(self) -> &'static str {
+        word_of(self)
+    }
+}
+
+/// A form in which verdicts are published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ZoneKind {
+    /// Clients that are listed.
+    Bl,
+    /// Clients that are trusted.
+    Wl,
+    /// A number for each known client.
+    Score,
+    /// Names.
+    Ehlo,
+    /// Names with clients.
+    Pair,
+}
+
+impl Choice for ZoneKind {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("bl", Self::Bl),
+        ("wl", Self::Wl),
+        ("score", Self::Score),
+        ("ehlo", Self::Ehlo),
+        ("pair", Self::Pair),
+    ];
+}
+
+impl ZoneKind {
+    /// The label under the origin.
+    pub fn word(self) -> &'static str {
+        word_of(self)
+    }
+}
+
+/// Which program writes a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LogFormat {
+    /// Found out from the lines.
+    Auto,
+    /// Postfix, through syslog or its own log file.
+    Postfix,
+    /// Exim's main log.
+    Exim,
+}
+
+impl Choice for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("postfix", Self::Postfix), ("exim", Self::Exim)];
+}
+
+impl LogFormat {
+    /// The word for it in the file.
+    pub fn word(self) -> &'static str {
+        word_of(self)
+    }
+}
+
+impl Choice for ReporterKind {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("mx", Self::Mx), ("trap", Self::Trap), ("submission", Self::Submission)];
+}
+
+fn word_of<T: Choice>(value: T) -> &'static str {
+    T::WORDS.iter().find(|(_, known)| *known == value).map_or("", |&(word, _)| word)
+}

@@ -1,0 +1,505 @@
+//! What a key can hold: each type read from TOML, checked, and written back.
+//!
+//! In goes one value of the file with its span and the [`Rule`] of its key; out comes the type the
+//! program uses, or every [`Flaw`] of the value. `write` gives what `read` reads as the same again.
+//! All sentences are made here, in one form: "should be KIND such as SAMPLE, but is FOUND: WHY".
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::domain::DomainName;
+use super::duration;
+use super::nearest::nearest;
+
+/// What a key asks of its value beyond the type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Nothing.
+    Free,
+    /// A number from the first to the second.
+    Between(u32, u32),
+    /// A duration from the first to the second.
+    Lasting(Duration, Duration),
+    /// A duration in whole seconds (DNS has no shorter unit), from the first to the second.
+    Seconds(Duration, Duration),
+    /// A list that is not empty.
+    NotEmpty,
+    /// An address may come without a port, which is then this one.
+    DefaultPort(u16),
+    /// A domain name of at most this many characters.
+    Longest(usize),
+    /// A word of letters, digits, `.`, `-` and `_`: it becomes a label of metrics and JSON.
+    Word,
+    /// The address of a web page.
+    Url,
+    /// A name of the IANA time zone database.
+    TimeZone,
+}
+
+/// What a value is read with.
+pub(super) struct Reading<'a> {
+    pub(super) rule: Rule,
+    /// The folder that relative paths start from.
+    pub(super) folder: &'a Path,
+}
+
+/// What is wrong with a value: goes on after "`key` in [section]".
+#[derive(Debug)]
+pub(super) struct Flaw {
+    pub(super) span: Range<usize>,
+    pub(super) text: String,
+}
+
+/// A type that a key can have.
+pub(super) trait Value: Sized {
+    /// What it is, with its article and its range: "a duration from 1ms to 10s".
+    fn kind(rule: Rule) -> String;
+    /// One value of it as TOML writes it; empty where the kind says it all.
+    const SAMPLE: &'static str;
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>>;
+    fn write(&self) -> toml::Value;
+}
+
+/// A field of the configuration, whatever its type.
+pub(super) trait Setting {
+    fn set(&mut self, found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<(), Vec<Flaw>>;
+    fn value(&self) -> toml::Value;
+}
+
+impl<T: Value> Setting for T {
+    fn set(&mut self, found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<(), Vec<Flaw>> {
+        *self = T::read(found, reading)?;
+        Ok(())
+    }
+
+    fn value(&self) -> toml::Value {
+        self.write()
+    }
+}
+
+/// The flaw of a value that is no `T`, with a reason where there is one to give.
+fn flaw<T: Value>(found: &Spanned<DeValue<'_>>, rule: Rule, why: &str) -> Vec<Flaw> {
+    let such_as = if T::SAMPLE.is_empty() { "" } else { " such as " };
+    let colon = if why.is_empty() { "" } else { ": " };
+    let kind = T::kind(rule);
+    let is = describe(found.get_ref());
+    let text = format!("should be {kind}{such_as}{}, but is {is}{colon}{why}", T::SAMPLE);
+    vec![Flaw { span: found.span(), text }]
+}
+
+/// A value of the file in words, short and printable whatever it holds.
+fn describe(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("the text {}", quoted(text)),
+        DeValue::Integer(number) => format!("the number {}", cut(&number.to_string())),
+        DeValue::Float(number) => format!("the fraction {}", cut(number.as_str())),
+        DeValue::Boolean(answer) => answer.to_string(),
+        DeValue::Datetime(moment) => format!("the date {moment}"),
+        DeValue::Array(_) => "a list".into(),
+        DeValue::Table(_) => "a section".into(),
+    }
+}
+
+/// Text of the file in double quotes, short and printable.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", cut(text))
+}
+
+/// Text of the file made short and printable.
+pub(super) fn cut(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(LONGEST).is_some() { format!("{shown}...") } else { shown }
+}
+
+/// Reads a text by `parse`, whose error is the reason why it is no `T`.
+fn read_text<T: Value>(
+    found: &Spanned<DeValue<'_>>,
+    rule: Rule,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, Vec<Flaw>> {
+    let Some(text) = found.get_ref().as_str() else { return Err(flaw::<T>(found, rule, "")) };
+    parse(text).map_err(|why| flaw::<T>(found, rule, &why))
+}
+
+impl Value for bool {
+    const SAMPLE: &'static str = "";
+
+    fn kind(_: Rule) -> String {
+        "true or false".into()
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        let why = if found.get_ref().is_str() { "write it without quotes" } else { "" };
+        found.get_ref().as_bool().ok_or_else(|| flaw::<Self>(found, reading.rule, why))
+    }
+
+    fn write(&self) -> toml::Value {
+        (*self).into()
+    }
+}
+
+impl Value for u32 {
+    const SAMPLE: &'static str = "";
+
+    fn kind(rule: Rule) -> String {
+        match rule {
+            Rule::Between(least, most) => format!("a whole number from {least} to {most}"),
+            _ => "a whole number".into(),
+        }
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        let why = if found.get_ref().is_str() { "write it without quotes" } else { "" };
+        let number = found.get_ref().as_integer();
+        let number = number.and_then(|it| Self::from_str_radix(it.as_str(), it.radix()).ok());
+        let inside = number.filter(|number| match reading.rule {
+            Rule::Between(least, most) => (least..=most).contains(number),
+            _ => true,
+        });
+        inside.ok_or_else(|| flaw::<Self>(found, reading.rule, why))
+    }
+
+    fn write(&self) -> toml::Value {
+        i64::from(*self).into()
+    }
+}
+
+impl Value for Duration {
+    const SAMPLE: &'static str = "";
+
+    fn kind(rule: Rule) -> String {
+        match rule {
+            Rule::Lasting(least, most) | Rule::Seconds(least, most) => {
+                let (least, most) = (duration::write(least), duration::write(most));
+                format!("a duration from \"{least}\" to \"{most}\"")
+            }
+            _ => "a duration such as \"10s\"".into(),
+        }
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        if found.get_ref().is_integer() {
+            let why = "a duration has a unit and quotes";
+            return Err(flaw::<Self>(found, reading.rule, why));
+        }
+        read_text(found, reading.rule, |text| {
+            let Some(span) = duration::parse(text) else {
+                return Err("write a whole number and one of ms, s, m, h, d".into());
+            };
+            match reading.rule {
+                Rule::Seconds(..) if span.subsec_nanos() != 0 => {
+                    Err("DNS counts whole seconds".into())
+                }
+                Rule::Lasting(least, most) | Rule::Seconds(least, most)
+                    if !(least..=most).contains(&span) =>
+                {
+                    Err(String::new())
+                }
+                _ => Ok(span),
+            }
+        })
+    }
+
+    fn write(&self) -> toml::Value {
+        duration::write(*self).into()
+    }
+}
+
+impl Value for PathBuf {
+    const SAMPLE: &'static str = "";
+
+    fn kind(_: Rule) -> String {
+        "a path".into()
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        read_text(found, reading.rule, |text| match text {
+            "" => Err("it is empty".into()),
+            text if text.contains('\0') => Err("no path holds a NUL".into()),
+            text => Ok(reading.folder.join(text)),
+        })
+    }
+
+    fn write(&self) -> toml::Value {
+        self.to_string_lossy().into_owned().into()
+    }
+}
+
+impl Value for String {
+    const SAMPLE: &'static str = "";
+
+    fn kind(rule: Rule) -> String {
+        match rule {
+            Rule::Url => "the address of a web page (http or https)",
+            Rule::TimeZone => "a time zone such as \"Europe/Berlin\"",
+            Rule::Word => "a word of letters, digits, '.', '-' and '_'",
+            _ => "a text",
+        }
+        .into()
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        read_text(found, reading.rule, |text| {
+            match reading.rule {
+                Rule::Url => check_url(text)?,
+                Rule::TimeZone => check_time_zone(text)?,
+                Rule::Word => check_word(text)?,
+                _ => {}
+            }
+            Ok(text.into())
+        })
+    }
+
+    fn write(&self) -> toml::Value {
+        self.as_str().into()
+    }
+}
+
+fn check_url(text: &str) -> Result<(), String> {
+    // A TXT answer is one string of at most 255 octets and has the reason in it as well.
+    const LONGEST: usize = 150;
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    if host.is_none_or(str::is_empty) {
+        return Err("it begins with https:// or http://".into());
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
+        return Err("it has only printable ASCII, no blanks and no quotes".into());
+    }
+    if text.len() > LONGEST {
+        return Err(format!("it has at most {LONGEST} characters, to fit into an answer"));
+    }
+    Ok(())
+}
+
+fn check_time_zone(text: &str) -> Result<(), String> {
+    match jiff::tz::TimeZone::get(text) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("this system's time zone database has no such name".into()),
+    }
+}
+
+fn check_word(text: &str) -> Result<(), String> {
+    const LONGEST: usize = 64;
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if text.is_empty() {
+        return Err("it is empty".into());
+    }
+    if text.len() > LONGEST {
+        return Err(format!("it has at most {LONGEST} characters"));
+    }
+    if text.bytes().all(good) { Ok(()) } else { Err(String::new()) }
+}
+
+impl Value for DomainName {
+    const SAMPLE: &'static str = "\"rep.example.net\"";
+
+    fn kind(_: Rule) -> String {
+        "a domain name".into()
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        read_text(found, reading.rule, |text| {
+            let name = Self::parse(text)?;
+            match reading.rule {
+                Rule::Longest(most) if name.as_str().len() > most => Err(format!(
+                    "with more than {most} characters there is no room for an IPv6 question under it"
+                )),
+                _ => Ok(name),
+            }
+        })
+    }
+
+    fn write(&self) -> toml::Value {
+        self.as_str().into()
+    }
+}
+
+impl Value for IpAddr {
+    const SAMPLE: &'static str = "\"192.0.2.53\"";
+
+    fn kind(_: Rule) -> String {
+        "an address".into()
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        read_text(found, reading.rule, |text| text.parse().map_err(|_| String::new()))
+    }
+
+    fn write(&self) -> toml::Value {
+        self.to_string().into()
+    }
+}
+
+impl Value for SocketAddr {
+    const SAMPLE: &'static str = "\"127.0.0.1:5300\" or \"[::1]:5300\"";
+
+    fn kind(rule: Rule) -> String {
+        match rule {
+            Rule::DefaultPort(port) => format!("an address with a port (if not {port})"),
+            _ => "an address with a port".into(),
+        }
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        read_text(found, reading.rule, |text| {
+            // First without a port: `::1:53` is an IPv6 address as a whole.
+            let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+            match (bare.unwrap_or(text).parse::<IpAddr>(), reading.rule) {
+                (Ok(ip), Rule::DefaultPort(port)) => Ok(Self::new(ip, port)),
+                (Ok(ip), _) => {
+                    Err(format!("it has no port; for port 53 write \"{}\"", Self::new(ip, 53)))
+                }
+                (Err(_), Rule::DefaultPort(_)) if text.ends_with(":0") => {
+                    Err("nobody can be asked on port 0".into())
+                }
+                (Err(_), _) => text.parse().map_err(|_| host_name_reason(text)),
+            }
+        })
+    }
+
+    fn write(&self) -> toml::Value {
+        self.to_string().into()
+    }
+}
+
+/// Why a text with letters is no address: at start there may be no DNS to ask yet.
+fn host_name_reason(text: &str) -> String {
+    let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
+    let looks_like_a_name = host.contains(|letter: char| letter.is_ascii_alphabetic());
+    if looks_like_a_name && DomainName::parse(host).is_ok() {
+        "names of hosts are not looked up here; write the address itself".into()
+    } else {
+        String::new()
+    }
+}
+
+impl Value for IpNet {
+    const SAMPLE: &'static str = "\"192.0.2.0/24\"";
+
+    fn kind(_: Rule) -> String {
+        "a prefix or an address".into()
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        read_text(found, reading.rule, |text| {
+            let net = match text.parse::<IpAddr>() {
+                Ok(ip) => Self::from(ip),
+                Err(_) => text.parse().map_err(|_| String::new())?,
+            };
+            if net.trunc() != net {
+                let right = net.trunc();
+                return Err(format!("it has bits beyond its length; write \"{right}\""));
+            }
+            // Clients are canonical (never IPv4-mapped), so such a prefix would match nobody.
+            match net {
+                Self::V6(six) if six.addr().to_ipv4_mapped().is_some() => {
+                    Err("write an IPv4 network in IPv4 form".into())
+                }
+                net => Ok(net),
+            }
+        })
+    }
+
+    fn write(&self) -> toml::Value {
+        self.to_string().into()
+    }
+}
+
+/// Nothing, written as `""` or `false`, or something.
+impl<T: Value> Value for Option<T> {
+    const SAMPLE: &'static str = T::SAMPLE;
+
+    fn kind(rule: Rule) -> String {
+        format!("{}, or \"\" for none", T::kind(rule))
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        match found.get_ref() {
+            DeValue::Boolean(false) => Ok(None),
+            DeValue::String(text) if text.is_empty() => Ok(None),
+            _ => T::read(found, reading).map(Some),
+        }
+    }
+
+    fn write(&self) -> toml::Value {
+        self.as_ref().map_or_else(|| "".into(), T::write)
+    }
+}
+
+/// A list, in which nothing stands twice.
+impl<T: Value + PartialEq> Value for Vec<T> {
+    const SAMPLE: &'static str = "";
+
+    fn kind(rule: Rule) -> String {
+        let filled = if rule == Rule::NotEmpty { " (at least one)" } else { "" };
+        format!("a list [..] of {}{filled}", T::kind(rule).trim_start_matches("a ").trim_start_matches("an "))
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        let Some(items) = found.get_ref().as_array() else {
+            let why = if found.get_ref().is_str() { "put it between [ and ]" } else { "" };
+            return Err(flaw::<Self>(found, reading.rule, why));
+        };
+        if items.is_empty() && reading.rule == Rule::NotEmpty {
+            let text = format!("is empty; it should be {}", Self::kind(reading.rule));
+            return Err(vec![Flaw { span: found.span(), text }]);
+        }
+        let mut read = Self::with_capacity(items.len());
+        let mut flaws = Vec::new();
+        for item in items {
+            match T::read(item, reading) {
+                Ok(again) if read.contains(&again) => {
+                    let text = format!("has {} twice", again.write());
+                    flaws.push(Flaw { span: item.span(), text });
+                }
+                Ok(value) => read.push(value),
+                Err(more) => flaws.extend(more.into_iter().map(|flaw| Flaw {
+                    text: format!("has an item that {}", flaw.text),
+                    ..flaw
+                })),
+            }
+        }
+        if flaws.is_empty() { Ok(read) } else { Err(flaws) }
+    }
+
+    fn write(&self) -> toml::Value {
+        toml::Value::Array(self.iter().map(T::write).collect())
+    }
+}
+
+/// A choice between words.
+pub(super) trait Choice: Copy + PartialEq + 'static {
+    /// Every word with its meaning, in the order in which they are told.
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+impl<T: Choice> Value for T {
+    const SAMPLE: &'static str = "";
+
+    fn kind(_: Rule) -> String {
+        let words: Vec<_> = T::WORDS.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        format!("one of {}", words.join(", "))
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        read_text(found, reading.rule, |text| {
+            let known = T::WORDS.iter().find(|&&(word, _)| word == text);
+            let meant = || nearest(text, T::WORDS.iter().map(|&(word, _)| word));
+            let did_you = || meant().map(|word| format!("did you mean \"{word}\"?"));
+            known.map(|&(_, value)| value).ok_or_else(|| did_you().unwrap_or_default())
+        })
+    }
+
+    fn write(&self) -> toml::Value {
+        let known = T::WORDS.iter().find(|(_, value)| value == self);
+        known.map_or("", |&(word, _)| word).into()
+    }
+}
