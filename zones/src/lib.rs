@@ -9,12 +9,15 @@
 //! - [`evidence`]: what the DNS says now about a pair, one finding per system
 //! - [`policy`], [`rules`]: the numbers; history and findings in, verdict out
 //! - [`verdict`]: class, score, reasons, until: what is said of a client, a name, a pair
+//! - [`key`], [`answer`]: a question's name to a key; a verdict to the records of a zone
 //! - [`explain`]: all of it in words and as JSON
 
+pub mod answer;
 pub mod client;
 pub mod evidence;
 pub mod explain;
 pub mod history;
+pub mod key;
 pub mod ledger;
 pub mod name;
 pub mod observation;
