@@ -1,1 +1,7 @@
 //! placeholder
+
+mod bytes;
+mod format;
+pub mod framing;
+pub mod reader;
+pub mod session;

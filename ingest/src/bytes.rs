@@ -1,0 +1,115 @@
+//! Small readers of byte strings that the framings and formats share.
+//!
+//! A log line is bytes, not text: it may hold Latin-1, broken UTF-8 or NUL. Everything here takes and
+//! returns slices of the line and never fails otherwise than with `None`.
+
+use std::net::IpAddr;
+
+use memchr::memchr;
+
+/// The parts before and after the first `byte`.
+pub(crate) fn cut(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
+    let at = memchr(byte, text)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+/// The parts before and after the first `needle`.
+pub(crate) fn cut_at<'a>(text: &'a [u8], needle: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = memchr::memmem::find(text, needle)?;
+    Some((text.get(..at)?, text.get(at + needle.len()..)?))
+}
+
+/// The parts before and after the last `needle`.
+pub(crate) fn cut_at_last<'a>(text: &'a [u8], needle: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = memchr::memmem::rfind(text, needle)?;
+    Some((text.get(..at)?, text.get(at + needle.len()..)?))
+}
+
+/// True if `needle` occurs in `text`.
+pub(crate) fn contains(text: &[u8], needle: &[u8]) -> bool {
+    memchr::memmem::find(text, needle).is_some()
+}
+
+/// The leading decimal number and what follows it; at most nine digits.
+pub(crate) fn number(text: &[u8]) -> Option<(u32, &[u8])> {
+    let digits = text.iter().take(10).take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 || digits > 9 {
+        return None;
+    }
+    let (head, rest) = text.split_at_checked(digits)?;
+    Some((digits_of(head)?, rest))
+}
+
+/// The value of a string that is nothing but digits (at most nine).
+pub(crate) fn digits_of(text: &[u8]) -> Option<u32> {
+    if text.is_empty() || text.len() > 9 {
+        return None;
+    }
+    text.iter().try_fold(0u32, |value, byte| {
+        byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0'))
+    })
+}
+
+/// The address that the whole of `text` spells, canonical: never IPv4-mapped IPv6.
+pub(crate) fn address(text: &[u8]) -> Option<IpAddr> {
+    if text.len() > 45 {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
+/// `[IP]` or `[IP]:PORT` at the start of `text`: the address, the port, and what follows.
+pub(crate) fn bracketed(text: &[u8]) -> Option<(IpAddr, Option<u32>, &[u8])> {
+    let (inside, rest) = cut(text.strip_prefix(b"[")?, b']')?;
+    let ip = address(inside)?;
+    if let Some(after) = rest.strip_prefix(b":")
+        && let Some((port, rest)) = number(after)
+    {
+        return Some((ip, Some(port), rest));
+    }
+    Some((ip, None, rest))
+}
+
+/// Bytes as text, each octet as the character of that number: lossless, and short for ASCII.
+pub(crate) fn to_text(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| char::from(byte)).collect()
+}
+
+/// What `to_text` wrote.
+pub(crate) fn from_text(text: &str) -> Option<Vec<u8>> {
+    text.chars().map(|letter| u8::try_from(u32::from(letter)).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_bracketed_addresses() {
+        for (text, ip, port, rest) in [
+            ("[192.0.2.7] x", "192.0.2.7", None, " x"),
+            ("[192.0.2.7]:25 x", "192.0.2.7", Some(25), " x"),
+            ("[192.0.2.7]: text", "192.0.2.7", None, ": text"),
+            ("[2001:db8::7]:1", "2001:db8::7", Some(1), ""),
+            ("[::ffff:192.0.2.7]", "192.0.2.7", None, ""),
+        ] {
+            let (found, found_port, found_rest) = bracketed(text.as_bytes()).expect(text);
+            assert_eq!((found.to_string().as_str(), found_port), (ip, port), "{text}");
+            assert_eq!(found_rest, rest.as_bytes(), "{text}");
+        }
+        for text in ["192.0.2.7", "[192.0.2]", "[unknown]", "[192.0.2.7", ""] {
+            assert!(bracketed(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_stop_at_nine_digits() {
+        assert_eq!(number(b"12ab"), Some((12, b"ab".as_slice())));
+        assert_eq!(number(b"123456789"), Some((123_456_789, b"".as_slice())));
+        assert_eq!(number(b"1234567890"), None);
+        assert_eq!(number(b"x"), None);
+        assert_eq!(digits_of(b"0031"), Some(31));
+        assert_eq!(digits_of(b"3x"), None);
+    }
+}

@@ -1,0 +1,567 @@
+//! Exim: sessions and messages, joined from the lines of the main log.
+//!
+//! In go framed lines of Exim's own log or of its syslog; out come observations. By default Exim logs
+//! no end of a session, so a refusal is told at once, and when the session goes on otherwise it is told
+//! again with `supersedes`. Every message that was taken (`<=`) is an observation of its own: `partial`
+//! if recipients were refused since the last one. A name that is only shown (a failed login, the
+//! `ehlo-log` line) is told when the session ends or is forgotten.
+//!
+//! A session is the process where a pid is known (syslog, `+pid`), forgotten ten minutes after its last
+//! line; else the address, forgotten a minute after its first. The address' port is not used: half of the
+//! lines lack it unless `+incoming_port` is set.
+//!
+//! `RDNS [IP]` without parentheses stands for three things. For a message taken with P=esmtp the client
+//! greeted, so the name is taken to be the reverse name (it may have been the address in brackets). For a
+//! refusal it may as well have said nothing: then only the name that the session's `ehlo-log` line gave
+//! counts. An EHLO refused for its syntax is told only if the name is malformed: what Exim prints has
+//! been escaped, and a well-formed name may have been another one.
+//!
+//! Not learned: logins. Not done: the rejectlog, which repeats the main log, and its header dumps;
+//! syslog records that Exim split (`[1/2]`).
+
+mod line;
+
+use std::time::Duration;
+
+use helostat_zones::name::{Name, NameKind};
+use helostat_zones::observation::{Observation, Outcome, Reporter};
+use helostat_zones::time::Time;
+use serde::{Deserialize, Serialize};
+
+use self::line::{Host, Line, Lost, Protocol, Refused, Said};
+use super::{Caller, IRRELEVANT, Reading, SESSION, ambiguous, not_understood, reverse_name};
+use crate::bytes::number;
+use crate::framing::{Frame, leading_pid, without_exim_stamp};
+use crate::reader::Fate;
+use crate::session::{MAX_NAMES, Refusal, SavedTally, Stage, Table, Tally, is_false, is_past};
+
+/// How long after its last line a process' session is forgotten: longer than `smtp_receive_timeout` (5 min).
+const PROCESS_IDLE: Duration = Duration::from_secs(600);
+/// How long after its first line the session of a mere address is forgotten.
+const ADDRESS_SPAN: Duration = Duration::from_secs(60);
+
+/// Joins the lines of one reporter's Exim.
+#[derive(Debug)]
+pub(crate) struct Exim {
+    reporter: Reporter,
+    sessions: Table<Session>,
+}
+
+#[derive(Debug)]
+struct Session {
+    /// The process, if it is known; else the address is the key.
+    process: Option<u32>,
+    begin: Time,
+    last: Time,
+    caller: Caller,
+    names: Vec<Named>,
+    /// What happened while the name was not shown.
+    unnamed: Tally,
+    /// The name (by place) that the `ehlo-log` line gave last.
+    logged: Option<usize>,
+    /// A greeting was refused: `no HELO/EHLO given` then does not mean that none was said.
+    greeting_refused: bool,
+    /// The connection is over; only `no MAIL in` may follow.
+    ended: bool,
+    /// A login: told to nobody.
+    private: bool,
+}
+
+#[derive(Debug)]
+struct Named {
+    name: Name,
+    tally: Tally,
+    /// When this name's present observation began.
+    time: Time,
+    /// What it was told with.
+    told: Option<Outcome>,
+    /// A message was taken and told: the next event begins another observation.
+    done: bool,
+}
+
+impl Exim {
+    pub(crate) fn new(reporter: Reporter) -> Self {
+        Self { reporter, sessions: Table::new() }
+    }
+
+    pub(crate) fn open_sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Reads one line.
+    pub(crate) fn read(&mut self, frame: &Frame<'_>, out: &mut Vec<Observation>) -> Reading {
+        let (logged_pid, text) = leading_pid(without_exim_stamp(frame.text));
+        match split_mark(text) {
+            Some(b'/') => return ambiguous("split"),
+            // The rejectlog's dump of a header, line by line.
+            Some(_) => return IRRELEVANT,
+            None => {}
+        }
+        let process = logged_pid.or(frame.pid);
+        let told = out.len();
+        let reading = self.apply(frame, process, line::read(text), out);
+        if out.len() > told && reading == SESSION { (Fate::Observed, None) } else { reading }
+    }
+
+    fn apply(
+        &mut self,
+        frame: &Frame<'_>,
+        process: Option<u32>,
+        line: Line<'_>,
+        out: &mut Vec<Observation>,
+    ) -> Reading {
+        let host = match &line {
+            Line::Nothing => return IRRELEVANT,
+            Line::Unknown => return not_understood("shape"),
+            Line::Doubtful(why) => return ambiguous(why),
+            Line::Login => return self.login(frame, process),
+            Line::Refused(refused) => refused.host,
+            Line::NoMail(host) if self.is_told(frame, process, host) => return SESSION,
+            Line::Taken(host, _)
+            | Line::RefusedGreeting(host, _)
+            | Line::NoGreeting(host)
+            | Line::Shown(host)
+            | Line::Logged(host)
+            | Line::Lost(host, _)
+            | Line::Ended(host)
+            | Line::NoMail(host) => *host,
+        };
+        let reporter = self.reporter.clone();
+        let Some(session) = self.session_of(frame, process, host, out) else { return IRRELEVANT };
+        match line {
+            Line::Taken(_, protocol) => session.taken(host, protocol, frame.time, &reporter, out),
+            Line::Refused(refused) => session.refused(&refused, frame.time, &reporter, out),
+            Line::RefusedGreeting(_, argument) => {
+                session.refused_greeting(argument, frame.time, &reporter, out)
+            }
+            Line::NoGreeting(_) => session.no_greeting(frame.time, &reporter, out),
+            Line::Logged(_) => {
+                session.logged = session.show(host, frame.time);
+                SESSION
+            }
+            Line::Lost(_, when) => {
+                let at = session.show(host, frame.time);
+                session.lost(at, when, &reporter, out);
+                SESSION
+            }
+            Line::Ended(_) | Line::NoMail(_) => {
+                session.show(host, frame.time);
+                session.end(&reporter, out);
+                SESSION
+            }
+            _ => {
+                session.show(host, frame.time);
+                SESSION
+            }
+        }
+    }
+
+    /// A login makes its process private; a mere address may be a server, too.
+    fn login(&mut self, frame: &Frame<'_>, process: Option<u32>) -> Reading {
+        if process.is_some()
+            && let Some(session) = self.sessions.get_mut(&key(frame, process, None))
+        {
+            session.private = true;
+            session.last = frame.time;
+        }
+        IRRELEVANT
+    }
+
+    /// True if the session a `no MAIL in` line speaks of has been told already.
+    fn is_told(&mut self, frame: &Frame<'_>, process: Option<u32>, host: &Host<'_>) -> bool {
+        self.sessions
+            .get_mut(&key(frame, process, Some(host)))
+            .is_some_and(|session| session.ended && session.caller.ip == host.ip)
+    }
+
+    /// The session a line belongs to: the open one if it still goes on, or a new one.
+    fn session_of(
+        &mut self,
+        frame: &Frame<'_>,
+        process: Option<u32>,
+        host: Host<'_>,
+        out: &mut Vec<Observation>,
+    ) -> Option<&mut Session> {
+        let key = key(frame, process, Some(&host));
+        let goes_on = self.sessions.get_mut(&key).is_some_and(|session| {
+            session.caller.ip == host.ip && !session.ended && !session.is_over(frame.time)
+        });
+        if !goes_on {
+            let session = Session::new(process, host, frame.time);
+            if let Some(over) = self.sessions.open(&key, session) {
+                over.tell_rest(&self.reporter, out);
+            }
+        }
+        let session = self.sessions.get_mut(&key)?;
+        session.last = frame.time;
+        if session.caller.rdns.is_none() {
+            session.caller.rdns = host.rdns.and_then(reverse_name);
+        }
+        Some(session)
+    }
+
+    /// Forgets what is over, telling the names that were only shown.
+    pub(crate) fn sweep(&mut self, now: Time, out: &mut Vec<Observation>) {
+        for session in self.sessions.close_where(|session| session.is_over(now)) {
+            session.tell_rest(&self.reporter, out);
+        }
+    }
+
+    /// Closes everything.
+    pub(crate) fn close(&mut self, out: &mut Vec<Observation>) {
+        for session in self.sessions.close_where(|_| true) {
+            session.tell_rest(&self.reporter, out);
+        }
+    }
+}
+
+impl Session {
+    fn new(process: Option<u32>, host: Host<'_>, time: Time) -> Self {
+        Self {
+            process,
+            begin: time,
+            last: time,
+            caller: Caller { ip: host.ip, rdns: host.rdns.and_then(reverse_name) },
+            names: Vec::new(),
+            unnamed: Tally::default(),
+            logged: None,
+            greeting_refused: false,
+            ended: false,
+            private: false,
+        }
+    }
+
+    fn is_over(&self, now: Time) -> bool {
+        match self.process {
+            Some(_) => is_past(self.last, now, PROCESS_IDLE),
+            None => is_past(self.begin, now, ADDRESS_SPAN),
+        }
+    }
+
+    /// The place of a name; `None` when the session showed too many.
+    fn place(&mut self, name: Name, time: Time) -> Option<usize> {
+        if let Some(at) = self.names.iter().position(|named| named.name == name) {
+            return Some(at);
+        }
+        if self.names.len() >= MAX_NAMES {
+            return None;
+        }
+        self.names.push(Named { name, tally: Tally::default(), time, told: None, done: false });
+        Some(self.names.len() - 1)
+    }
+
+    /// The place of the name that a host part shows, if it shows one.
+    fn show(&mut self, host: Host<'_>, time: Time) -> Option<usize> {
+        match host.said {
+            Said::Name(name) => self.place(Name::parse(name), time),
+            // Early lines of a session show no name because none was given yet.
+            Said::Nothing => None,
+            Said::MaybeReverse => self.logged_for(host),
+        }
+    }
+
+    /// The name of the `ehlo-log` line, if the host part can stand for it.
+    fn logged_for(&self, host: Host<'_>) -> Option<usize> {
+        let at = self.logged?;
+        let name = &self.names.get(at)?.name;
+        let is_reverse = host.rdns.is_some_and(|rdns| Name::parse(rdns) == *name);
+        let is_literal = name.kind() == NameKind::Literal && name.ip() == Some(host.ip);
+        (is_reverse || is_literal).then_some(at)
+    }
+
+    fn taken(
+        &mut self,
+        host: Host<'_>,
+        protocol: Protocol,
+        time: Time,
+        reporter: &Reporter,
+        out: &mut Vec<Observation>,
+    ) -> Reading {
+        let at = match (host.said, protocol) {
+            (Said::Name(name), _) => self.place(Name::parse(name), time),
+            (Said::MaybeReverse, _) => match (self.logged_for(host), host.rdns) {
+                (Some(at), _) => Some(at),
+                (None, Some(rdns)) => self.place(Name::parse(rdns), time),
+                (None, None) => None,
+            },
+            (Said::Nothing, Protocol::Smtp) => self.place(Name::absent(), time),
+            (Said::Nothing, Protocol::Esmtp) => None,
+        };
+        let unnamed = std::mem::take(&mut self.unnamed);
+        let Some(named) = at.and_then(|at| self.names.get_mut(at)) else { return SESSION };
+        if named.done {
+            named.time = time;
+        }
+        named.tally.absorb(&unnamed);
+        named.tally.accepted = named.tally.accepted.saturating_add(1);
+        let told = named.told.take();
+        out.push(self.caller.observe(named.time, &named.name, &named.tally, told, reporter));
+        named.tally = Tally::default();
+        named.done = true;
+        SESSION
+    }
+
+    fn refused(
+        &mut self,
+        refused: &Refused<'_>,
+        time: Time,
+        reporter: &Reporter,
+        out: &mut Vec<Observation>,
+    ) -> Reading {
+        self.greeting_refused |= refused.stage == Stage::Ehlo;
+        let at = match refused.host.said {
+            // Without a reverse name Exim shows every name it has been given.
+            Said::Nothing => self.place(Name::absent(), time),
+            _ => self.show(refused.host, time),
+        };
+        if refused.stage == Stage::Other {
+            return SESSION;
+        }
+        let Some(named) = at.and_then(|at| self.names.get_mut(at)) else {
+            self.unnamed.refuse(refused.refusal, refused.stage);
+            return SESSION;
+        };
+        named.begin_again(time);
+        named.tally.refuse(refused.refusal, refused.stage);
+        named.tally.by_us |= refused.by_us;
+        named.tell(&self.caller, self.private, reporter, out);
+        SESSION
+    }
+
+    fn refused_greeting(
+        &mut self,
+        argument: &[u8],
+        time: Time,
+        reporter: &Reporter,
+        out: &mut Vec<Observation>,
+    ) -> Reading {
+        self.greeting_refused = true;
+        let name = Name::parse(argument);
+        if name.kind() != NameKind::Malformed || argument == b"(no argument given)" {
+            return IRRELEVANT;
+        }
+        self.refuse_name(name, Stage::Ehlo, time, reporter, out)
+    }
+
+    fn no_greeting(
+        &mut self,
+        time: Time,
+        reporter: &Reporter,
+        out: &mut Vec<Observation>,
+    ) -> Reading {
+        if self.greeting_refused {
+            return SESSION;
+        }
+        self.refuse_name(Name::absent(), Stage::Mail, time, reporter, out)
+    }
+
+    fn refuse_name(
+        &mut self,
+        name: Name,
+        stage: Stage,
+        time: Time,
+        reporter: &Reporter,
+        out: &mut Vec<Observation>,
+    ) -> Reading {
+        let at = self.place(name, time);
+        let Some(named) = at.and_then(|at| self.names.get_mut(at)) else { return SESSION };
+        named.begin_again(time);
+        named.tally.refuse(Refusal::Hard, stage);
+        named.tell(&self.caller, self.private, reporter, out);
+        SESSION
+    }
+
+    fn lost(
+        &mut self,
+        at: Option<usize>,
+        when: Lost,
+        reporter: &Reporter,
+        out: &mut Vec<Observation>,
+    ) {
+        let in_mail = self.logged.is_some() && at == self.logged;
+        if let Some(named) = at.and_then(|at| self.names.get_mut(at)) {
+            let refused = named.tally.hard.is_some() || named.tally.soft.is_some();
+            let in_message = when == Lost::InMessage;
+            if in_message || (in_mail && !refused && !named.done) {
+                named.tally.aborted = true;
+                named.tell(&self.caller, self.private, reporter, out);
+            }
+        }
+        self.end(reporter, out);
+    }
+
+    /// Tells what was only shown; the session stays for the lines that still speak of it.
+    fn end(&mut self, reporter: &Reporter, out: &mut Vec<Observation>) {
+        self.ended = self.process.is_some();
+        for named in &mut self.names {
+            if named.told.is_none() && !named.done {
+                named.tell(&self.caller, self.private, reporter, out);
+            }
+        }
+    }
+
+    fn tell_rest(mut self, reporter: &Reporter, out: &mut Vec<Observation>) {
+        self.end(reporter, out);
+    }
+}
+
+impl Named {
+    /// After a message that was told, the next event is another observation.
+    fn begin_again(&mut self, time: Time) {
+        if self.done {
+            self.done = false;
+            self.told = None;
+            self.time = time;
+        }
+    }
+
+    /// Tells what it comes to, unless it was told so before.
+    fn tell(
+        &mut self,
+        caller: &Caller,
+        private: bool,
+        reporter: &Reporter,
+        out: &mut Vec<Observation>,
+    ) {
+        let (outcome, _) = self.tally.outcome();
+        if private || self.told == Some(outcome) {
+            return;
+        }
+        out.push(caller.observe(self.time, &self.name, &self.tally, self.told, reporter));
+        self.told = Some(outcome);
+    }
+}
+
+/// True for the tags that Exim has by default: `exim`, `exim4`, `exim-in`.
+pub(crate) fn is_tag(tag: &[u8]) -> bool {
+    tag.starts_with(b"exim")
+}
+
+/// The middle of `[1/2] ` (a long line that Exim split for syslog) or `[1\16] ` (a record of many lines).
+fn split_mark(text: &[u8]) -> Option<u8> {
+    let (_, rest) = number(text.strip_prefix(b"[")?)?;
+    let (&mark, rest) = rest.split_first()?;
+    let (_, rest) = number(rest)?;
+    (matches!(mark, b'/' | b'\\') && rest.starts_with(b"]")).then_some(mark)
+}
+
+/// host NUL tag NUL, then the pid in four octets, or the address as text.
+fn key(frame: &Frame<'_>, process: Option<u32>, host: Option<&Host<'_>>) -> Vec<u8> {
+    let mut key = Vec::with_capacity(frame.host.len() + frame.tag.len() + 18);
+    key.extend_from_slice(frame.host);
+    key.push(0);
+    key.extend_from_slice(frame.tag);
+    key.push(0);
+    match (process, host) {
+        (Some(process), _) => key.extend_from_slice(&process.to_le_bytes()),
+        (None, Some(host)) => match host.ip {
+            std::net::IpAddr::V4(ip) => key.extend_from_slice(format!("[{ip}]").as_bytes()),
+            std::net::IpAddr::V6(ip) => key.extend_from_slice(&ip.octets()),
+        },
+        (None, None) => {}
+    }
+    key
+}
+
+/// A session as it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Saved {
+    /// The key, each octet as the character of that number.
+    key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process: Option<u32>,
+    begin: u32,
+    last: u32,
+    ip: std::net::IpAddr,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rdns: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    names: Vec<SavedName>,
+    unnamed: SavedTally,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    logged: Option<usize>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    greeting_refused: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    ended: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    private: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedName {
+    tally: SavedTally,
+    time: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    told: Option<Outcome>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    done: bool,
+}
+
+impl Exim {
+    /// The open sessions, in the order in which they began.
+    pub(crate) fn save(&self) -> Vec<Saved> {
+        self.sessions.iter().map(|(key, session)| session.save(key)).collect()
+    }
+
+    /// Opens what `save` wrote.
+    pub(crate) fn restore(reporter: Reporter, saved: Vec<Saved>) -> Option<Self> {
+        let mut exim = Self::new(reporter);
+        for saved in saved {
+            let key = crate::bytes::from_text(&saved.key)?;
+            if exim.sessions.open(&key, Session::restore(saved)).is_some() {
+                return None;
+            }
+        }
+        Some(exim)
+    }
+}
+
+impl Session {
+    fn save(&self, key: &[u8]) -> Saved {
+        Saved {
+            key: crate::bytes::to_text(key),
+            process: self.process,
+            begin: self.begin.0,
+            last: self.last.0,
+            ip: self.caller.ip,
+            rdns: self.caller.rdns.clone(),
+            names: self
+                .names
+                .iter()
+                .map(|named| SavedName {
+                    tally: SavedTally::of(&named.name, &named.tally),
+                    time: named.time.0,
+                    told: named.told,
+                    done: named.done,
+                })
+                .collect(),
+            unnamed: SavedTally::of(&Name::absent(), &self.unnamed),
+            logged: self.logged,
+            greeting_refused: self.greeting_refused,
+            ended: self.ended,
+            private: self.private,
+        }
+    }
+
+    fn restore(saved: Saved) -> Self {
+        let names = saved.names.into_iter().map(|saved| {
+            let (name, tally) = saved.tally.restore();
+            Named { name, tally, time: Time(saved.time), told: saved.told, done: saved.done }
+        });
+        Self {
+            process: saved.process,
+            begin: Time(saved.begin),
+            last: Time(saved.last),
+            caller: Caller { ip: saved.ip, rdns: saved.rdns },
+            names: names.collect(),
+            unnamed: saved.unnamed.restore().1,
+            logged: saved.logged,
+            greeting_refused: saved.greeting_refused,
+            ended: saved.ended,
+            private: saved.private,
+        }
+    }
+}

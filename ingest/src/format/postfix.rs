@@ -1,0 +1,660 @@
+//! Postfix: smtpd and postscreen sessions, joined from their lines.
+//!
+//! In go framed lines whose tag is Postfix'; out comes one observation for every name that a session
+//! showed, when it ends. The session is (host, tag, pid) from `connect` to `disconnect` for smtpd, and
+//! (host, tag, address and port) for postscreen; cleanup's lines join by queue id.
+//!
+//! What counts: refusals by their code at any stage but VRFY and ETRN; messages by their queue ids,
+//! less those that a check at the end of the message refused, held against the `data=` counter of the
+//! `disconnect` line. A message whose own lines show no name (stock Postfix logs none for accepted mail)
+//! is credited to the session's one name only if the counters prove that no other name was in force.
+//! XCLIENT changes the client of a session: the lines after it begin a new one.
+//!
+//! Not learned: submission services and sessions with a login (users, not servers), and re-injection
+//! by a content filter. Not done: outbound delivery, the policy protocol, `last message repeated`.
+
+mod line;
+
+use std::collections::HashMap;
+
+use helostat_zones::name::Name;
+use helostat_zones::observation::{Observation, Reporter};
+use helostat_zones::time::Time;
+use serde::{Deserialize, Serialize};
+
+use self::line::{Action, Client, Line, Origin, Said, Summary, Verdict};
+use super::{Caller, IRRELEVANT, Reading, SESSION, ambiguous, not_understood, reverse_name};
+use crate::framing::Frame;
+use crate::reader::Fate;
+use crate::session::{IDLE, MAX_NAMES, SavedTally, Stage, Table, Tally, is_false, is_past};
+
+/// How many messages of one session are followed one by one; more are counted with the last.
+const MAX_MESSAGES: usize = 64;
+
+/// Joins the lines of one reporter's Postfix.
+#[derive(Debug)]
+pub(crate) struct Postfix {
+    reporter: Reporter,
+    sessions: Table<Session>,
+    /// host NUL queue id -> session key, for the messages of open sessions.
+    queue: HashMap<Box<[u8]>, Box<[u8]>>,
+}
+
+#[derive(Debug)]
+struct Session {
+    key: Box<[u8]>,
+    begin: Time,
+    last: Time,
+    caller: Caller,
+    names: Vec<(Name, Tally)>,
+    /// What happened while the name was not shown.
+    unnamed: Tally,
+    messages: Vec<Message>,
+    /// The name (by place) of the `permit` line just before: the next queue id is the same command's.
+    permitted: Option<usize>,
+    /// A name came from a line within a mail transaction.
+    in_mail: bool,
+    lost: Option<Stage>,
+    /// Login or re-injection: told to nobody.
+    private: bool,
+}
+
+#[derive(Debug)]
+struct Message {
+    queue_id: Box<[u8]>,
+    name: Option<usize>,
+    has_id: bool,
+    refused: bool,
+}
+
+impl Postfix {
+    pub(crate) fn new(reporter: Reporter) -> Self {
+        Self { reporter, sessions: Table::new(), queue: HashMap::new() }
+    }
+
+    pub(crate) fn open_sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Reads one line.
+    pub(crate) fn read(&mut self, frame: &Frame<'_>, out: &mut Vec<Observation>) -> Reading {
+        let component = component(frame.tag);
+        match component {
+            Component::Smtpd if is_submission(frame.tag) => return IRRELEVANT,
+            Component::Other => return IRRELEVANT,
+            _ => {}
+        }
+        let screen = component == Component::Postscreen
+            || (component == Component::Unknown && line::is_screen_text(frame.text));
+        let line = if screen { line::read_screen(frame.text) } else { line::read(frame.text) };
+        let told = out.len();
+        let reading = self.apply(frame, component, line, out);
+        if out.len() > told && reading == SESSION { (Fate::Observed, None) } else { reading }
+    }
+
+    fn apply(
+        &mut self,
+        frame: &Frame<'_>,
+        component: Component,
+        line: Line<'_>,
+        out: &mut Vec<Observation>,
+    ) -> Reading {
+        match line {
+            Line::Nothing => IRRELEVANT,
+            Line::Unknown => not_understood("shape"),
+            Line::MessageId(queue_id) => self.message_id(frame, queue_id),
+            Line::Connect(None) => IRRELEVANT,
+            Line::Connect(Some(client)) => {
+                let key = session_key(frame, client);
+                self.open(&key, client, frame.time, out);
+                SESSION
+            }
+            Line::Disconnect(summary) => {
+                let key = process_key(frame);
+                let Some(session) = self.sessions.close(&key) else { return IRRELEVANT };
+                self.finish(session, Some(summary), out);
+                SESSION
+            }
+            Line::ScreenEnd(client) => {
+                let key = session_key(frame, client);
+                let Some(session) = self.sessions.close(&key) else { return IRRELEVANT };
+                self.finish(session, None, out);
+                SESSION
+            }
+            Line::Pregreet(client, argument) => {
+                let Some(session) = self.session_of(frame, client, out) else { return IRRELEVANT };
+                session.tally(Name::parse(argument));
+                SESSION
+            }
+            Line::Lost(stage, client) => {
+                let Some(client) = client else { return IRRELEVANT };
+                let Some(session) = self.session_of(frame, client, out) else { return IRRELEVANT };
+                session.lost = stage;
+                SESSION
+            }
+            Line::Opened(queue_id, client, origin) => {
+                self.opened(frame, queue_id, client, origin, out)
+            }
+            Line::Action(action) => self.action(frame, component, &action, out),
+        }
+    }
+
+    fn message_id(&mut self, frame: &Frame<'_>, queue_id: &[u8]) -> Reading {
+        let Some(key) = self.queue.get(&queue_key(frame.host, queue_id)[..]) else {
+            return IRRELEVANT;
+        };
+        let Some(session) = self.sessions.get_mut(key) else { return IRRELEVANT };
+        session.last = frame.time;
+        if let Some(message) = session.message(queue_id) {
+            message.has_id = true;
+        }
+        SESSION
+    }
+
+    fn opened(
+        &mut self,
+        frame: &Frame<'_>,
+        queue_id: &[u8],
+        client: Option<Client<'_>>,
+        origin: Origin,
+        out: &mut Vec<Observation>,
+    ) -> Reading {
+        let Some(client) = client else { return IRRELEVANT };
+        let Some(session) = self.session_of(frame, client, out) else { return IRRELEVANT };
+        if origin != Origin::Client {
+            session.private = true;
+            return IRRELEVANT;
+        }
+        let name = session.permitted.take();
+        if session.messages.len() >= MAX_MESSAGES {
+            return SESSION;
+        }
+        let key = session.key.clone();
+        session.messages.push(Message {
+            queue_id: queue_id.into(),
+            name,
+            has_id: false,
+            refused: false,
+        });
+        self.queue.insert(queue_key(frame.host, queue_id).into(), key);
+        SESSION
+    }
+
+    fn action(
+        &mut self,
+        frame: &Frame<'_>,
+        component: Component,
+        action: &Action<'_>,
+        out: &mut Vec<Observation>,
+    ) -> Reading {
+        // cleanup speaks of a session that is another process's: only the queue id says which.
+        let known = action
+            .queue_id
+            .and_then(|queue_id| self.queue.get(&queue_key(frame.host, queue_id)[..]).cloned());
+        let session = match (known, action.client) {
+            (Some(key), _) => self.sessions.get_mut(&key),
+            (None, Some(client)) if may_begin(component, action) => {
+                self.session_of(frame, client, out)
+            }
+            (None, Some(_)) => None,
+            (None, None) => self.sessions.get_mut(&process_key(frame)),
+        };
+        let Some(session) = session else { return IRRELEVANT };
+        session.last = frame.time;
+        session.note(action)
+    }
+
+    /// The session that a line of `client` belongs to: the open one if it is the same client's, or a new
+    /// one. A different client in the same process is XCLIENT, or a `connect` that was lost.
+    fn session_of(
+        &mut self,
+        frame: &Frame<'_>,
+        client: Client<'_>,
+        out: &mut Vec<Observation>,
+    ) -> Option<&mut Session> {
+        let key = session_key(frame, client);
+        let same = self.sessions.get_mut(&key).is_some_and(|open| open.caller.ip == client.ip);
+        if !same {
+            self.open(&key, client, frame.time, out);
+        }
+        let session = self.sessions.get_mut(&key)?;
+        session.last = frame.time;
+        Some(session)
+    }
+
+    fn open(&mut self, key: &[u8], client: Client<'_>, time: Time, out: &mut Vec<Observation>) {
+        let session = Session {
+            key: key.into(),
+            begin: time,
+            last: time,
+            caller: Caller { ip: client.ip, rdns: client.rdns.and_then(reverse_name) },
+            names: Vec::new(),
+            unnamed: Tally::default(),
+            messages: Vec::new(),
+            permitted: None,
+            in_mail: false,
+            lost: None,
+            private: false,
+        };
+        if let Some(over) = self.sessions.open(key, session) {
+            self.finish(over, None, out);
+        }
+    }
+
+    /// Closes what has been silent for too long.
+    pub(crate) fn sweep(&mut self, now: Time, out: &mut Vec<Observation>) {
+        for session in self.sessions.close_where(|session| is_past(session.last, now, IDLE)) {
+            self.finish(session, None, out);
+        }
+    }
+
+    /// Closes everything.
+    pub(crate) fn close(&mut self, out: &mut Vec<Observation>) {
+        for session in self.sessions.close_where(|_| true) {
+            self.finish(session, None, out);
+        }
+    }
+
+    fn finish(&mut self, session: Session, summary: Option<Summary>, out: &mut Vec<Observation>) {
+        let host = session.host();
+        for message in &session.messages {
+            let queue_key = queue_key(host, &message.queue_id);
+            // A queue id is used again within minutes: it may be another session's by now.
+            if self.queue.get(&queue_key[..]) == Some(&session.key) {
+                self.queue.remove(&queue_key[..]);
+            }
+        }
+        let summary = summary.filter(|summary| summary.counted);
+        if session.private || summary.is_some_and(|summary| summary.auth > 0) {
+            return;
+        }
+        let (time, caller) = (session.begin, session.caller.clone());
+        for (name, tally) in session.settle(summary) {
+            out.push(caller.observe(time, &name, &tally, None, &self.reporter));
+        }
+    }
+}
+
+impl Session {
+    fn host(&self) -> &[u8] {
+        self.key.split(|&byte| byte == 0).next().unwrap_or_default()
+    }
+
+    /// The tally of a name, by place; `None` when the session showed too many names.
+    fn tally(&mut self, name: Name) -> Option<usize> {
+        if let Some(at) = self.names.iter().position(|(known, _)| *known == name) {
+            return Some(at);
+        }
+        if self.names.len() >= MAX_NAMES {
+            return None;
+        }
+        self.names.push((name, Tally::default()));
+        Some(self.names.len() - 1)
+    }
+
+    fn message(&mut self, queue_id: &[u8]) -> Option<&mut Message> {
+        self.messages.iter_mut().find(|message| *message.queue_id == *queue_id)
+    }
+
+    /// Takes in what a check says.
+    fn note(&mut self, action: &Action<'_>) -> Reading {
+        self.permitted = None;
+        let name = match action.said {
+            Said::Login => {
+                self.private = true;
+                return IRRELEVANT;
+            }
+            Said::Name(name) => self.tally(Name::parse(name)),
+            // At CONNECT no greeting can have been given; elsewhere the line is whole and says so.
+            Said::Nothing => self.tally(Name::absent()),
+            Said::Unknown | Said::Doubtful(_) => None,
+        };
+        if name.is_some() && !matches!(action.stage, Stage::Connect | Stage::Helo | Stage::Ehlo) {
+            self.in_mail = true;
+        }
+        if action.stage != Stage::Other {
+            self.judge(action, name);
+        }
+        match action.said {
+            Said::Doubtful(why) => ambiguous(why),
+            _ => SESSION,
+        }
+    }
+
+    fn judge(&mut self, action: &Action<'_>, name: Option<usize>) {
+        let at_end = action.stage == Stage::EndOfMessage;
+        if let Some(queue_id) = action.queue_id
+            && let Some(message) = self.message(queue_id)
+        {
+            message.name = name.or(message.name);
+            message.refused |= at_end && matches!(action.verdict, Verdict::Refused(_));
+        }
+        if action.verdict == Verdict::Permit {
+            self.permitted = name;
+        }
+        let tally = match name.and_then(|at| self.names.get_mut(at)) {
+            Some((_, tally)) => tally,
+            None => &mut self.unnamed,
+        };
+        match action.verdict {
+            Verdict::Refused(refusal) => {
+                tally.refuse(refusal, action.stage);
+                tally.by_us |= action.by_us;
+            }
+            Verdict::Accepted => tally.accepted = tally.accepted.saturating_add(1),
+            Verdict::Permit | Verdict::Neutral => {}
+        }
+    }
+
+    /// What the session comes to: its names, each with its tally.
+    fn settle(mut self, summary: Option<Summary>) -> Vec<(Name, Tally)> {
+        self.drop_false_absence(summary);
+        let only = self.only_name(summary);
+        let taken = self.taken(summary);
+        let mut pending = None;
+        for (message, taken) in self.messages.iter().zip(taken) {
+            let at = message.name.or(only);
+            let tally = match at.and_then(|at| self.names.get_mut(at)) {
+                Some((_, tally)) => tally,
+                None => &mut self.unnamed,
+            };
+            if taken {
+                tally.accepted = tally.accepted.saturating_add(1);
+            } else if !message.refused {
+                pending = Some(at);
+            }
+        }
+        let in_transaction = matches!(
+            self.lost,
+            Some(Stage::Mail | Stage::Rcpt | Stage::Data | Stage::EndOfMessage)
+        );
+        let refused = |tally: &Tally| tally.hard.is_some() || tally.soft.is_some();
+        let untouched =
+            !refused(&self.unnamed) && !self.names.iter().any(|(_, tally)| refused(tally));
+        if in_transaction && (pending.is_some() || untouched) {
+            let at = pending.flatten().or(only);
+            match at.and_then(|at| self.names.get_mut(at)) {
+                Some((_, tally)) => tally.aborted = true,
+                None => self.unnamed.aborted = true,
+            }
+        }
+        if let Some((_, tally)) = only.and_then(|at| self.names.get_mut(at)) {
+            tally.absorb(&self.unnamed);
+        }
+        self.names
+    }
+
+    /// A line without `helo=` means that no greeting was *taken*; if one was tried, a name was said
+    /// after all, and nobody knows which.
+    fn drop_false_absence(&mut self, summary: Option<Summary>) {
+        let Some(summary) = summary else { return };
+        let absent = Name::absent();
+        if summary.greetings_tried == 0 && summary.xclient == 0 && self.names.is_empty() {
+            self.tally(absent);
+            return;
+        }
+        if summary.greetings_tried > 0
+            && let Some(at) = self.names.iter().position(|(name, _)| *name == absent)
+        {
+            if self.names.len() > 1 || summary.greetings == summary.greetings_tried {
+                // The client greeted later in the session: what came before stays nobody's.
+                return;
+            }
+            self.names.remove(at);
+            for message in &mut self.messages {
+                message.name = None;
+            }
+        }
+    }
+
+    /// The one name that was in force throughout, if the log proves that.
+    fn only_name(&self, summary: Option<Summary>) -> Option<usize> {
+        if self.names.len() != 1 {
+            return None;
+        }
+        let Some(summary) = summary else { return Some(0) };
+        // STARTTLS forgets the greeting and XCLIENT's was the proxy's: each is followed by another one.
+        let proxied = u32::from(summary.xclient > 0);
+        let greetings = summary.greetings.saturating_sub(summary.starttls).saturating_sub(proxied);
+        let proven = greetings <= 1 || (summary.mail <= 1 && self.in_mail);
+        proven.then_some(0)
+    }
+
+    /// Which of the messages were taken, in their order.
+    fn taken(&self, summary: Option<Summary>) -> Vec<bool> {
+        let has_ids = self.messages.iter().any(|message| message.has_id);
+        let mut left = match summary {
+            // BDAT counts chunks, not messages: then only the message's own lines say.
+            Some(summary) if summary.bdat == 0 => {
+                usize::try_from(summary.data).unwrap_or(usize::MAX)
+            }
+            _ => usize::MAX,
+        };
+        let whole = summary.is_some() || self.lost.is_none();
+        self.messages
+            .iter()
+            .map(|message| {
+                let complete = (message.has_id || (!has_ids && summary.is_some())) && whole;
+                let taken = complete && !message.refused && left > 0;
+                left = left.saturating_sub(usize::from(taken));
+                taken
+            })
+            .collect()
+    }
+}
+
+/// Which program of Postfix speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Component {
+    Smtpd,
+    Postscreen,
+    Cleanup,
+    /// A framing that cuts the tag at the slash has lost it.
+    Unknown,
+    /// Any other: the queue, delivery, TLS, DNS.
+    Other,
+}
+
+fn component(tag: &[u8]) -> Component {
+    let Some(at) = memchr::memrchr(b'/', tag) else { return Component::Unknown };
+    match tag.get(at + 1..) {
+        Some(b"smtpd") => Component::Smtpd,
+        Some(b"postscreen") => Component::Postscreen,
+        Some(b"cleanup") => Component::Cleanup,
+        _ => Component::Other,
+    }
+}
+
+/// True for the tags of Postfix: `postfix`, `postfix-in/smtpd`, and any `x/y` whose end is a program of
+/// Postfix that we read.
+pub(crate) fn is_tag(tag: &[u8]) -> bool {
+    tag.starts_with(b"postfix") || !matches!(component(tag), Component::Unknown | Component::Other)
+}
+
+/// Submission services by the names that master.cf ships.
+fn is_submission(tag: &[u8]) -> bool {
+    const SERVICES: [&[u8]; 3] = [b"submission", b"submissions", b"smtps"];
+    tag.split(|&byte| byte == b'/').any(|part| SERVICES.contains(&part))
+}
+
+/// Whether a line may begin a session whose `connect` was not seen: not cleanup's, whose pid is its own.
+fn may_begin(component: Component, action: &Action<'_>) -> bool {
+    match component {
+        Component::Smtpd | Component::Postscreen => true,
+        Component::Unknown => action.queue_id.is_none(),
+        Component::Cleanup | Component::Other => false,
+    }
+}
+
+/// host NUL tag NUL pid.
+fn process_key(frame: &Frame<'_>) -> Vec<u8> {
+    let mut key = Vec::with_capacity(frame.host.len() + frame.tag.len() + 6);
+    key.extend_from_slice(frame.host);
+    key.push(0);
+    key.extend_from_slice(frame.tag);
+    key.push(0);
+    key.extend_from_slice(&frame.pid.unwrap_or(0).to_le_bytes());
+    key
+}
+
+/// The key of smtpd's process, or for postscreen, which serves many clients at once, host NUL tag NUL
+/// `[IP]:PORT`.
+fn session_key(frame: &Frame<'_>, client: Client<'_>) -> Vec<u8> {
+    let is_screen = match component(frame.tag) {
+        Component::Postscreen => true,
+        Component::Unknown => {
+            line::is_screen_text(frame.text) || contains_screen_client(frame.text)
+        }
+        _ => false,
+    };
+    let Some(port) = client.port.filter(|_| is_screen) else { return process_key(frame) };
+    let mut key = Vec::with_capacity(64);
+    key.extend_from_slice(frame.host);
+    key.push(0);
+    key.extend_from_slice(frame.tag);
+    key.push(0);
+    key.extend_from_slice(format!("[{}]:{port}", client.ip).as_bytes());
+    key
+}
+
+/// `NOQUEUE: reject: RCPT from [`: smtpd always writes a name before the bracket.
+fn contains_screen_client(text: &[u8]) -> bool {
+    crate::bytes::cut_at(text, b" from ").is_some_and(|(_, rest)| rest.starts_with(b"["))
+}
+
+fn queue_key(host: &[u8], queue_id: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(host.len() + queue_id.len() + 1);
+    key.extend_from_slice(host);
+    key.push(0);
+    key.extend_from_slice(queue_id);
+    key
+}
+
+/// A session as it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Saved {
+    /// The key, each octet as the character of that number.
+    key: String,
+    begin: u32,
+    last: u32,
+    ip: std::net::IpAddr,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rdns: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    names: Vec<SavedTally>,
+    unnamed: SavedTally,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    messages: Vec<SavedMessage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    permitted: Option<usize>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    in_mail: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lost: Option<Stage>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    private: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedMessage {
+    id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<usize>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    has_id: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    refused: bool,
+    /// The queue id is another session's by now.
+    #[serde(default, skip_serializing_if = "is_false")]
+    reused: bool,
+}
+
+impl Postfix {
+    /// The open sessions, in the order in which they began.
+    pub(crate) fn save(&self) -> Vec<Saved> {
+        self.sessions.iter().map(|(_, session)| session.save(&self.queue)).collect()
+    }
+
+    /// Opens what `save` wrote.
+    pub(crate) fn restore(reporter: Reporter, saved: Vec<Saved>) -> Option<Self> {
+        let mut postfix = Self::new(reporter);
+        for saved in saved {
+            let current: Vec<bool> = saved.messages.iter().map(|message| !message.reused).collect();
+            let session = Session::restore(saved)?;
+            let host: Box<[u8]> = session.host().into();
+            for message in session
+                .messages
+                .iter()
+                .zip(current)
+                .filter_map(|(message, current)| current.then_some(message))
+            {
+                let key = queue_key(&host, &message.queue_id);
+                postfix.queue.insert(key.into(), session.key.clone());
+            }
+            let key = session.key.clone();
+            if postfix.sessions.open(&key, session).is_some() {
+                return None;
+            }
+        }
+        Some(postfix)
+    }
+}
+
+impl Session {
+    fn save(&self, queue: &HashMap<Box<[u8]>, Box<[u8]>>) -> Saved {
+        let host = self.host();
+        let reused = |message: &Message| {
+            queue.get(&queue_key(host, &message.queue_id)[..]) != Some(&self.key)
+        };
+        Saved {
+            key: crate::bytes::to_text(&self.key),
+            begin: self.begin.0,
+            last: self.last.0,
+            ip: self.caller.ip,
+            rdns: self.caller.rdns.clone(),
+            names: self.names.iter().map(|(name, tally)| SavedTally::of(name, tally)).collect(),
+            unnamed: SavedTally::of(&Name::absent(), &self.unnamed),
+            messages: self
+                .messages
+                .iter()
+                .map(|message| SavedMessage {
+                    id: crate::bytes::to_text(&message.queue_id),
+                    name: message.name,
+                    has_id: message.has_id,
+                    refused: message.refused,
+                    reused: reused(message),
+                })
+                .collect(),
+            permitted: self.permitted,
+            in_mail: self.in_mail,
+            lost: self.lost,
+            private: self.private,
+        }
+    }
+
+    fn restore(saved: Saved) -> Option<Self> {
+        let messages = saved.messages.into_iter().map(|message| {
+            Some(Message {
+                queue_id: crate::bytes::from_text(&message.id)?.into(),
+                name: message.name,
+                has_id: message.has_id,
+                refused: message.refused,
+            })
+        });
+        Some(Self {
+            key: crate::bytes::from_text(&saved.key)?.into(),
+            begin: Time(saved.begin),
+            last: Time(saved.last),
+            caller: Caller { ip: saved.ip, rdns: saved.rdns },
+            names: saved.names.into_iter().map(SavedTally::restore).collect(),
+            unnamed: saved.unnamed.restore().1,
+            messages: messages.collect::<Option<_>>()?,
+            permitted: saved.permitted,
+            in_mail: saved.in_mail,
+            lost: saved.lost,
+            private: saved.private,
+        })
+    }
+}
