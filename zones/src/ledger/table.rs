@@ -187,7 +187,7 @@ impl Tables {
 }
 
 /// How many rows the tables hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Sizes {
     /// Clients.
     pub clients: usize,

@@ -1,0 +1,435 @@
+//! Runs one log into a sink: follows it for ever, or learns it once.
+//!
+//! Each followed log has a thread of its own that calls [`follow`]. A batch is committed when the log
+//! has no more lines for now, when it has gathered `commit_interval`, or when it is full, whichever
+//! comes first; lines that teach nothing move the stored position once a second. A sink that fails
+//! (disk full, daemon gone) keeps the batch waiting here and is tried again every second, so nothing
+//! is lost and nothing is read twice; meanwhile the log is not read on.
+//!
+//! The clock is read here, and only here in this crate: for how late a batch is, for the years of
+//! stamps that have none, and to set aside observations from the future.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use helostat_zones::name::Name;
+use helostat_zones::observation::Observation;
+use helostat_zones::time::Time;
+
+use crate::learner::{Learner, Learning, Tally, split_record};
+use crate::metrics::Metrics;
+use crate::sink::Sink;
+use crate::source::{Follow, History, Position, Positions, SourceError, Step};
+
+/// How long to sleep when a log has nothing new: the share of the answer's age that is ours.
+const NAP: Duration = Duration::from_millis(20);
+/// How often a position is stored when the lines read taught nothing.
+const POSITION_INTERVAL: Duration = Duration::from_secs(1);
+/// How long to wait before a failed commit is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// Observations older than this are history: nobody is about to ask for them.
+const RECENT: Duration = Duration::from_secs(3600);
+/// At most this many pairs of a batch are told to `Watcher::seen`.
+const SEEN_MAX: usize = 1000;
+
+/// How batches are cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Batching {
+    /// How long observations may gather.
+    pub interval: Duration,
+    /// The most observations in a batch.
+    pub observations: u64,
+}
+
+/// Who wants to know what happens here.
+pub trait Watcher: Send + Sync {
+    /// Fresh pairs were committed.
+    fn seen(&self, pairs: &[(IpAddr, Name)]);
+    /// Something is wrong: a sentence.
+    fn trouble(&self, log: &str, what: &str);
+    /// The last trouble of this log is over.
+    fn mended(&self, log: &str);
+    /// The log was read to its end for the first time.
+    fn caught_up(&self, log: &str);
+}
+
+/// A log to follow.
+pub struct Followed {
+    /// Its place among the configured logs: a label of metrics.
+    pub label: String,
+    /// Its path, for messages.
+    pub path: std::path::PathBuf,
+    /// What to learn from it.
+    pub learning: Learning,
+    /// How to cut batches.
+    pub batching: Batching,
+}
+
+/// Follows a log until `stop`. What was read is committed before it returns.
+pub fn follow(
+    log: &Followed,
+    sink: &dyn Sink,
+    watcher: &dyn Watcher,
+    metrics: &Metrics,
+    stop: &AtomicBool,
+) {
+    let mut source = Follow::new(log.path.clone());
+    let mut run = Run::new(log, sink, watcher, metrics, stop);
+    let mut told_caught_up = false;
+    while !stop.load(Ordering::Relaxed) {
+        let latest = run.latest;
+        match source.next(&run.stored) {
+            Step::Line(line) => run.line(line.bytes, line.too_long, latest),
+            Step::NewSource => {
+                run.commit();
+                run.enter(source.id(), source.resumed());
+                run.latest = now();
+            }
+            Step::Trouble(trouble) => {
+                metrics.unreadable.inc();
+                run.in_trouble = true;
+                watcher.trouble(&log.label, &trouble.to_string());
+                source.wait(NAP);
+            }
+            Step::Idle | Step::End => {
+                run.place(source.position());
+                run.commit_when_idle();
+                metrics.behind.with_label_values(&[log.label.as_str()]).set(0);
+                if !told_caught_up {
+                    told_caught_up = true;
+                    watcher.caught_up(&log.label);
+                }
+                source.wait(NAP);
+                run.latest = now();
+            }
+        }
+        if run.is_due() {
+            run.place(source.position());
+            run.commit();
+            let behind = i64::try_from(source.lag_bytes()).unwrap_or(i64::MAX);
+            metrics.behind.with_label_values(&[log.label.as_str()]).set(behind);
+            run.latest = now();
+        }
+    }
+    run.place(source.position());
+    run.commit();
+}
+
+/// The state of following one log.
+struct Run<'a> {
+    log: &'a Followed,
+    sink: &'a dyn Sink,
+    watcher: &'a dyn Watcher,
+    metrics: &'a Metrics,
+    stop: &'a AtomicBool,
+    stored: Stored<'a>,
+    learner: Learner,
+    source: Option<String>,
+    position: Option<Position>,
+    seen: Vec<(IpAddr, Name)>,
+    lines: u64,
+    since: Instant,
+    latest: Time,
+    in_trouble: bool,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        log: &'a Followed,
+        sink: &'a dyn Sink,
+        watcher: &'a dyn Watcher,
+        metrics: &'a Metrics,
+        stop: &'a AtomicBool,
+    ) -> Self {
+        Self {
+            log,
+            sink,
+            watcher,
+            metrics,
+            stop,
+            stored: Stored(sink),
+            learner: Learner::new(log.learning.clone()),
+            source: None,
+            position: None,
+            seen: Vec::new(),
+            lines: 0,
+            since: Instant::now(),
+            latest: now(),
+            in_trouble: false,
+        }
+    }
+
+    /// From now on lines come from another source. If it was read before, its open sessions are taken
+    /// up again; otherwise those of the file before go on in it, since sessions span a rotation.
+    fn enter(&mut self, id: Option<&str>, resumed: bool) {
+        if self.in_trouble {
+            self.in_trouble = false;
+            self.metrics.unreadable.dec();
+            self.watcher.mended(&self.log.label);
+        }
+        self.source = id.map(str::to_owned);
+        self.position = None;
+        let Some(id) = id.filter(|_| resumed) else { return };
+        let record = match self.sink.positions(id) {
+            Ok(stored) => stored.into_iter().find(|(source, _)| source == id),
+            Err(error) => {
+                self.watcher.trouble(&self.log.label, &error.to_string());
+                None
+            }
+        };
+        if let Some((_, record)) = record
+            && let Err(error) = self.learner.resume(&record)
+        {
+            self.watcher.trouble(&self.log.label, &error.to_string());
+        }
+    }
+
+    fn line(&mut self, bytes: &[u8], too_long: bool, latest: Time) {
+        if self.lines == 0 {
+            self.since = Instant::now();
+        }
+        self.lines += 1;
+        if too_long {
+            self.learner.skip_long_line();
+            return;
+        }
+        let recent = latest.before(RECENT);
+        let fresh = self.learner.line(bytes, latest, latest);
+        for observation in fresh {
+            if observation.time >= recent && observation.name.is_fqdn() && self.seen.len() < SEEN_MAX {
+                self.seen.push((observation.ip, observation.name.clone()));
+            }
+        }
+        self.learner.clear();
+    }
+
+    fn place(&mut self, position: Position) {
+        self.position = Some(position);
+    }
+
+    /// True if a batch is full or has gathered long enough. Asks the clock on few lines only.
+    fn is_due(&self) -> bool {
+        let pending = self.learner.pending();
+        if pending >= self.log.batching.observations {
+            return true;
+        }
+        self.lines > 0 && self.lines.is_multiple_of(256) && {
+            let waited = self.since.elapsed();
+            waited >= POSITION_INTERVAL || (pending > 0 && waited >= self.log.batching.interval)
+        }
+    }
+
+    fn commit_when_idle(&mut self) {
+        if self.learner.pending() > 0 || (self.lines > 0 && self.since.elapsed() >= POSITION_INTERVAL) {
+            self.commit();
+        }
+    }
+
+    /// Commits what was read, trying until it works or the program ends.
+    fn commit(&mut self) {
+        let (Some(source), Some(position)) = (&self.source, &self.position) else { return };
+        if self.lines == 0 {
+            return;
+        }
+        let position = position.to_bytes();
+        let mut failed = false;
+        loop {
+            let begun = Instant::now();
+            let batch = self.learner.batch_at(source, &position);
+            let newest = batch.newest();
+            match self.sink.commit(batch) {
+                Ok(()) => {
+                    self.metrics.commits.inc();
+                    self.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
+                    if let Some(newest) = newest {
+                        let seconds = i64::from(newest.0);
+                        if seconds > self.metrics.newest.get() {
+                            self.metrics.newest.set(seconds);
+                        }
+                    }
+                    break;
+                }
+                Err(error) => {
+                    self.metrics.commit_failures.inc();
+                    if !failed {
+                        self.watcher.trouble(&self.log.label, &error.to_string());
+                    }
+                    failed = true;
+                    if self.stop.load(Ordering::Relaxed) {
+                        // Nothing is lost: the position was not stored either.
+                        return;
+                    }
+                    std::thread::sleep(RETRY);
+                }
+            }
+        }
+        if failed {
+            self.watcher.mended(&self.log.label);
+        }
+        count(self.metrics, &self.learner.committed());
+        self.lines = 0;
+        if !self.seen.is_empty() {
+            self.watcher.seen(&self.seen);
+            self.seen.clear();
+        }
+    }
+}
+
+/// The stored positions of sources, as the sources want them: without our part of the record.
+struct Stored<'a>(&'a dyn Sink);
+
+impl Positions for Stored<'_> {
+    fn find(&self, fingerprint: &str) -> Vec<(String, Vec<u8>)> {
+        let stored = self.0.positions(fingerprint).unwrap_or_default();
+        stored
+            .into_iter()
+            .filter_map(|(source, record)| {
+                let (position, _) = split_record(&record).ok()?;
+                let position = position.to_vec();
+                Some((source, position))
+            })
+            .collect()
+    }
+}
+
+fn count(metrics: &Metrics, tally: &Tally) {
+    for ((program, fate), n) in &tally.fates {
+        metrics.lines.with_label_values(&[program, fate]).inc_by(*n);
+    }
+    for (outcome, n) in &tally.observations {
+        metrics.observations.with_label_values(&[outcome]).inc_by(*n);
+    }
+    for (why, n) in &tally.set_aside {
+        metrics.set_aside.with_label_values(&[why]).inc_by(*n);
+    }
+}
+
+/// Why learning an old log ended early. What was committed before stays.
+#[derive(Debug, thiserror::Error)]
+pub enum LearnError {
+    /// The log cannot be read, or not to its end.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The ledger did not take a batch.
+    #[error("{0}")]
+    Sink(#[from] crate::sink::SinkError),
+}
+
+/// Learns a finished log from where it was last read. `progress` is told how many octets on disk are
+/// read, now and then. Returns what was counted; lines read before are not among it.
+pub fn learn(
+    source: &mut History,
+    learning: &Learning,
+    batching: Batching,
+    sink: &dyn Sink,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Tally, LearnError> {
+    let stored = Stored(sink);
+    let mut learner = Learner::new(learning.clone());
+    let mut total = Tally::default();
+    let now = now();
+    let mut id = None;
+    let mut lines = 0u64;
+    loop {
+        let latest = source.modified().unwrap_or(now);
+        match source.next(&stored)? {
+            Step::Line(line) => {
+                lines += 1;
+                if line.too_long {
+                    learner.skip_long_line();
+                } else {
+                    learner.line(line.bytes, latest, now);
+                    learner.clear();
+                }
+            }
+            Step::NewSource => {
+                id = source.id().map(str::to_owned);
+                if let Some(id) = id.as_deref().filter(|_| source.resumed())
+                    && let Some((_, record)) =
+                        sink.positions(id)?.into_iter().find(|(source, _)| source == id)
+                {
+                    // A record that cannot be read costs the open sessions, not the position.
+                    learner.resume(&record).ok();
+                }
+            }
+            Step::Idle | Step::Trouble(_) => {}
+            Step::End => break,
+        }
+        if learner.pending() >= batching.observations {
+            if let Some(id) = &id {
+                sink.commit(learner.batch_at(id, &source.position().to_bytes()))?;
+            }
+            total.add(&learner.committed());
+        }
+        if lines.is_multiple_of(4096) {
+            progress(source.read_bytes());
+        }
+    }
+    if let Some(id) = &id {
+        sink.commit(learner.batch_at(id, &source.position().to_bytes()))?;
+    }
+    total.add(&learner.committed());
+    progress(source.read_bytes());
+    Ok(total)
+}
+
+/// Reads a finished log and gives every observation to `each`; touches no ledger. Observations of our own
+/// clients and from the future are given too: this is for looking, not for learning.
+pub fn observe(
+    source: &mut History,
+    learning: &Learning,
+    each: &mut dyn FnMut(&Observation) -> std::io::Result<()>,
+) -> Result<Tally, ObserveError> {
+    let mut learner = Learner::new(Learning {
+        own: Vec::new(),
+        future_tolerance: Duration::MAX,
+        ..learning.clone()
+    });
+    let now = now();
+    let mut total = Tally::default();
+    loop {
+        let latest = source.modified().unwrap_or(now);
+        match source.next(&Nothing)? {
+            Step::Line(line) if line.too_long => learner.skip_long_line(),
+            Step::Line(line) => {
+                for observation in learner.line(line.bytes, latest, now) {
+                    each(observation)?;
+                }
+                learner.clear();
+                if learner.pending() > 10_000 {
+                    total.add(&learner.committed());
+                }
+            }
+            Step::End => break,
+            Step::NewSource | Step::Idle | Step::Trouble(_) => {}
+        }
+    }
+    total.add(&learner.committed());
+    Ok(total)
+}
+
+/// Why looking at a log ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The log cannot be read, or not to its end.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The observations could not be handed out.
+    #[error(transparent)]
+    Out(#[from] std::io::Error),
+}
+
+/// No position is known: everything is read from the beginning.
+struct Nothing;
+
+impl Positions for Nothing {
+    fn find(&self, _fingerprint: &str) -> Vec<(String, Vec<u8>)> {
+        Vec::new()
+    }
+}
+
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,202 @@
+//! `helostat learn`: old logs into the ledger, with a bar and a summary.
+//!
+//! If the daemon runs it holds the ledger, so batches go to it; otherwise the ledger is opened here. A
+//! file that was learned before, even under another name or compressed since, is taken up where it was
+//! left, so learning twice does not count twice.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use helostat_ingest::learner::{Learning, Tally};
+use helostat_ingest::pipeline::{self, LearnError, ObserveError};
+use helostat_ingest::sink::Sink;
+use helostat_ingest::source::History;
+use helostat_zones::ledger::{Ledger, Sizes};
+use helostat_zones::observation::{Observation, ReporterKind};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use crate::cli::LearnArgs;
+use crate::config::Config;
+use crate::control::Daemon;
+use crate::exit::{Exit, Failure};
+use crate::{out, settings};
+
+/// Runs the command.
+pub fn run(config: &Config, args: &LearnArgs) -> Result<(), Failure> {
+    let learning = learning(config, args).map_err(|error| Failure::new(Exit::Usage, error))?;
+    if args.to_json {
+        return print_observations(&learning, args);
+    }
+    let target = Target::open(config)?;
+    let mut total = Tally::default();
+    for path in &args.files {
+        let mut source = open(path)?;
+        let bar = progress_bar(path, source.total_bytes());
+        let tally = pipeline::learn(
+            &mut source,
+            &learning,
+            settings::batching(config),
+            target.sink(),
+            &mut |bytes| bar.set_position(bytes),
+        );
+        bar.finish_and_clear();
+        let tally = tally.map_err(|error| match error {
+            LearnError::Source(error) => Failure::new(Exit::Input, error),
+            LearnError::Sink(error) => Failure::new(Exit::Ledger, error),
+        })?;
+        if tally.lines == 0 && source.skipped_bytes() > 0 {
+            out::note(format!("{}: learned before, nothing new", path.display()));
+        }
+        total.add(&tally);
+    }
+    let sizes = target.finish()?;
+    summary(&total, sizes, args)
+}
+
+fn learning(config: &Config, args: &LearnArgs) -> anyhow::Result<Learning> {
+    Ok(Learning {
+        format: args.format.parse()?,
+        reporter: args.reporter.as_str().into(),
+        reporter_kind: match args.reporter_kind.as_str() {
+            "mx" => ReporterKind::Mx,
+            "trap" => ReporterKind::Trap,
+            "submission" => ReporterKind::Submission,
+            other => anyhow::bail!("'{other}' is no reporter kind: mx, trap or submission"),
+        },
+        zone: settings::time_zone(args.time_zone.as_deref())?,
+        own: config.ingest.own.clone(),
+        future_tolerance: config.ledger.future_tolerance,
+    })
+}
+
+fn open(path: &Path) -> Result<History, Failure> {
+    History::open(path).map_err(|error| Failure::new(Exit::Input, error))
+}
+
+/// Where batches go.
+enum Target {
+    Daemon(Daemon),
+    Ledger(Arc<Ledger>),
+}
+
+impl Target {
+    fn open(config: &Config) -> Result<Self, Failure> {
+        if let Some(daemon) = Daemon::of(&config.ledger.path) {
+            return Ok(Self::Daemon(daemon));
+        }
+        Ok(Self::Ledger(Arc::new(super::ledger::open(config)?)))
+    }
+
+    fn sink(&self) -> &dyn Sink {
+        match self {
+            Self::Daemon(daemon) => daemon,
+            Self::Ledger(ledger) => ledger,
+        }
+    }
+
+    fn finish(&self) -> Result<Sizes, Failure> {
+        match self {
+            Self::Daemon(daemon) => Ok(serde_json::from_reader(daemon.get("/v1/ledger/stats")?)?),
+            Self::Ledger(ledger) => {
+                ledger.compact().map_err(|error| Failure::new(Exit::Ledger, error))?;
+                Ok(ledger.sizes())
+            }
+        }
+    }
+}
+
+fn progress_bar(path: &Path, total: Option<u64>) -> ProgressBar {
+    let bar = match total {
+        Some(total) => ProgressBar::new(total),
+        None => ProgressBar::new_spinner(),
+    };
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let template = match total {
+        Some(_) => "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
+        None => "{msg} {spinner} {bytes} {bytes_per_sec}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(path.display().to_string());
+    bar
+}
+
+fn summary(total: &Tally, sizes: Sizes, args: &LearnArgs) -> Result<(), Failure> {
+    let fates: Vec<_> = total
+        .fates
+        .iter()
+        .map(|((program, fate), lines)| json!({"program": program, "fate": fate, "lines": lines}))
+        .collect();
+    if args.json {
+        return Ok(out::json(&json!({
+            "lines": total.lines,
+            "fates": fates,
+            "not_understood": total.unread,
+            "observations": total.learned(),
+            "observations_by_outcome": total.observations,
+            "set_aside": total.set_aside,
+            "ledger": sizes,
+        }))?);
+    }
+    out::line(format!("lines         {:>12}", total.lines))?;
+    for ((program, fate), lines) in &total.fates {
+        out::line(format!("  {lines:>12}  {program}: {fate}"))?;
+    }
+    out::line(format!("observations  {:>12}", total.learned()))?;
+    for (outcome, n) in &total.observations {
+        out::line(format!("  {n:>12}  {outcome}"))?;
+    }
+    for (why, n) in &total.set_aside {
+        out::line(format!("  {n:>12}  set aside: {why}"))?;
+    }
+    let unread: u64 = total.unread.values().sum();
+    out::line(format!("not read      {unread:>12}"))?;
+    for (why, n) in &total.unread {
+        out::line(format!("  {n:>12}  {why}"))?;
+    }
+    out::line(format!(
+        "the ledger now holds {} clients, {} names, {} pairs",
+        sizes.clients, sizes.names, sizes.pairs
+    ))?;
+    Ok(())
+}
+
+/// `--to-json`: one observation a line, and no ledger is touched.
+fn print_observations(learning: &Learning, args: &LearnArgs) -> Result<(), Failure> {
+    let mut stdout = io::BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    for path in &args.files {
+        let mut source = open(path)?;
+        pipeline::observe(&mut source, learning, &mut |observation| {
+            serde_json::to_writer(&mut stdout, &observation_json(observation))?;
+            stdout.write_all(b"\n")
+        })
+        .map_err(|error| match error {
+            ObserveError::Source(error) => Failure::new(Exit::Input, error),
+            ObserveError::Out(error) => Failure::new(Exit::Failed, error),
+        })?;
+    }
+    Ok(stdout.flush()?)
+}
+
+/// An observation as a JSON line.
+fn observation_json(observation: &Observation) -> serde_json::Value {
+    let mut line = json!({
+        "time": observation.time,
+        "ip": observation.ip,
+        "ehlo": observation.name,
+        "kind": observation.name.kind(),
+        "rdns": observation.rdns,
+        "outcome": observation.outcome,
+        "stage": observation.stage,
+        "reporter": observation.reporter.as_ref(),
+    });
+    if let (Some(supersedes), Some(line)) = (observation.supersedes, line.as_object_mut()) {
+        line.insert("supersedes".into(), json!(supersedes));
+    }
+    line
+}

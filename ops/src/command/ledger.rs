@@ -1,0 +1,62 @@
+//! `helostat ledger`: a look into the ledger, by asking its daemon, or by opening it if none runs.
+
+use std::io;
+
+use helostat_zones::ledger::{Ledger, Sizes, StoreError};
+
+use crate::cli::{JsonArgs, LedgerCommand};
+use crate::config::Config;
+use crate::control::Daemon;
+use crate::exit::{Exit, Failure};
+use crate::out;
+
+/// Runs the command.
+pub fn run(config: &Config, command: &LedgerCommand) -> Result<(), Failure> {
+    match command {
+        LedgerCommand::Dump => dump(config),
+        LedgerCommand::Stats(JsonArgs { json }) => {
+            let sizes = sizes(config)?;
+            if *json {
+                return Ok(out::json(&sizes)?);
+            }
+            out::line(format!(
+                "clients {}\nnames {}\nnetworks {}\npairs {}",
+                sizes.clients, sizes.names, sizes.networks, sizes.pairs
+            ))?;
+            Ok(())
+        }
+    }
+}
+
+/// Opens the ledger of the configuration; a failure has the code for it.
+pub fn open(config: &Config) -> Result<Ledger, Failure> {
+    Ledger::open(&config.ledger.path).map_err(|error| Failure::new(Exit::Ledger, error))
+}
+
+/// Opens the ledger only if there is one: looking must not create it.
+pub fn open_existing(config: &Config) -> Result<Ledger, Failure> {
+    let path = &config.ledger.path;
+    if !path.join("db").exists() {
+        let path = path.clone();
+        let why = "there is no ledger here yet: run the daemon or learn a log first".to_owned();
+        return Err(Failure::new(Exit::Ledger, StoreError::Io { path, why }));
+    }
+    open(config)
+}
+
+fn dump(config: &Config) -> Result<(), Failure> {
+    let mut stdout = io::BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    if let Some(daemon) = Daemon::of(&config.ledger.path) {
+        let mut answer = daemon.get("/v1/ledger/dump")?;
+        io::copy(&mut answer, &mut stdout)?;
+        return Ok(io::Write::flush(&mut stdout)?);
+    }
+    Ok(open_existing(config)?.dump(&mut stdout)?)
+}
+
+fn sizes(config: &Config) -> Result<Sizes, Failure> {
+    if let Some(daemon) = Daemon::of(&config.ledger.path) {
+        return Ok(serde_json::from_reader(daemon.get("/v1/ledger/stats")?)?);
+    }
+    Ok(open_existing(config)?.sizes())
+}

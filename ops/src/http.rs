@@ -1,0 +1,158 @@
+//! HTTP of the daemon: health, metrics and explanations on a loopback port; and the same with the
+//! ledger's own calls on the control socket, which only the owner of the ledger may open.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/` | what there is, for a browser |
+//! | `/healthz` | 200 or 503 and a JSON report |
+//! | `/metrics` | Prometheus text |
+//! | `/v1/explain?ip=..&ehlo=..` | everything known, as JSON; `&as=text` in words |
+//! | `/v1/ledger/dump`, `/v1/ledger/stats`, `/v1/positions?prefix=..`, `POST /v1/batch` | control socket only |
+//!
+//! Every answer that is built from text of others is JSON or plain text, never HTML, so nothing a client
+//! said in EHLO can become markup.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use helostat_server::ledger_judge::LedgerJudge;
+use helostat_zones::ledger::Batch;
+use helostat_zones::name::Name;
+use prometheus::{Registry, TextEncoder};
+use serde::Deserialize;
+
+use crate::health::Health;
+
+/// The largest batch taken over the control socket: 10,000 observations are about 2 MB.
+const BATCH_MAX: usize = 64 << 20;
+
+/// What the pages need.
+#[derive(Clone)]
+pub struct Pages {
+    /// How things stand.
+    pub health: Arc<Health>,
+    /// The counters.
+    pub registry: Registry,
+    /// Who explains.
+    pub judge: Arc<LedgerJudge>,
+}
+
+/// The pages for everybody on this machine.
+pub fn public(pages: Pages) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
+        .route("/v1/explain", get(explain))
+        .with_state(pages)
+}
+
+/// The public pages and the calls for who owns the ledger.
+pub fn control(pages: Pages) -> Router {
+    let private = Router::new()
+        .route("/v1/ledger/dump", get(dump))
+        .route("/v1/ledger/stats", get(stats))
+        .route("/v1/positions", get(positions))
+        .route("/v1/batch", post(batch))
+        .layer(DefaultBodyLimit::max(BATCH_MAX))
+        .with_state(pages.clone());
+    public(pages).merge(private)
+}
+
+async fn index() -> Html<&'static str> {
+    Html(include_str!("index.html"))
+}
+
+async fn healthz(State(pages): State<Pages>) -> Response {
+    let report = pages.health.report();
+    let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(report)).into_response()
+}
+
+async fn metrics(State(pages): State<Pages>) -> Response {
+    // Gathering walks the ledger's tables: not on the threads that answer.
+    let text = tokio::task::spawn_blocking(move || {
+        TextEncoder::new().encode_to_string(&pages.registry.gather())
+    });
+    match text.await {
+        Ok(Ok(text)) => {
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+                .into_response()
+        }
+        Ok(Err(error)) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
+        Err(error) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
+    }
+}
+
+#[derive(Deserialize)]
+struct ExplainQuery {
+    ip: Option<String>,
+    ehlo: Option<String>,
+    #[serde(rename = "as")]
+    form: Option<String>,
+}
+
+async fn explain(State(pages): State<Pages>, Query(query): Query<ExplainQuery>) -> Response {
+    let Some(ip) = query.ip.as_deref().map(str::trim) else {
+        return sentence(StatusCode::BAD_REQUEST, "the parameter ip is missing: /v1/explain?ip=192.0.2.7&ehlo=mail.example.com");
+    };
+    let Ok(ip) = ip.parse::<IpAddr>() else {
+        return sentence(StatusCode::BAD_REQUEST, format!("'{}' is not an IP address", ip.escape_default()));
+    };
+    let said = query.ehlo.as_deref().map(str::trim).filter(|said| !said.is_empty());
+    let name = said.map(|said| Name::parse(said.as_bytes()));
+    let explanation = pages.judge.explain(ip, name.as_ref()).await;
+    match query.form.as_deref() {
+        Some("text") => explanation.to_string().into_response(),
+        None | Some("json") => axum::Json(explanation).into_response(),
+        Some(_) => sentence(StatusCode::BAD_REQUEST, "as is json or text"),
+    }
+}
+
+async fn dump(State(pages): State<Pages>) -> Response {
+    let dumped = tokio::task::spawn_blocking(move || {
+        let mut lines = Vec::new();
+        pages.judge.ledger().dump(&mut lines).map(|()| lines)
+    });
+    match dumped.await {
+        Ok(Ok(lines)) => ([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response(),
+        Ok(Err(error)) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
+        Err(error) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
+    }
+}
+
+async fn stats(State(pages): State<Pages>) -> Response {
+    axum::Json(pages.judge.ledger().sizes()).into_response()
+}
+
+#[derive(Deserialize)]
+struct PositionsQuery {
+    prefix: String,
+}
+
+async fn positions(State(pages): State<Pages>, Query(query): Query<PositionsQuery>) -> Response {
+    axum::Json(pages.judge.ledger().positions(&query.prefix)).into_response()
+}
+
+async fn batch(State(pages): State<Pages>, body: Bytes) -> Response {
+    let batch = match Batch::from_bytes(&body) {
+        Ok(batch) => batch,
+        Err(error) => return sentence(StatusCode::BAD_REQUEST, format!("the batch cannot be read: {error}")),
+    };
+    let done = tokio::task::spawn_blocking(move || pages.judge.ledger().commit(&batch));
+    match done.await {
+        Ok(Ok(committed)) => format!("{}\n", committed.seq).into_response(),
+        Ok(Err(error)) => sentence(StatusCode::INSUFFICIENT_STORAGE, error),
+        Err(error) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
+    }
+}
+
+fn sentence(status: StatusCode, text: impl std::fmt::Display) -> Response {
+    (status, format!("{text}\n")).into_response()
+}
