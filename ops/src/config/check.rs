@@ -60,6 +60,7 @@ fn zones(zones: &[Zone], given: &Given, found: &mut Vec<ConfigError>) {
                     "the origin {origin} lies within {apex}, which belongs to {owner}{there}; choose another, or leave that kind out there"
                 );
                 disagree(place, sentence, found);
+                break;
             }
         }
     }

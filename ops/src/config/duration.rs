@@ -52,7 +52,19 @@ mod tests {
 
     #[test]
     fn refuses_everything_else() {
-        for text in ["", "5", "s", "5 s", "-5s", "1.5s", "5S", "1h30m", "5µs", "99999999999999999999s", "213503982335d"] {
+        for text in [
+            "",
+            "5",
+            "s",
+            "5 s",
+            "-5s",
+            "1.5s",
+            "5S",
+            "1h30m",
+            "5µs",
+            "99999999999999999999s",
+            "213503982335d",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -29,8 +29,12 @@ mod print;
 mod read;
 mod section;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod value;
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 pub use domain::DomainName;
@@ -51,6 +55,10 @@ const ZONE: &str = "zone";
 const LOG: &str = "log";
 const EVIDENCE: &str = "evidence";
 const POLICY: &str = "policy";
+
+/// The longest file that is read: about a thousand zones, and small enough for an answer at once
+/// when a log is given by mistake.
+const FILE_MAX_BYTES: u64 = 256 * 1024;
 
 /// What the operator wants, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,7 +197,14 @@ fn finish(read: read::Read, main: &str) -> Result<Config, ConfigErrors> {
 }
 
 fn read_file(path: &Path, name: &str) -> Result<String, ConfigErrors> {
-    let bytes = std::fs::read(path).map_err(|cause| unreadable(name, cause))?;
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|cause| unreadable(name, cause))?;
+    // One more than is allowed, so that what is too long shows.
+    let read = file.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes);
+    if read.map_err(|cause| unreadable(name, cause))? as u64 > FILE_MAX_BYTES {
+        let why = format!("longer than {FILE_MAX_BYTES} bytes: this is no configuration");
+        return Err(unreadable(name, io::Error::new(io::ErrorKind::FileTooLarge, why)));
+    }
     String::from_utf8(bytes).map_err(|wrong| {
         let good = wrong.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(wrong.as_bytes().get(..good).unwrap_or_default());
@@ -198,6 +213,6 @@ fn read_file(path: &Path, name: &str) -> Result<String, ConfigErrors> {
     })
 }
 
-fn unreadable(name: &str, cause: std::io::Error) -> ConfigErrors {
+fn unreadable(name: &str, cause: io::Error) -> ConfigErrors {
     ConfigErrors::Unreadable { file: name.into(), cause }
 }

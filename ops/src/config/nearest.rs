@@ -2,7 +2,10 @@
 
 /// The word of `known` nearest to `typed`, if it is near enough to be a slip of the hand: at most
 /// one letter in three added, lost, changed or swapped with its neighbour, and always one.
-pub(super) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let typed = typed.to_lowercase().replace('_', "-");
     let allowed = (typed.chars().count() / 3).max(1);
     let ranked = known.into_iter().map(|word| (distance(&typed, word), word));
@@ -21,13 +24,13 @@ fn distance(from: &str, to: &str) -> usize {
     for (row, letter) in from.chars().enumerate() {
         let mut line = vec![row + 1];
         for (column, &wanted) in to.iter().enumerate() {
-            let at = |line: &[usize], column: usize| line.get(column).copied().unwrap_or(usize::MAX / 2);
+            let at =
+                |line: &[usize], column: usize| line.get(column).copied().unwrap_or(usize::MAX / 2);
             let change = at(&above, column) + usize::from(letter != wanted);
             let cheapest = change.min(at(&above, column + 1) + 1).min(at(&line, column) + 1);
             let before = column.checked_sub(1);
-            let swapped = before.filter(|&before| {
-                last == Some(wanted) && to.get(before) == Some(&letter)
-            });
+            let swapped =
+                before.filter(|&before| last == Some(wanted) && to.get(before) == Some(&letter));
             let swap = swapped.map_or(usize::MAX, |before| at(&two_back, before) + 1);
             line.push(cheapest.min(swap));
         }

@@ -31,9 +31,13 @@ impl<'a> Source<'a> {
         Place { file: self.name.clone(), line, column }
     }
 
-    /// The line `place` is on, without its end.
-    pub(super) fn line(&self, place: &Place) -> &'a str {
-        self.text.lines().nth(place.line - 1).unwrap_or("")
+    /// True if the parser only guessed what stands at `place`: its line, or the section line above
+    /// it, has one of the `broken` places.
+    pub(super) fn is_doubtful(&self, place: &Place, broken: &[ConfigError]) -> bool {
+        let is_broken = |line| broken.iter().any(|error| error.place.line == line);
+        let above = (1..).zip(self.text.split('\n')).take(place.line);
+        let section = above.filter(|(_, line)| line.trim_start().starts_with('[')).last();
+        is_broken(place.line) || section.is_some_and(|(line, _)| is_broken(line))
     }
 }
 
@@ -97,9 +101,16 @@ mod tests {
     #[test]
     fn places_count_lines_and_characters() {
         let source = Source::new("f", "ab\nüöx\n");
-        for (offset, line, column) in
-            [(0, 1, 1), (2, 1, 3), (3, 2, 1), (5, 2, 2), (6, 2, 2), (7, 2, 3), (9, 3, 1), (99, 3, 1)]
-        {
+        for (offset, line, column) in [
+            (0, 1, 1),
+            (2, 1, 3),
+            (3, 2, 1),
+            (5, 2, 2),
+            (6, 2, 2),
+            (7, 2, 3),
+            (9, 3, 1),
+            (99, 3, 1),
+        ] {
             let place = source.place(&(offset..offset));
             assert_eq!((place.line, place.column), (line, column), "offset {offset}");
         }

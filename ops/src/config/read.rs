@@ -3,8 +3,8 @@
 //! The parser gives a tree of values with spans; this walks the tree along the table of keys. Every
 //! key that is there is set, every other keeps its default, and each fault becomes one error with
 //! its place. Syntax errors do not end the reading: the parser goes on behind them. What it makes of
-//! a broken line is a guess, though, so a line with a syntax error gets no second error, and after a
-//! broken section line, from which on every key would seem misplaced, nothing else is said.
+//! a broken line is a guess, though, so a line with a syntax error gets no second error, and neither
+//! does what stands below a broken section line, where every key would seem misplaced.
 //!
 //! Whether the values agree with each other is for [`super::check`].
 
@@ -21,6 +21,9 @@ use super::settings::{Log, Zone};
 use super::value::{Reading, cut};
 use super::{Config, EVIDENCE, LOG, POLICY, ZONE, keys};
 
+/// A file with more than this is not a configuration with slips, but something else.
+const MOST_SYNTAX_ERRORS: usize = 100;
+
 /// A key in the file: section, number of the entry (0 in plain sections), key. The key `""` is the
 /// section line itself.
 type Spot = (&'static str, usize, &'static str);
@@ -35,12 +38,22 @@ pub(super) struct Given {
 
 impl Given {
     /// Where the key stands, or the section line of its entry; `None` if the file has neither.
-    pub(super) fn place(&self, section: &'static str, entry: usize, key: &'static str) -> Option<&Place> {
+    pub(super) fn place(
+        &self,
+        section: &'static str,
+        entry: usize,
+        key: &'static str,
+    ) -> Option<&Place> {
         self.exact(section, entry, key).or_else(|| self.exact(section, entry, ""))
     }
 
     /// Where the key stands, if it is in the file.
-    pub(super) fn exact(&self, section: &'static str, entry: usize, key: &'static str) -> Option<&Place> {
+    pub(super) fn exact(
+        &self,
+        section: &'static str,
+        entry: usize,
+        key: &'static str,
+    ) -> Option<&Place> {
         self.places.get(&(section, entry, key))
     }
 
@@ -69,7 +82,12 @@ pub(super) fn main_file(source: &Source<'_>, folder: &Path) -> Read {
 
 /// Reads a file with the keys of `[policy]` into what the main file gave; the main file's own
 /// `[policy]` wins.
-pub(super) fn policy_file(source: &Source<'_>, main: &Source<'_>, folder: &Path, read: Read) -> Read {
+pub(super) fn policy_file(
+    source: &Source<'_>,
+    main: &Source<'_>,
+    folder: &Path,
+    read: Read,
+) -> Read {
     let Read { mut config, given, mut errors, is_toml } = read;
     let (document, broken) = parse(source);
     let mut reader = Reader::new(source, folder, broken);
@@ -93,14 +111,40 @@ pub(super) fn policy_file(source: &Source<'_>, main: &Source<'_>, folder: &Path,
     Read { errors, is_toml: is_toml && found.is_toml, ..found }
 }
 
+/// Parses as far as the text lets itself be parsed; the errors come in the order of their places.
 fn parse<'a>(source: &Source<'a>) -> (Spanned<DeTable<'a>>, Vec<ConfigError>) {
     let (document, errors) = DeTable::parse_recoverable(source.text());
     let end = source.text().len();
-    let broken = errors.iter().map(|error| ConfigError {
-        place: source.place(&error.span().unwrap_or(end..end)),
-        sentence: format!("not TOML: {}", error.message()),
+    let place = |error: &toml::de::Error| source.place(&error.span().unwrap_or(end..end));
+    let broken = errors
+        .iter()
+        .take(MOST_SYNTAX_ERRORS)
+        .map(|error| ConfigError { place: place(error), sentence: syntax_sentence(error, source) });
+    let mut broken: Vec<_> = broken.collect();
+    broken.sort_by(|one, other| one.place.cmp(&other.place));
+    (document, broken)
+}
+
+/// The parser can stumble again and again over one mistake, such as a list without its end: the
+/// first on a line says it, and so does the first of the same on line after line.
+fn first_stumbles(broken: &[ConfigError]) -> impl Iterator<Item = &ConfigError> {
+    let repeats = |error: &ConfigError, before: &ConfigError| {
+        let lines = error.place.line - before.place.line;
+        lines == 0 || lines == 1 && error.sentence == before.sentence
+    };
+    let numbered = broken.iter().enumerate();
+    let first = numbered.filter(move |(number, error)| {
+        !broken.iter().take(*number).any(|before| repeats(error, before))
     });
-    (document, broken.collect())
+    first.map(|(_, error)| error)
+}
+
+fn syntax_sentence(error: &toml::de::Error, source: &Source<'_>) -> String {
+    let typed = error.span().and_then(|span| source.text().get(span)).unwrap_or_default();
+    match error.message() {
+        "duplicate key" => format!("`{}` is there already, further up", cut(typed)),
+        message => format!("not TOML: {message}"),
+    }
 }
 
 struct Reader<'a> {
@@ -122,16 +166,9 @@ impl<'a> Reader<'a> {
 
     fn finish(self, config: Config) -> Read {
         let Self { source, given, broken, mut errors, .. } = self;
+        errors.retain(|error| !source.is_doubtful(&error.place, &broken));
         let is_toml = broken.is_empty();
-        let is_header = |place: &Place| source.line(place).trim_start().starts_with('[');
-        let lost = broken.iter().map(|error| &error.place).filter(|place| is_header(place)).min();
-        errors.retain(|error| lost.is_none_or(|lost| error.place < *lost));
-        errors.retain(|error| broken.iter().all(|other| other.place.line != error.place.line));
-        // The parser can stumble twice over one mistake; the first says it.
-        let mut first = broken.clone();
-        first.sort_by(|one, other| one.place.cmp(&other.place));
-        first.dedup_by_key(|error| error.place.line);
-        errors.extend(first);
+        errors.extend(first_stumbles(&broken).cloned());
         Read { config, given, errors, is_toml }
     }
 
@@ -143,7 +180,13 @@ impl<'a> Reader<'a> {
             match (name.get_ref().as_ref(), value.get_ref()) {
                 (ZONE, value) => config.zones = self.entries(ZONE, place, value),
                 (LOG, value) => config.logs = self.entries(LOG, place, value),
-                (EVIDENCE, DeValue::Table(systems)) => self.evidence(&mut config, systems),
+                (EVIDENCE, DeValue::Table(systems)) => {
+                    for (system, value) in systems {
+                        let place = self.source.place(&system.span());
+                        let name = format!("{EVIDENCE}.{}", system.get_ref());
+                        self.section(&mut config, &name, place, value.get_ref());
+                    }
+                }
                 (name, value) => self.section(&mut config, name, place, value),
             }
         }
@@ -161,36 +204,30 @@ impl<'a> Reader<'a> {
                 self.fill(&mut **section, section_name, 0, table);
             }
             (Some(_), DeValue::Array(_)) => {
-                self.error(place, format!("[{name}] stands only once: write it with single brackets"));
+                self.error(
+                    place,
+                    format!("[{name}] stands only once: write it with single brackets"),
+                );
             }
             (Some(_), _) => self.error(place, format!("`{name}` is a section: write [{name}]")),
             (None, DeValue::Table(_) | DeValue::Array(_)) => {
                 self.error(place, unknown_section(name));
             }
+            (None, _) if name.starts_with(EVIDENCE) => self.error(place, unknown_section(name)),
             (None, _) => self.error(place, stray_key(name)),
         }
     }
 
-    /// `[evidence.<system>]` of every system.
-    fn evidence(&mut self, config: &mut Config, systems: &DeTable<'_>) {
-        for (system, value) in systems {
-            let place = self.source.place(&system.span());
-            let name = format!("{EVIDENCE}.{}", system.get_ref());
-            match value.get_ref() {
-                DeValue::Table(_) => self.section(config, &name, place, value.get_ref()),
-                _ => {
-                    let (system, known) = (cut(system.get_ref()), systems_known().join(", "));
-                    let why = format!("a system such as [evidence.csa]; the systems are {known}");
-                    self.error(place, format!("unknown key `{system}` in [{EVIDENCE}], which holds {why}"));
-                }
-            }
-        }
-    }
-
     /// The entries of a section that is written with double brackets.
-    fn entries<T: Entry>(&mut self, name: &'static str, place: Place, value: &DeValue<'_>) -> Vec<T> {
+    fn entries<T: Entry>(
+        &mut self,
+        name: &'static str,
+        place: Place,
+        value: &DeValue<'_>,
+    ) -> Vec<T> {
         let DeValue::Array(entries) = value else {
-            let sentence = format!("[[{name}]] is written with double brackets, for there can be several");
+            let sentence =
+                format!("[[{name}]] is written with double brackets, for there can be several");
             self.error(place, sentence);
             return Vec::new();
         };
@@ -198,7 +235,8 @@ impl<'a> Reader<'a> {
         for (number, entry) in entries.iter().enumerate() {
             let place = self.source.place(&entry.span());
             let DeValue::Table(table) = entry.get_ref() else {
-                let sentence = format!("each [[{name}]] holds keys, such as {}", example(&T::initial()));
+                let sentence =
+                    format!("each [[{name}]] holds keys, such as {}", example(&T::initial()));
                 self.error(place, sentence);
                 continue;
             };
@@ -207,7 +245,13 @@ impl<'a> Reader<'a> {
         read
     }
 
-    fn entry<T: Entry>(&mut self, name: &'static str, number: usize, place: Place, table: &DeTable<'_>) -> T {
+    fn entry<T: Entry>(
+        &mut self,
+        name: &'static str,
+        number: usize,
+        place: Place,
+        table: &DeTable<'_>,
+    ) -> T {
         let mut entry = T::initial();
         self.given.places.insert((name, number, ""), place.clone());
         self.fill(&mut entry, name, number, table);
@@ -229,7 +273,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Sets every key of `table` in `section`.
-    fn fill(&mut self, section: &mut dyn Section, name: &'static str, number: usize, table: &DeTable<'_>) {
+    fn fill(
+        &mut self,
+        section: &mut dyn Section,
+        name: &'static str,
+        number: usize,
+        table: &DeTable<'_>,
+    ) {
         for (typed, value) in table {
             let place = self.source.place(&typed.span());
             let Some(key) = section.keys().iter().find(|key| key.name == typed.get_ref()) else {
@@ -286,7 +336,11 @@ fn section_name(section: &dyn Section) -> &'static str {
 
 /// The section as its line is written in the file.
 pub(super) fn bracketed(section: &str) -> String {
-    if section == ZONE || section == LOG { format!("[[{section}]]") } else { format!("[{section}]") }
+    if section == ZONE || section == LOG {
+        format!("[[{section}]]")
+    } else {
+        format!("[{section}]")
+    }
 }
 
 /// A needed key of an entry with its example.
@@ -299,6 +353,9 @@ fn unknown_key(section: &dyn Section, typed: &str) -> String {
     let own = section.keys();
     let name = section_name(section);
     let found = format!("unknown key `{}` in {}", cut(typed), bracketed(name));
+    if typed == name {
+        return format!("{found}; its keys stand here without another section line");
+    }
     if let Some(meant) = nearest(typed, own.iter().map(|key| key.name)) {
         return format!("{found}; did you mean `{meant}`?");
     }
@@ -323,11 +380,14 @@ fn unknown_section(typed: &str) -> String {
         return format!("unknown section [[list]]: {comfort}");
     }
     let found = format!("unknown section [{}]", cut(typed));
-    if let Some(system) = typed.strip_prefix("evidence.") {
-        let known = systems_known();
-        return match nearest(system, known.iter().copied()) {
-            Some(meant) => format!("{found}; did you mean [evidence.{meant}]?"),
-            None => format!("{found}; the systems are {}", known.join(", ")),
+    if let Some(rest) = typed.strip_prefix(EVIDENCE) {
+        let systems = keys().filter_map(|key| key.section.strip_prefix("evidence."));
+        let known: Vec<_> = systems.collect();
+        return match nearest(rest.trim_start_matches('.'), known.iter().copied()) {
+            Some(meant) => format!("{found}; did you mean [{EVIDENCE}.{meant}]?"),
+            None => {
+                format!("{found}; write [{EVIDENCE}.<system>] with one of {}", known.join(", "))
+            }
         };
     }
     let mut names: Vec<_> = keys().map(|key| key.section).collect();
@@ -349,9 +409,4 @@ fn sections_known() -> Vec<String> {
     let mut names: Vec<_> = keys().map(|key| bracketed(key.section)).collect();
     names.dedup();
     names
-}
-
-fn systems_known() -> Vec<&'static str> {
-    let systems = keys().filter_map(|key| key.section.strip_prefix("evidence."));
-    systems.collect()
 }

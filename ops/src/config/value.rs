@@ -69,12 +69,17 @@ pub(super) trait Value: Sized {
 
 /// A field of the configuration, whatever its type.
 pub(super) trait Setting {
-    fn set(&mut self, found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<(), Vec<Flaw>>;
+    fn set(&mut self, found: &Spanned<DeValue<'_>>, reading: &Reading<'_>)
+    -> Result<(), Vec<Flaw>>;
     fn value(&self) -> toml::Value;
 }
 
 impl<T: Value> Setting for T {
-    fn set(&mut self, found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<(), Vec<Flaw>> {
+    fn set(
+        &mut self,
+        found: &Spanned<DeValue<'_>>,
+        reading: &Reading<'_>,
+    ) -> Result<(), Vec<Flaw>> {
         *self = T::read(found, reading)?;
         Ok(())
     }
@@ -224,7 +229,10 @@ impl Value for PathBuf {
         read_text(found, reading.rule, |text| match text {
             "" => Err("it is empty".into()),
             text if text.contains('\0') => Err("no path holds a NUL".into()),
-            text => Ok(reading.folder.join(text)),
+            // `./mail.log` and `mail.log` are one file, and must compare as one.
+            text => {
+                Ok(reading.folder.join(Path::new(text).strip_prefix("./").unwrap_or(text.as_ref())))
+            }
         })
     }
 
@@ -343,7 +351,7 @@ impl Value for SocketAddr {
 
     fn kind(rule: Rule) -> String {
         match rule {
-            Rule::DefaultPort(port) => format!("an address with a port (if not {port})"),
+            Rule::DefaultPort(port) => format!("an address, with a port if it is not {port}"),
             _ => "an address with a port".into(),
         }
     }
@@ -439,8 +447,9 @@ impl<T: Value + PartialEq> Value for Vec<T> {
     const SAMPLE: &'static str = "";
 
     fn kind(rule: Rule) -> String {
-        let filled = if rule == Rule::NotEmpty { " (at least one)" } else { "" };
-        format!("a list [..] of {}{filled}", T::kind(rule).trim_start_matches("a ").trim_start_matches("an "))
+        let item = T::kind(rule);
+        let many = if rule == Rule::NotEmpty { "at least one item" } else { "any number of items" };
+        format!("a list [..] with {many}, each {item}")
     }
 
     fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
@@ -461,10 +470,12 @@ impl<T: Value + PartialEq> Value for Vec<T> {
                     flaws.push(Flaw { span: item.span(), text });
                 }
                 Ok(value) => read.push(value),
-                Err(more) => flaws.extend(more.into_iter().map(|flaw| Flaw {
-                    text: format!("has an item that {}", flaw.text),
-                    ..flaw
-                })),
+                Err(more) => {
+                    flaws.extend(more.into_iter().map(|flaw| Flaw {
+                        text: format!("has an item that {}", flaw.text),
+                        ..flaw
+                    }))
+                }
             }
         }
         if flaws.is_empty() { Ok(read) } else { Err(flaws) }

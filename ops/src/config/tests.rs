@@ -1,0 +1,469 @@
+//! Whole files in, exact errors out; the laws of reading and printing; the shipped texts.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn parse(text: &str) -> Config {
+    match Config::parse(text, "/etc/helostat/helostat.toml") {
+        Ok(config) => config,
+        Err(errors) => panic!("{errors}\nin\n{text}"),
+    }
+}
+
+fn errors_of(text: &str) -> Vec<ConfigError> {
+    match Config::parse(text, "f") {
+        Ok(_) => Vec::new(),
+        Err(ConfigErrors::Wrong(errors)) => errors,
+        Err(unreadable) => panic!("{unreadable} although no file was opened"),
+    }
+}
+
+/// A file of the repository, from the folder of this crate.
+fn in_crate(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Compares a text of the repository with what it should be, or writes it with HELOSTAT_BLESS=1.
+fn compare_or_bless(path: &str, right: &str) {
+    let path = in_crate(path);
+    if std::env::var_os("HELOSTAT_BLESS").is_some() {
+        fs::write(&path, right).expect("the repository can be written");
+    }
+    let there = fs::read_to_string(&path).expect("the file is in the repository");
+    let lines = there.lines().zip(right.lines());
+    let differs = lines.enumerate().find(|(_, (there, right))| there != right);
+    if let Some((number, (there, right))) = differs {
+        panic!("{}:{}\n there: {there}\n right: {right}", path.display(), number + 1);
+    }
+    assert_eq!(there.len(), right.len(), "{}: one is longer", path.display());
+}
+
+#[test]
+fn every_wrong_file_gets_its_errors() {
+    let golden = fs::read_to_string(in_crate("src/config/wrong.txt")).expect("the golden file");
+    let mut cases = golden.split("=== ");
+    let mut right = cases.next().unwrap_or_default().to_string();
+    for case in cases {
+        let (title, rest) = case.split_once('\n').expect("a title");
+        let (text, _) = rest.split_once("\n--->\n").expect("a file and its errors");
+        let errors = errors_of(text);
+        assert!(!errors.is_empty(), "nothing wrong in: {title}");
+        let lines: String = errors.iter().map(|error| format!("{error}\n")).collect();
+        right.push_str(&format!("=== {title}\n{text}\n--->\n{lines}\n"));
+    }
+    compare_or_bless("src/config/wrong.txt", &right);
+}
+
+#[test]
+fn line_ends_and_byte_order_mark_move_no_place() {
+    for (text, line, column) in [
+        ("[dns]\nthreads = 999\n", 2, 11),
+        ("[dns]\r\nthreads = 999\r\n", 2, 11),
+        ("\u{feff}[dns]\nthreads = 999", 2, 11),
+    ] {
+        let errors = errors_of(text);
+        let places: Vec<_> = errors.iter().map(|at| (at.place.line, at.place.column)).collect();
+        assert_eq!(places, [(line, column)], "{text:?}");
+    }
+}
+
+#[test]
+fn the_smallest_useful_file_is_two_sections() {
+    let config = parse("[[zone]]\norigin = \"Rep.Example.NET.\"\n[[log]]\npath = \"mail.log\"\n");
+    let [zone] = config.zones.as_slice() else { panic!("one zone") };
+    let [log] = config.logs.as_slice() else { panic!("one log") };
+    assert_eq!(zone.origin.as_str(), "rep.example.net");
+    assert_eq!(zone.ns, [DomainName::parse("ns.rep.example.net").expect("a name")]);
+    assert_eq!(zone.contact.as_str(), "hostmaster.rep.example.net");
+    assert_eq!(zone.ttl, Duration::from_secs(300));
+    assert_eq!(zone.kinds.len(), 5);
+    assert_eq!(log.path, Path::new("/etc/helostat/mail.log"));
+    assert_eq!(log.time_zone, None);
+    assert_eq!(config.warnings(), Vec::<String>::new());
+}
+
+#[test]
+fn values_arrive() {
+    let config = parse(
+        r#"
+        [dns]
+        listen = ["192.0.2.1:53", "[2001:db8::1]:53"]
+        allow = ["192.0.2.0/24", "198.51.100.7"]
+        [http]
+        listen = false
+        [live]
+        resolver = ["192.0.2.53", "[2001:db8::53]", "192.0.2.54:5353"]
+        wait = "0s"
+        [evidence.ehlo-forward]
+        enabled = false
+        [policy]
+        strong-messages = 0x14
+        [[zone]]
+        origin = "rep.test"
+        ns = []
+        contact = ""
+        page = "https://rep.test/why"
+        kinds = ["pair"]
+        [[log]]
+        path = "/var/log/mail.log"
+        time-zone = "UTC"
+        "#,
+    );
+    let text = |values: Vec<String>| values.join(" ");
+    let listen = config.dns.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(text(listen), "192.0.2.1:53 [2001:db8::1]:53");
+    let allow = config.dns.allow.iter().map(ToString::to_string).collect();
+    assert_eq!(text(allow), "192.0.2.0/24 198.51.100.7/32");
+    let resolver = config.live.resolver.iter().map(ToString::to_string).collect();
+    assert_eq!(text(resolver), "192.0.2.53:53 [2001:db8::53]:53 192.0.2.54:5353");
+    assert_eq!(config.http.listen, None);
+    assert_eq!(config.live.wait, Duration::ZERO);
+    assert!(config.evidence.csa.enabled && !config.evidence.ehlo_forward.enabled);
+    assert_eq!(config.policy.strong_messages, 20);
+    let [zone] = config.zones.as_slice() else { panic!("one zone") };
+    assert_eq!(zone.ns.len(), 1, "an empty list is the default");
+    assert_eq!(zone.contact.as_str(), "hostmaster.rep.test");
+    assert_eq!(zone.kinds, [ZoneKind::Pair]);
+    assert_eq!(zone.page.as_deref(), Some("https://rep.test/why"));
+    let [log] = config.logs.as_slice() else { panic!("one log") };
+    assert_eq!(log.time_zone.as_deref(), Some("UTC"));
+}
+
+#[test]
+fn threads_are_never_none() {
+    assert!(Config::default().dns.thread_count() >= 1);
+    assert_eq!(parse("[dns]\nthreads = 3").dns.thread_count(), 3);
+}
+
+#[test]
+fn warns_of_what_is_seldom_meant() {
+    let useful = "[[zone]]\norigin = \"rep.test\"\n[[log]]\npath = \"mail.log\"\n";
+    for (text, words) in [
+        ("", &["no [[log]]", "no [[zone]]"][..]),
+        (useful, &[]),
+        ("[dns]\nlisten = [\"127.0.0.1:53\", \"[::1]:53\"]\n", &[]),
+        (
+            "[dns]\nlisten = [\"192.0.2.1:53\"]\n",
+            &["an open server: everybody may ask", "ns-address"],
+        ),
+        ("[dns]\nlisten = [\"[::]:53\"]\nallow = [\"192.0.2.0/24\"]\n", &["ns-address"]),
+        ("[live]\ntrust = [\"::/0\"]\n", &["strangers"]),
+        ("[live]\ntrust = [\"::/0\"]\nenabled = false\n", &[]),
+        ("[live]\nwait = \"3s\"\n", &["longer than `timeout`"]),
+    ] {
+        let text = if text.is_empty() { String::new() } else { format!("{text}{useful}") };
+        let text = text.replace(&useful.repeat(2), useful);
+        let warnings = parse(&text).warnings();
+        assert_eq!(warnings.len(), words.len(), "{text}\n{warnings:?}");
+        for (warning, words) in warnings.iter().zip(words) {
+            assert!(warning.contains(words), "{text}\n{warning}");
+        }
+    }
+}
+
+#[test]
+fn the_example_needs_no_file() {
+    let config = Config::example(Path::new("/tmp/try"));
+    assert_eq!(config.ledger.path, Path::new("/tmp/try/ledger"));
+    let logs: Vec<_> = config.logs.iter().map(|log| (log.path.as_path(), log.format)).collect();
+    let postfix = (Path::new("/tmp/try/postfix.log"), LogFormat::Postfix);
+    assert_eq!(logs, [postfix, (Path::new("/tmp/try/exim.log"), LogFormat::Exim)]);
+    let origins: Vec<_> = config.zones.iter().map(|zone| zone.origin.as_str()).collect();
+    assert_eq!(origins, ["rep.test"]);
+    assert_eq!(config.warnings(), Vec::<String>::new());
+    assert!(errors_of(EXAMPLE).is_empty());
+    assert_eq!(parse(&config.to_toml()), config);
+}
+
+#[test]
+fn only_some_changes_need_a_restart() {
+    let zone = "[[zone]]\norigin = \"rep.test\"\n";
+    let log = "[[log]]\npath = \"mail.log\"\n";
+    let other = "[[zone]]\norigin = \"other.test\"\n";
+    for (old, new, restart) in [
+        (String::new(), String::new(), &[][..]),
+        ("[ledger]\npath = \"a\"".into(), "[ledger]\npath = \"b\"".into(), &["ledger.path"]),
+        (String::new(), "[policy]\njunk-days = 9".into(), &[]),
+        (String::new(), "[daemon]\nlog-level = \"debug\"".into(), &[]),
+        (String::new(), "[dns]\nallow = [\"::1\"]\nthreads = 2".into(), &["dns.threads"]),
+        (String::new(), "[live]\nwait = \"1s\"\ntrust = []\n[ingest]\nown = []".into(), &[]),
+        (String::new(), "[evidence.csa]\nenabled = false".into(), &["evidence.csa.enabled"]),
+        (
+            zone.into(),
+            format!("{zone}ttl = \"1m\"\nnegative-ttl = \"1m\"\npage = \"http://a\""),
+            &[],
+        ),
+        (zone.into(), format!("{zone}contact = \"a.test\"\nkinds = [\"bl\"]"), &["zone.kinds"]),
+        (zone.into(), format!("{zone}{other}"), &["zone"]),
+        (zone.into(), other.into(), &["zone"]),
+        (format!("{zone}{other}"), format!("{other}{zone}"), &[]),
+        (log.into(), format!("{log}reporter = \"mx1\""), &["log.reporter"]),
+        (log.into(), String::new(), &["log"]),
+    ] {
+        assert_eq!(parse(&old).restart_needed(&parse(&new)), restart, "{old}\n-->\n{new}");
+    }
+}
+
+#[test]
+fn json_has_the_names_of_the_file() {
+    let json = serde_json::to_value(Config::example(Path::new("/x"))).expect("plain values");
+    for (pointer, value) in [
+        ("/live/wait", serde_json::json!("400ms")),
+        ("/evidence/ehlo-forward/enabled", true.into()),
+        ("/policy/many-families-v4", 3.into()),
+        ("/zone/0/ns", serde_json::json!(["ns.rep.test"])),
+        ("/log/1/reporter-kind", "mx".into()),
+    ] {
+        assert_eq!(json.pointer(pointer), Some(&value), "{pointer}");
+    }
+}
+
+#[test]
+fn loading_takes_paths_from_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("helostat.toml");
+    let text = "[ledger]\npath = \"ledger\"\n[policy]\nfile = \"p.toml\"\njunk-days = 4\n";
+    fs::write(&file, text).expect("written");
+
+    let missing = Config::load(&file).expect_err("there is no p.toml").to_string();
+    assert!(missing.contains("p.toml: "), "{missing}");
+
+    fs::write(folder.path().join("p.toml"), "junk-days = 9\njunk-messages = 9\n").expect("written");
+    let config = Config::load(&file).expect("sound");
+    assert_eq!(config.ledger.path, folder.path().join("ledger"));
+    assert_eq!((config.policy.junk_days, config.policy.junk_messages), (4, 9));
+    assert_eq!(config.policy.file, Some(folder.path().join("p.toml")));
+    assert_eq!(parse(&config.to_toml()), config);
+}
+
+#[test]
+fn errors_of_both_files_come_together() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, policy) = (folder.path().join("helostat.toml"), folder.path().join("p.toml"));
+    let main = "[policy]\nfile = \"p.toml\"\nstrong-days = 2\n[dns]\nthreads = -1\n";
+    fs::write(&file, main).expect("written");
+    let numbers = "established-days = 4\njunk-dyas = 1\nfile = \"q\"\n[policy]\njunk-days = 1\n";
+    fs::write(&policy, numbers).expect("written");
+    let found = Config::load(&file).expect_err("much is wrong").to_string();
+    let found = found.replace(&format!("{}/", folder.path().display()), "");
+    assert_eq!(
+        found.lines().collect::<Vec<_>>(),
+        [
+            "helostat.toml:3:1: `strong-days` (2) may not be below `established-days` (4)",
+            "helostat.toml:5:11: `threads` in [dns] should be a whole number from 0 to 256, but is the number -1",
+            "p.toml:2:1: unknown key `junk-dyas` in [policy]; did you mean `junk-days`?",
+            "p.toml:3:1: a policy file names no further file",
+            "p.toml:4:2: unknown key `policy` in [policy]; its keys stand here without another section line",
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_configuration_is_said_to_be_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("f");
+    let load = || Config::load(&file).expect_err("no configuration").to_string();
+    assert!(load().starts_with(&format!("{}: ", file.display())), "{}", load());
+    fs::write(&file, b"[dns]\nthreads = \xff").expect("written");
+    assert!(load().ends_with("f:2:11: this is not UTF-8 text"), "{}", load());
+    fs::write(&file, "#\n".repeat(200_000)).expect("written");
+    assert!(load().contains("this is no configuration"), "{}", load());
+}
+
+#[test]
+fn the_shipped_file_says_every_key_with_its_default() {
+    let text = fs::read_to_string(in_crate("helostat.toml")).expect("the shipped file");
+    let mut config = parse(&text);
+    let (zones, logs) = (std::mem::take(&mut config.zones), std::mem::take(&mut config.logs));
+    assert_eq!(config, Config::default(), "the shipped file has a value that is not the default");
+
+    let ([zone], [log]) = (zones.as_slice(), logs.as_slice()) else { panic!("a zone, a log") };
+    let needed = format!(
+        "[[zone]]\norigin = \"{}\"\n[[log]]\npath = \"{}\"\n",
+        zone.origin,
+        log.path.display()
+    );
+    let plain = parse(&needed);
+    assert_eq!((zones, logs), (plain.zones, plain.logs), "an entry that is not the default");
+
+    let tree: toml::Table = text.parse().expect("it was read already");
+    for key in keys() {
+        let mut found = Some(&toml::Value::Table(tree.clone())).cloned();
+        for step in key.full.split('.') {
+            found = found.and_then(|value| match value {
+                toml::Value::Array(entries) => entries.first()?.get(step).cloned(),
+                value => value.get(step).cloned(),
+            });
+        }
+        assert!(found.is_some(), "{} is not in the shipped file", key.full);
+    }
+}
+
+#[test]
+fn the_manual_has_the_table_of_keys() {
+    const MANUAL: &str = "../docs/configuration.md";
+    const FIRST: &str = "<!-- keys: written from the program, see ops/src/config -->\n";
+    const LAST: &str = "<!-- end of keys -->\n";
+    let manual = fs::read_to_string(in_crate(MANUAL)).expect("the manual");
+    let (before, rest) = manual.split_once(FIRST).expect("where the table begins");
+    let (_, after) = rest.split_once(LAST).expect("where the table ends");
+    compare_or_bless(MANUAL, &format!("{before}{FIRST}{}{LAST}{after}", key_tables()));
+}
+
+/// The keys as the manual shows them: a heading and a table for each section.
+fn key_tables() -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for key in keys() {
+        if key.section != section {
+            section = key.section;
+            let line = read::bracketed(section);
+            let head = "| key | takes | default | change | meaning |\n|---|---|---|---|---|";
+            text.push_str(&format!("\n### `{line}`\n\n{head}\n"));
+        }
+        let default = match key.default {
+            KeyDefault::Is(text) => format!("`{text}`"),
+            KeyDefault::Needed(example) => format!("none; needed, such as `{example}`"),
+        };
+        let change = match key.change {
+            Change::Reload => "reload",
+            Change::Restart => "restart",
+        };
+        let (name, kind, meaning) = (key.name, key.kind(), key.meaning);
+        text.push_str(&format!("| `{name}` | {kind} | {default} | {change} | {meaning} |\n"));
+    }
+    text.push('\n');
+    text
+}
+
+/// A file that sets one key of the table to `value`.
+fn file_with(key: &Key, value: &str) -> String {
+    let needed = match key.section {
+        ZONE if key.name != "origin" => "origin = \"rep.test\"\n",
+        LOG if key.name != "path" => "path = \"mail.log\"\n",
+        _ => "",
+    };
+    format!("{}\n{needed}{} = {value}\n", read::bracketed(key.section), key.name)
+}
+
+/// The values at the edges of what the rule of a key allows, and those just beyond.
+fn edges(key: &Key) -> Option<([String; 2], [String; 2])> {
+    let shown = |millis: u128| format!("\"{millis}ms\"");
+    match key.rule {
+        Rule::Between(least, most) => {
+            let (least, most) = (i64::from(least), i64::from(most));
+            let beyond = [least - 1, most + 1].map(|number| number.to_string());
+            Some(([least, most].map(|number| number.to_string()), beyond))
+        }
+        Rule::Lasting(least, most) | Rule::Seconds(least, most) => {
+            let (least, most) = (least.as_millis(), most.as_millis());
+            let below = least.checked_sub(1).map_or("\"-1ms\"".into(), shown);
+            Some(([least, most].map(shown), [below, shown(most + 1)]))
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn every_range_ends_where_the_table_says() {
+    for key in keys() {
+        let Some((inside, beyond)) = edges(key) else { continue };
+        let complains = |value: &String| {
+            let errors = errors_of(&file_with(key, value));
+            errors.iter().any(|error| error.sentence.contains("should be"))
+        };
+        assert!(!inside.iter().any(complains), "{} within {inside:?}", key.full);
+        assert!(beyond.iter().all(complains), "{} beyond {beyond:?}", key.full);
+    }
+}
+
+/// Texts that look like configuration files: true names, odd values, broken lines.
+fn almost_a_file() -> impl Strategy<Value = String> {
+    let names: Vec<_> = keys().map(|key| format!("{} = ", key.name)).collect();
+    let heads: Vec<_> = keys().map(|key| format!("\n{}\n", read::bracketed(key.section))).collect();
+    let piece = prop_oneof![
+        proptest::sample::select(names),
+        proptest::sample::select(heads),
+        proptest::sample::select(keys().map(|key| key.default.text("a")).collect::<Vec<_>>()),
+        proptest::sample::select(vec![
+            "\n", "\"", "[", "]", "=", "{", "ü", "'''", ",", "\r\n", "#"
+        ])
+        .prop_map(String::from),
+        "\\PC{0,6}",
+    ];
+    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+/// A sound file with some keys at values of their own.
+fn sound_file() -> impl Strategy<Value = String> {
+    let pick = |values: &'static [&'static str]| proptest::sample::select(values);
+    let plain = (
+        pick(&["", "[daemon]\nlog-level = \"trace\"\n"]),
+        pick(&["", "[ledger]\npath = \"a \\\"b\\\" \\\\ ü\"\ncommit-interval = \"1500ms\"\n"]),
+        pick(&[
+            "",
+            "[dns]\nlisten = [\"[::1]:0\", \"192.0.2.1:53\"]\nallow = [\"2001:db8::/32\"]\n",
+        ]),
+        pick(&["", "[http]\nlisten = \"\"\n", "[http]\nlisten = \"[::1]:80\"\n"]),
+        pick(&["", "[live]\nenabled = false\nresolver = [\"::1\"]\nwait = \"0s\"\ntrust = []\n"]),
+        pick(&["", "[evidence.csa]\nenabled = false\n"]),
+        pick(&[
+            "",
+            "[policy]\nfile = \"p.toml\"\nstrong-days = 90\n",
+            "[policy]\njunk-days = 90\n",
+        ]),
+    );
+    let zones = proptest::collection::vec(
+        pick(&[
+            "",
+            "page = \"https://rep.test/a?b='c'\"\n",
+            "kinds = [\"wl\"]\nns = [\"a.test\", \"b.test\"]\nns-address = [\"::1\"]\nttl = \"90s\"\n",
+        ]),
+        0..4,
+    );
+    let logs = proptest::collection::vec(
+        pick(&["", "format = \"exim\"\nreporter = \"mx-1.a_b\"\ntime-zone = \"UTC\"\n"]),
+        0..4,
+    );
+    (plain, zones, logs).prop_map(|((a, b, c, d, e, f, g), zones, logs)| {
+        let mut text = [a, b, c, d, e, f, g].concat();
+        for (number, more) in zones.iter().enumerate() {
+            text.push_str(&format!("[[zone]]\norigin = \"r{number}.test\"\n{more}"));
+        }
+        for (number, more) in logs.iter().enumerate() {
+            text.push_str(&format!("[[log]]\npath = \"{number}.log\"\n{more}"));
+        }
+        text
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics_and_every_error_has_a_place_in_it(
+        text in prop_oneof![almost_a_file(), "\\PC{0,80}", ".{0,80}"],
+    ) {
+        let lines: Vec<_> = text.split('\n').collect();
+        let errors = errors_of(&text);
+        for error in &errors {
+            let line = error.place.line.checked_sub(1).and_then(|line| lines.get(line));
+            let longest = line.map(|line| line.chars().count() + 1);
+            prop_assert!(longest.is_some_and(|end| (1..=end).contains(&error.place.column)),
+                "{error}\nin {text:?}");
+            prop_assert!(!error.sentence.chars().any(char::is_control), "{error:?}");
+        }
+        prop_assert!(errors.is_sorted_by(|one, other| one.place <= other.place));
+    }
+
+    #[test]
+    fn what_is_printed_reads_back_as_the_same(text in sound_file()) {
+        let config = parse(&text);
+        let printed = config.to_toml();
+        let again = Config::parse(&printed, "elsewhere/f");
+        prop_assert_eq!(again.ok(), Some(config), "{}", printed);
+    }
+}
