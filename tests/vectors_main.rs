@@ -1,5 +1,7 @@
 //! The vectors of every system of evidence, and the live look-ups, against a fake DNS.
 
+mod live;
+
 use helostat_tests::vectors::{collect, directory};
 
 #[tokio::test]
