@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use helostat_server::live::{Findings, Live, LiveConfig};
 use helostat_tests::fakedns::FakeDns;
 use helostat_tests::vectors::{collect, directory};
-use helostat_zones::evidence::{Holds, RecordType, System};
+use helostat_zones::evidence::{Finding, Holds, RecordType, System};
 use helostat_zones::name::Name;
 use prometheus::Registry;
 use tokio::task::JoinSet;
@@ -46,9 +46,8 @@ fn name(text: &str) -> Name {
 }
 
 fn shown(findings: &Findings) -> String {
-    let one = |(system, finding): (System, Option<_>)| {
-        let finding: Option<&helostat_zones::evidence::Finding> = finding;
-        format!("{system}={}", finding.map_or("?".to_owned(), ToString::to_string))
+    let one = |(system, finding): (System, Option<&Finding>)| {
+        format!("{system}={}", finding.map_or_else(|| "?".to_owned(), ToString::to_string))
     };
     findings.iter().map(one).collect::<Vec<_>>().join(" ")
 }
@@ -109,7 +108,7 @@ async fn an_honest_host_passes_and_a_thief_does_not() {
     assert_eq!(metric(&registry, "helostat_live_questions_total", ""), 4.0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_callers_about_one_pair_ask_once() {
     let dns = FakeDns::serve(HONEST).await;
     dns.set_delay(Duration::from_millis(50));
@@ -128,7 +127,7 @@ async fn fifty_callers_about_one_pair_ask_once() {
     assert_eq!(dns.count("_client._smtp.mail.example.com.", RecordType::Srv), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_pairs_of_one_client_ask_once_for_its_name() {
     let dns = FakeDns::serve(HONEST).await;
     dns.set_delay(Duration::from_millis(50));

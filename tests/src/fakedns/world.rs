@@ -154,6 +154,18 @@ impl World {
         Ok(())
     }
 
+    /// The same world under compact denial.
+    pub fn compact(mut self) -> Self {
+        self.compact = true;
+        self
+    }
+
+    /// The same world with the records of every name in the opposite order.
+    pub fn reversed(mut self) -> Self {
+        self.nodes.values_mut().for_each(|node| node.records.reverse());
+        self
+    }
+
     /// What a resolver finds for `asked`; a `kind` of `None` is a type that nobody publishes.
     pub fn resolve(&self, asked: &DnsName, kind: Option<RecordType>) -> Resolution {
         let mut chain: Vec<(DnsName, DnsName)> = Vec::new();
