@@ -1,1 +1,4 @@
-//! placeholder
+//! The proof: what the tests of whole programs share.
+
+pub mod fakedns;
+pub mod vectors;

@@ -1,0 +1,232 @@
+//! Evidence, live: drives the rules of `helostat_zones::evidence` over the DNS, within limits.
+//!
+//! In go a client address and the name it said; out come the [`Findings`] that are known within the
+//! time the caller can spare. All systems of a pair run at once, in the background: a caller that goes
+//! away or runs out of patience loses nothing, the findings are there for the next. Callers about
+//! the same pair share one look-up, identical DNS questions of different pairs share one question.
+//!
+//! - [`config`](LiveConfig): every limit; [`metrics`]: everything counted
+//! - [`resolver`]: one question on the wire; [`cache`]: what the DNS has said; [`budget`]: per domain
+//! - [`findings`](Findings): what is known of a pair
+//!
+//! Never in the way: [`Live::findings`] takes `wait` and no longer, [`Live::cached`] and
+//! [`Live::prefetch`] do not wait at all. Never a weapon: a limit that is reached makes a finding
+//! `temperror:budget` or leaves it unknown, and is counted. Nothing here fails after the start.
+//!
+//! Look-ups in the background are plain tasks of the runtime and end within `limit`; they hold no
+//! state that a sudden end could damage, so nobody needs to wait for them at shutdown.
+
+mod budget;
+mod cache;
+mod config;
+mod findings;
+mod metrics;
+mod resolver;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use helostat_zones::evidence::{
+    Answer, DnsName, Failure, Finding, Lookup, RecordType, System, evaluate,
+};
+use helostat_zones::name::Name;
+use parking_lot::Mutex;
+use prometheus::Registry;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+pub use config::{LiveConfig, LiveError};
+pub use findings::Findings;
+
+use cache::Questions;
+use findings::{FindingMemory, Subject};
+use metrics::{Limit, Metrics};
+
+/// The live look-ups of one process.
+pub struct Live {
+    config: LiveConfig,
+    runtime: Handle,
+    /// None if live look-ups are off: then there is no way to ask anybody.
+    questions: Option<Arc<Questions>>,
+    memory: FindingMemory,
+    /// The pairs being looked up now, and where their findings appear.
+    running: Mutex<HashMap<Arc<Subject>, watch::Receiver<Findings>>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Live {
+    /// Gets ready; opens no socket until the first question. Must be called inside a tokio runtime,
+    /// in which all look-ups will run.
+    pub fn new(config: LiveConfig, registry: &Registry) -> Result<Arc<Self>, LiveError> {
+        let runtime = Handle::try_current().map_err(|_| LiveError::NoRuntime)?;
+        let metrics = Arc::new(Metrics::new(registry)?);
+        let questions = match config.enabled {
+            true => Some(Arc::new(Questions::new(&config, Arc::clone(&metrics))?)),
+            false => None,
+        };
+        let memory = FindingMemory::new(&config);
+        let running = Mutex::new(HashMap::new());
+        Ok(Arc::new(Self { config, runtime, questions, memory, running, metrics }))
+    }
+
+    /// What is known of a pair within `wait`; what is not looks itself up in the background. Where
+    /// nothing came in time, a finding past its time stands in, marked.
+    pub async fn findings(self: &Arc<Self>, ip: IpAddr, name: &Name) -> Findings {
+        self.findings_within(self.config.wait, ip, name).await
+    }
+
+    /// All findings of a pair, however long that takes, within the limit of a look-up. For people
+    /// who ask, not for DNS answers. Unknown remains only what no limit left room for.
+    pub async fn complete(self: &Arc<Self>, ip: IpAddr, name: &Name) -> Findings {
+        // Each look-up ends by its own limit; the rest is for a busy machine.
+        self.findings_within(self.config.limit + Duration::from_secs(1), ip, name).await
+    }
+
+    /// What is known of a pair now and still holds. Asks nobody.
+    pub fn cached(&self, ip: IpAddr, name: &Name) -> Findings {
+        self.memory.fresh(&subject(ip, name))
+    }
+
+    /// Looks a pair up that will be asked about soon. Takes no time; does nothing if everything is
+    /// known, or (counted) if half of the room for look-ups is in use.
+    pub fn prefetch(self: &Arc<Self>, ip: IpAddr, name: &Name) {
+        let subject = subject(ip, name);
+        if self.memory.fresh(&subject).complete() {
+            return;
+        }
+        // Whoever comes to ask joins the look-up; nobody waits for it here.
+        drop(self.look_up(&subject, self.config.clients_at_once / 2, Limit::Prefetch));
+    }
+
+    async fn findings_within(
+        self: &Arc<Self>,
+        wait: Duration,
+        ip: IpAddr,
+        name: &Name,
+    ) -> Findings {
+        let subject = subject(ip, name);
+        let mut known = self.memory.fresh(&subject);
+        if known.complete() || self.questions.is_none() {
+            return known;
+        }
+        let room = self.config.clients_at_once;
+        if let Some(mut progress) = self.look_up(&subject, room, Limit::Clients) {
+            // Too late or ended early: what there is, is there.
+            drop(timeout(wait, progress.wait_for(Findings::complete)).await);
+            known = progress.borrow().clone();
+        }
+        let missing: Vec<System> = known.missing().collect();
+        for system in missing {
+            if let Some(past) = self.memory.past(system, &subject) {
+                self.metrics.stale.inc();
+                known.set(system, past);
+            }
+        }
+        known
+    }
+
+    /// Joins the look-up of a pair, or begins it; `None` if there is no room or nobody to ask.
+    fn look_up(
+        self: &Arc<Self>,
+        subject: &Arc<Subject>,
+        room: usize,
+        limit: Limit,
+    ) -> Option<watch::Receiver<Findings>> {
+        let questions = Arc::clone(self.questions.as_ref()?);
+        let mut running = self.running.lock();
+        if let Some(progress) = running.get(subject) {
+            return Some(progress.clone());
+        }
+        if running.len() >= room {
+            self.metrics.dropped(limit);
+            return None;
+        }
+        // Looked at again under the lock: a look-up may have ended just now.
+        let (sender, progress) = watch::channel(self.memory.fresh(subject));
+        running.insert(Arc::clone(subject), progress.clone());
+        drop(running);
+        let place = Place { live: Arc::clone(self), subject: Arc::clone(subject) };
+        self.runtime.spawn(run(place, questions, sender));
+        Some(progress)
+    }
+}
+
+fn subject(ip: IpAddr, name: &Name) -> Arc<Subject> {
+    Arc::new((ip.to_canonical(), name.clone()))
+}
+
+/// A look-up's entry among the running ones: gone when the look-up ends, however it ends.
+struct Place {
+    live: Arc<Live>,
+    subject: Arc<Subject>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.live.running.lock().remove(&self.subject);
+    }
+}
+
+/// Runs every system that is not known yet, all at once, and shows each finding as it is made.
+async fn run(place: Place, questions: Arc<Questions>, progress: watch::Sender<Findings>) {
+    let live = &place.live;
+    let subject = &place.subject;
+    let client = Arc::new(ClientLookup {
+        questions,
+        left: AtomicU32::new(live.config.questions_per_client),
+        metrics: Arc::clone(&live.metrics),
+    });
+    let mut waiting: Vec<System> = progress.borrow().missing().collect();
+    let mut systems = JoinSet::new();
+    for &system in &waiting {
+        let (client, subject) = (Arc::clone(&client), Arc::clone(subject));
+        let options = live.config.options;
+        systems.spawn(async move {
+            let (ip, name) = &*subject;
+            (system, evaluate(system, &*client, *ip, name, &options).await)
+        });
+    }
+
+    let publish = |system: System, finding: Finding| {
+        live.metrics.finding(system, &finding);
+        live.memory.put(system, subject, finding.clone());
+        progress.send_modify(|findings| findings.set(system, finding));
+    };
+    let deadline = Instant::now() + live.config.limit;
+    while let Ok(Some(joined)) = timeout_at(deadline, systems.join_next()).await {
+        if let Ok((system, finding)) = joined {
+            waiting.retain(|&at| at != system);
+            publish(system, finding);
+        }
+    }
+    // The limit ended these (or, were there a fault in a rule, a panic did).
+    for system in waiting {
+        publish(system, Finding::failed(Failure::Timeout, live.config.holds.failure));
+    }
+}
+
+/// The DNS as one look-up may use it.
+struct ClientLookup {
+    questions: Arc<Questions>,
+    left: AtomicU32,
+    metrics: Arc<Metrics>,
+}
+
+impl Lookup for ClientLookup {
+    async fn lookup(&self, name: &DnsName, kind: RecordType) -> Answer {
+        if let Some(answer) = self.questions.recall(name, kind).await {
+            return answer;
+        }
+        let take = |left: u32| left.checked_sub(1);
+        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+            self.metrics.dropped(Limit::Client);
+            return Answer::Failed(Failure::Budget);
+        }
+        self.questions.ask(name, kind).await
+    }
+}

@@ -1,0 +1,320 @@
+//! One question to the recursive resolvers, over hickory-resolver. The only file that knows it.
+//!
+//! In goes a name and a type, out comes an [`Answer`]; every failure is a value. Truncated answers
+//! are asked again over TCP; lost datagrams are sent again; with several resolvers two are asked at
+//! once and the first good answer counts.
+//!
+//! hickory's server pool is used below its caching `Resolver`, on purpose: that layer answers
+//! `localhost`, `127.in-addr.arpa` and `invalid` by itself, takes the target of an SRV record for the
+//! end of an alias chain (an SRV set behind a CNAME would be lost), consults `/etc/hosts` and search
+//! lists, and does not say where a chain ended. Here the chain is followed by hand.
+//!
+//! Not done: DNSSEC validation. The resolver's AD bit is asked for (RFC 6840 section 5.7) and passed on;
+//! it is worth as much as the path to that resolver.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use helostat_zones::evidence::lookup::{ALIAS_LINKS_MAX, Absent, Age, Denial, Found};
+use helostat_zones::evidence::{Answer, DnsName, Failure, Holds, RecordData, RecordType};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
+use hickory_resolver::net::{DnsError, NetError, NoRecords};
+use hickory_resolver::proto::op::{
+    DnsRequest, DnsRequestOptions, Edns, Message, Query, ResponseCode,
+};
+use hickory_resolver::proto::rr::{Name, RData};
+use hickory_resolver::system_conf::read_system_conf;
+use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
+
+use super::config::LiveError;
+
+/// What we accept over UDP: fits every path without fragments (the DNS flag day of 2020).
+const UDP_PAYLOAD: u16 = 1232;
+
+/// The recursive resolvers.
+#[derive(Clone)]
+pub(super) struct Resolvers {
+    pool: NameServerPool<TokioRuntimeProvider>,
+    timeout: Duration,
+    holds: Holds,
+}
+
+impl Resolvers {
+    /// Gets ready to ask `servers`, or those of the system if there are none. Opens no socket.
+    pub(super) fn new(
+        servers: &[SocketAddr],
+        timeout: Duration,
+        holds: Holds,
+    ) -> Result<Self, LiveError> {
+        let servers = if servers.is_empty() {
+            let (config, _) = read_system_conf()
+                .map_err(|error| LiveError::SystemResolvers(error.to_string()))?;
+            config.into_parts().2
+        } else {
+            servers.iter().copied().map(server).collect()
+        };
+        let mut options = ResolverOpts::default();
+        options.timeout = timeout;
+        // Our own limit is far lower in sum; this one would refuse, not wait.
+        options.max_active_requests = usize::from(u16::MAX);
+        let tls = TlsConfig::new().map_err(|error| LiveError::Resolver(error.to_string()))?;
+        let context = Arc::new(PoolContext::new(options, tls));
+        let pool = NameServerPool::from_config(servers, context, TokioRuntimeProvider::default());
+        Ok(Self { pool, timeout, holds })
+    }
+
+    /// Asks one question; takes at most the time limit.
+    pub(super) async fn ask(&self, name: &DnsName, kind: RecordType) -> Answer {
+        match tokio::time::timeout(self.timeout, self.follow(name, kind)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => Answer::Failed(failure),
+            Err(_) => Answer::Failed(Failure::Timeout),
+        }
+    }
+
+    /// Follows the aliases, within replies and from reply to reply.
+    async fn follow(&self, name: &DnsName, kind: RecordType) -> Result<Answer, Failure> {
+        let mut owner = name.clone();
+        let mut links = 0;
+        let mut ttl = u32::MAX;
+        let mut secure = true;
+        loop {
+            let reply = self.exchange(&owner, kind).await?;
+            secure &= reply.secure;
+            let asked = owner.clone();
+            while let Some((target, alias_ttl)) = reply.alias(&owner) {
+                links += 1;
+                if links > ALIAS_LINKS_MAX {
+                    return Err(Failure::AliasLoop);
+                }
+                owner = target.clone();
+                ttl = ttl.min(alias_ttl);
+            }
+            let (records, records_ttl) = reply.records(&owner, kind);
+            if !records.is_empty() {
+                let ttl = self.holds.positive(ttl.min(records_ttl));
+                return Ok(Answer::Found(Found { owner, records, ttl, secure, age: Age::Fresh }));
+            }
+            // An alias that leads out of the reply: the reply says nothing about its target yet.
+            if owner != asked && reply.denial == Denial::NoData && reply.zone.is_none() {
+                continue;
+            }
+            let ttl = self.holds.negative(reply.negative_ttl.map(|negative| negative.min(ttl)));
+            let Reply { zone, denial, .. } = reply;
+            return Ok(Answer::Absent(Absent { owner, zone, denial, ttl, age: Age::Fresh }));
+        }
+    }
+
+    async fn exchange(&self, name: &DnsName, kind: RecordType) -> Result<Reply, Failure> {
+        let mut wire = Name::from_labels(name.labels()).map_err(|_| Failure::Malformed)?;
+        wire.set_fqdn(true);
+        let mut message = Message::query();
+        message.metadata.recursion_desired = true;
+        message.metadata.authentic_data = true;
+        message.add_query(Query::query(wire, kind.number().into()));
+        let mut edns = Edns::new();
+        edns.set_max_payload(UDP_PAYLOAD);
+        message.set_edns(edns);
+        let request = DnsRequest::new(message, DnsRequestOptions::default());
+        match self.pool.send(request).first_answer().await {
+            Ok(response) => Reply::of_message(&response),
+            Err(NetError::Dns(DnsError::NoRecordsFound(denial))) => Reply::of_denial(denial),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+}
+
+fn server(address: SocketAddr) -> NameServerConfig {
+    let mut udp = ConnectionConfig::udp();
+    udp.port = address.port();
+    let mut tcp = ConnectionConfig::tcp();
+    tcp.port = address.port();
+    NameServerConfig::new(address.ip(), true, vec![udp, tcp])
+}
+
+/// Why there was no reply that counts. Never "no records": an error is not an answer.
+fn failure(error: &NetError) -> Failure {
+    match error {
+        NetError::Dns(_) => Failure::Servfail,
+        NetError::Timeout => Failure::Timeout,
+        NetError::Truncated => Failure::Truncated,
+        NetError::Proto(_) | NetError::QueryCaseMismatch | NetError::ForeignClassRecord { .. } => {
+            Failure::Malformed
+        }
+        _ => Failure::Unreachable,
+    }
+}
+
+/// What one message said, in our own words.
+struct Reply {
+    aliases: Vec<(DnsName, DnsName, u32)>,
+    records: Vec<(DnsName, RecordData, u32)>,
+    denial: Denial,
+    zone: Option<DnsName>,
+    negative_ttl: Option<u32>,
+    secure: bool,
+}
+
+impl Reply {
+    fn of_message(message: &Message) -> Result<Self, Failure> {
+        let denial = match message.metadata.response_code {
+            ResponseCode::NoError => Denial::NoData,
+            ResponseCode::NXDomain => Denial::NxDomain,
+            _ => return Err(Failure::Servfail),
+        };
+        let mut reply = Self {
+            aliases: Vec::new(),
+            records: Vec::new(),
+            denial,
+            zone: None,
+            negative_ttl: None,
+            secure: message.metadata.authentic_data,
+        };
+        for record in &message.answers {
+            let Some(owner) = our_name(&record.name) else {
+                continue;
+            };
+            if let RData::CNAME(target) = &record.data {
+                if let Some(target) = our_name(&target.0) {
+                    reply.aliases.push((owner, target, record.ttl));
+                }
+            } else if let Some(data) = our_data(&record.data) {
+                reply.records.push((owner, data, record.ttl));
+            }
+        }
+        for record in &message.authorities {
+            if let RData::SOA(soa) = &record.data {
+                reply.zone = our_name(&record.name);
+                reply.negative_ttl = Some(record.ttl.min(soa.minimum));
+            }
+        }
+        Ok(reply)
+    }
+
+    fn of_denial(denial: NoRecords) -> Result<Self, Failure> {
+        // Name servers in place of an SOA: a referral, from something that does not recurse.
+        if denial.soa.is_none() && denial.ns.is_some() {
+            return Err(Failure::Servfail);
+        }
+        let word = match denial.response_code {
+            ResponseCode::NoError => Denial::NoData,
+            ResponseCode::NXDomain => Denial::NxDomain,
+            _ => return Err(Failure::Servfail),
+        };
+        Ok(Self {
+            aliases: Vec::new(),
+            records: Vec::new(),
+            denial: word,
+            zone: denial.soa.as_ref().and_then(|soa| our_name(&soa.name)),
+            negative_ttl: denial.negative_ttl,
+            secure: false,
+        })
+    }
+
+    fn alias(&self, owner: &DnsName) -> Option<(&DnsName, u32)> {
+        let alias = self.aliases.iter().find(|(from, ..)| from == owner);
+        alias.map(|(_, target, ttl)| (target, *ttl))
+    }
+
+    fn records(&self, owner: &DnsName, kind: RecordType) -> (Vec<RecordData>, u32) {
+        let mut ttl = u32::MAX;
+        let mut records = Vec::new();
+        for (at, data, record_ttl) in &self.records {
+            if at == owner && data.kind() == kind {
+                ttl = ttl.min(*record_ttl);
+                records.push(data.clone());
+            }
+        }
+        (records, ttl)
+    }
+}
+
+fn our_name(name: &Name) -> Option<DnsName> {
+    DnsName::from_labels(name.iter())
+}
+
+/// The data, or `None` if it is of another type or breaks its type's form.
+fn our_data(data: &RData) -> Option<RecordData> {
+    Some(match data {
+        RData::A(ip) => RecordData::A(ip.0),
+        RData::AAAA(ip) => RecordData::Aaaa(ip.0),
+        RData::PTR(name) => RecordData::Ptr(our_name(&name.0)?),
+        RData::MX(mx) => {
+            RecordData::Mx { preference: mx.preference, exchange: our_name(&mx.exchange)? }
+        }
+        RData::TXT(txt) => RecordData::Txt(txt.txt_data.to_vec()),
+        RData::SRV(srv) => RecordData::Srv {
+            priority: srv.priority,
+            weight: srv.weight,
+            port: srv.port,
+            target: our_name(&srv.target)?,
+        },
+        // hickory does not know these types: their octets are read here.
+        RData::Unknown { code, rdata } if u16::from(*code) == RecordType::Apl.number() => {
+            RecordData::Apl(rdata.anything.clone().into())
+        }
+        RData::Unknown { code, rdata } if u16::from(*code) == RecordType::Rp.number() => {
+            let (mailbox, rest) = plain_name(&rdata.anything)?;
+            let (text, rest) = plain_name(rest)?;
+            rest.is_empty().then_some(RecordData::Rp { mailbox, text })?
+        }
+        // Data of no octets: for APL that is a valid, empty list.
+        RData::Update0(code) if u16::from(*code) == RecordType::Apl.number() => {
+            RecordData::Apl(Box::default())
+        }
+        _ => return None,
+    })
+}
+
+/// An uncompressed name at the front, and what follows it. Compression is left unread: pointers
+/// lead out of the data.
+fn plain_name(octets: &[u8]) -> Option<(DnsName, &[u8])> {
+    let mut labels = Vec::new();
+    let mut rest = octets;
+    loop {
+        let (&length, after) = rest.split_first()?;
+        if length == 0 {
+            return Some((DnsName::from_labels(labels)?, after));
+        }
+        let (label, after) = after.split_at_checked(usize::from(length))?;
+        labels.push(label);
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn uncompressed_names_are_read() {
+        let (name, rest) = plain_name(b"\x01a\x07example\x00rest").expect("a name");
+        assert_eq!((name.to_string().as_str(), rest), ("a.example.", &b"rest"[..]));
+        for octets in [&b""[..], b"\x01", b"\x05abc\x00", b"\xc0\x0c"] {
+            assert!(plain_name(octets).is_none(), "{octets:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_break_the_reader(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
+            if let Some((_, rest)) = plain_name(&octets) {
+                prop_assert!(rest.len() < octets.len());
+            }
+        }
+
+        #[test]
+        fn no_message_breaks_the_reader(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(message) = Message::from_vec(&octets)
+                && let Ok(reply) = Reply::of_message(&message)
+            {
+                prop_assert!(reply.records.len() + reply.aliases.len() <= message.answers.len());
+            }
+        }
+    }
+}

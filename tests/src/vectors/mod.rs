@@ -1,0 +1,190 @@
+//! Runs test vectors from files: every `*.tv` of a directory, none skipped in silence.
+//!
+//! The stem of a file names what is tested, and [`RUNNERS`] says who runs it. A stem that the table
+//! does not know, a file that cannot be read and a line that means nothing are errors with their
+//! place, so that a vector added later cannot go untested. The directory is the one named by
+//! `HELOSTAT_VECTORS`, or the project's own.
+
+pub mod file;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use helostat_zones::evidence::{self, Finding, Lookup, Options, System};
+
+pub use file::{Case, Vector};
+
+/// Names the directory of vectors, if it is not the project's own.
+pub const DIRECTORY_VARIABLE: &str = "HELOSTAT_VECTORS";
+
+/// Who runs the vectors of a file.
+#[derive(Clone, Copy, Debug)]
+pub enum Runner {
+    /// A system of evidence, chosen by the vector's options.
+    Evidence(fn(&BTreeMap<String, String>) -> Result<System, String>),
+    /// Another test: these vectors have a notation of their own.
+    Elsewhere(&'static str),
+}
+
+/// The stems that are known. A new system adds its line here.
+pub const RUNNERS: [(&str, Runner); 3] = [
+    ("csa", Runner::Evidence(csa)),
+    ("fcrdns", Runner::Evidence(fcrdns)),
+    (
+        "serving",
+        Runner::Elsewhere("the tests of the DNS server: questions and answers on the wire"),
+    ),
+];
+
+fn csa(options: &BTreeMap<String, String>) -> Result<System, String> {
+    match options.first_key_value() {
+        None => Ok(System::Csa),
+        Some((key, value)) => Err(format!("unknown option '{key}={value}'")),
+    }
+}
+
+fn fcrdns(options: &BTreeMap<String, String>) -> Result<System, String> {
+    let mut options = options.clone();
+    let method = options.remove("method").ok_or("the option 'method' is missing")?;
+    if let Some((key, value)) = options.first_key_value() {
+        return Err(format!("unknown option '{key}={value}'"));
+    }
+    match method.as_str() {
+        "iprev" => Ok(System::Fcrdns),
+        "fwd" => Ok(System::Forward),
+        other => Err(format!("unknown method '{other}'")),
+    }
+}
+
+/// A vector that is to be run, and the place of each of its cases.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// The file it comes from.
+    pub path: PathBuf,
+    /// The system it is about.
+    pub system: System,
+    /// What it says.
+    pub vector: Vector,
+}
+
+impl Task {
+    /// `path:line: ID`, to find a case again.
+    pub fn place(&self, case: &Case) -> String {
+        format!("{}:{}: {}", self.path.display(), case.line, self.vector.id)
+    }
+
+    /// Runs a case against any DNS.
+    pub async fn run<L: Lookup>(&self, lookup: &L, case: &Case) -> Finding {
+        evidence::evaluate(self.system, lookup, case.ip, &case.name, &Options::default()).await
+    }
+
+    /// A sentence about a case that found something else, or nothing.
+    pub fn complaint(&self, case: &Case, finding: &Finding) -> Option<String> {
+        if case.expected.allows(finding) {
+            return None;
+        }
+        let (name, ip) = (&case.name, case.ip);
+        let seen = finding.records.join("\n    ");
+        Some(format!(
+            "{}: {name} from {ip} must be {:?}, is {finding}\n    {seen}",
+            self.place(case),
+            case.expected
+        ))
+    }
+}
+
+/// The directory to run.
+pub fn directory() -> PathBuf {
+    match std::env::var_os(DIRECTORY_VARIABLE) {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors"),
+    }
+}
+
+/// Reads every vector of a directory that a system of evidence runs; every error, not the first.
+pub fn collect(directory: &Path) -> Result<Vec<Task>, Vec<String>> {
+    let paths = match vector_files(directory) {
+        Ok(paths) => paths,
+        Err(error) => return Err(vec![format!("{}: {error}", directory.display())]),
+    };
+    let mut tasks = Vec::new();
+    let mut errors = Vec::new();
+    if paths.is_empty() {
+        errors.push(format!("{}: no *.tv here", directory.display()));
+    }
+    for path in paths {
+        match read_file(&path) {
+            Ok(found) => tasks.extend(found),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(tasks) } else { Err(errors) }
+}
+
+fn vector_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "tv") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn read_file(path: &Path) -> Result<Vec<Task>, String> {
+    let shown = path.display();
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let runner = RUNNERS.iter().find(|(known, _)| *known == stem).map(|(_, runner)| runner);
+    let choose = match runner {
+        Some(Runner::Evidence(choose)) => choose,
+        Some(Runner::Elsewhere(_)) => return Ok(Vec::new()),
+        None => return Err(format!("{shown}:1: no system is called '{stem}'")),
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
+    let vectors =
+        file::parse(&text).map_err(|error| format!("{shown}:{}: {}", error.line, error.message))?;
+    let mut tasks = Vec::new();
+    for vector in vectors {
+        let id = &vector.id;
+        let system = choose(&vector.options).map_err(|error| format!("{shown}: {id}: {error}"))?;
+        if vector.cases.is_empty() {
+            return Err(format!("{shown}: {id}: nothing is asked"));
+        }
+        tasks.push(Task { path: path.to_owned(), system, vector });
+    }
+    Ok(tasks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_run_is_an_error_with_its_place() {
+        for (file, text, error) in [
+            ("unheard-of.tv", "# X\n? a.example 192.0.2.7 => pass\n", ":1: no system is called"),
+            ("csa.tv", "# X\n\nnonsense\n", "csa.tv:3: "),
+            ("csa.tv", "# X\n!opt strict=1\n? a.example 192.0.2.7 => pass\n", "unknown option"),
+            ("fcrdns.tv", "# X\n? a.example 192.0.2.7 => pass\n", "'method' is missing"),
+            ("fcrdns.tv", "# X\n!opt method=guess\n? a.b 192.0.2.7 => pass\n", "unknown method"),
+            ("csa.tv", "# X\na.example. A 192.0.2.7\n", "nothing is asked"),
+            ("readme.txt", "", "no *.tv here"),
+        ] {
+            let directory = tempfile::tempdir().expect("a place for files");
+            std::fs::write(directory.path().join(file), text).expect("a file");
+            let errors = collect(directory.path()).expect_err(file);
+            assert_eq!(errors.len(), 1, "{file} {text:?}: {errors:?}");
+            assert!(errors[0].contains(error), "{file} {text:?}: {errors:?}");
+        }
+    }
+
+    #[test]
+    fn the_vectors_of_the_server_are_left_to_it() {
+        let directory = tempfile::tempdir().expect("a place for files");
+        let text = "# BL-01\n? 7.2.0.192.z. A => NOERROR 127.0.0.6\n";
+        std::fs::write(directory.path().join("serving.tv"), text).expect("a file");
+        assert_eq!(collect(directory.path()).map(|tasks| tasks.len()), Ok(0));
+    }
+}
