@@ -1,5 +1,25 @@
 //! The voice of helostat: DNS in, answers out, live look-ups in between.
 //!
+//! In the order in which a question meets the parts:
+//!
+//! - [`config`]: where to listen, which zones, who may ask, how much at once
+//! - [`listen`]: the sockets, UDP and TCP, and an orderly end
+//! - [`handler`]: from a request to its response, over [`access`] and [`catalog`]
+//! - [`judge_trait`]: what is asked of whoever judges; [`ledger_judge`]: history and evidence, judged
 //! - [`live`]: what the DNS says now about a pair, within limits
+//! - [`metrics`]: what is counted
+//! - [`ask`]: the other side, a small client
 
+pub mod access;
+pub mod ask;
+pub mod catalog;
+pub mod config;
+pub mod handler;
+pub mod judge_trait;
+pub mod ledger_judge;
+pub mod listen;
 pub mod live;
+pub mod metrics;
+mod tcp;
+mod udp;
+mod wire;

@@ -1,0 +1,65 @@
+//! Who may ask, and whose questions may cause look-ups.
+//!
+//! Two lists of prefixes; the lists of an operator are short, so they are walked. An IPv4-mapped
+//! source address is the IPv4 address. A UDP source can be forged, which is why `trusted` should
+//! hold only networks whose addresses cannot come in from outside.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::judge_trait::Asker;
+
+/// Who may ask.
+#[derive(Clone, Debug)]
+pub struct Access {
+    allow: Vec<IpNet>,
+    trusted: Vec<IpNet>,
+}
+
+impl Access {
+    /// From the two lists.
+    pub fn new(allow: &[IpNet], trusted: &[IpNet]) -> Self {
+        Self { allow: allow.to_vec(), trusted: trusted.to_vec() }
+    }
+
+    /// How far `ip` is trusted; `None` if it may not ask.
+    pub fn asker(&self, ip: IpAddr) -> Option<Asker> {
+        let ip = ip.to_canonical();
+        let within = |list: &[IpNet]| list.iter().any(|prefix| prefix.contains(&ip));
+        if within(&self.trusted) {
+            return Some(Asker::Trusted);
+        }
+        within(&self.allow).then_some(Asker::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DnsConfig;
+
+    fn nets(list: &[&str]) -> Vec<IpNet> {
+        list.iter().map(|text| text.parse().expect(text)).collect()
+    }
+
+    #[test]
+    fn trusted_first_then_allowed() {
+        let narrow = Access::new(&nets(&["192.0.2.0/24"]), &nets(&["127.0.0.0/8", "::1/128"]));
+        let default = DnsConfig::default();
+        let open = Access::new(&default.allow, &default.trusted);
+        for (ip, in_narrow, in_open) in [
+            ("127.0.0.1", Some(Asker::Trusted), Some(Asker::Trusted)),
+            ("::1", Some(Asker::Trusted), Some(Asker::Trusted)),
+            ("::ffff:127.0.0.1", Some(Asker::Trusted), Some(Asker::Trusted)),
+            ("192.0.2.7", Some(Asker::Other), Some(Asker::Other)),
+            ("::ffff:192.0.2.7", Some(Asker::Other), Some(Asker::Other)),
+            ("198.51.100.1", None, Some(Asker::Other)),
+            ("2001:db8::1", None, Some(Asker::Other)),
+        ] {
+            let address = ip.parse().expect(ip);
+            assert_eq!(narrow.asker(address), in_narrow, "{ip}");
+            assert_eq!(open.asker(address), in_open, "{ip}");
+        }
+    }
+}

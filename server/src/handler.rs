@@ -1,0 +1,355 @@
+//! From a DNS request to its response.
+//!
+//! In go whole packets ([`Handler::respond`]) or hickory's `Request`s (its `RequestHandler`, for other
+//! transports); out come responses. Nothing fails: what is wrong with a request is said in the
+//! response, a fault of our own is SERVFAIL, and what must not be answered is counted.
+//!
+//! Rules:
+//! - RFC 1035, RFC 6891: responses sent as questions are dropped, other opcodes NOTIMP, broken packets
+//!   and any count of questions but one FORMERR, EDNS above version 0 BADVERS.
+//! - RFC 8914: REFUSED says why (18 prohibited, 20 not authoritative).
+//! - RFC 8482: ANY gets one RRset. RFC 9824: NXNAME as a question is FORMERR; other meta types NOTIMP, transfers
+//!   REFUSED.
+//! - RFC 2308: a negative answer carries the SOA of the nearest zone, for no longer than it holds.
+//! - RFC 8020: NXDOMAIN only where nothing lies below. In `pair` a client that is new may still bring
+//!   a name that is known elsewhere, so names known to the whole ledger count there too.
+//! - Owner names are the question's own octets, so that 0x20 comes back as it came.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use helostat_zones::answer::{Answer, Exists};
+use helostat_zones::key::{Key, Kind};
+use hickory_proto::op::{Header, HeaderCounts, LowerQuery, Metadata, ResponseCode};
+use hickory_proto::rr::rdata::{A, TXT};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_server::net::runtime::{Time, TokioTime};
+use hickory_server::net::xfer::Protocol;
+use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
+use hickory_server::zone_handler::MessageResponseBuilder;
+
+use crate::access::Access;
+use crate::catalog::{Catalog, ConfigError, Role, Zone};
+use crate::config::DnsConfig;
+use crate::judge_trait::{Asker, Judge};
+use crate::metrics::Metrics;
+use crate::wire::{self, ExtendedError, Outbox, Triage};
+
+/// Extended errors (RFC 8914 section 4).
+const PROHIBITED: u16 = 18;
+const NOT_AUTHORITATIVE: u16 = 20;
+const INVALID_QUERY_TYPE: u16 = 30;
+/// The pseudo-type NXNAME (RFC 9824 section 3.4).
+const NXNAME: u16 = 128;
+
+/// Answers questions about the zones of a catalog with the verdicts of a judge.
+#[derive(Debug)]
+pub struct Handler<J> {
+    judge: Arc<J>,
+    catalog: Catalog,
+    access: Access,
+    metrics: Metrics,
+    patience: Duration,
+}
+
+impl<J: Judge> Handler<J> {
+    /// From the configuration; fails if its zones are unsound.
+    pub fn new(judge: Arc<J>, config: &DnsConfig, metrics: Metrics) -> Result<Self, ConfigError> {
+        Ok(Self {
+            judge,
+            catalog: Catalog::new(&config.zones)?,
+            access: Access::new(&config.allow, &config.trusted),
+            metrics,
+            patience: config.limits.answer,
+        })
+    }
+
+    /// The counters, for the transports.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The whole response to a whole packet; `None` if it must not be answered.
+    ///
+    /// The future is ready at once unless the judge's is not.
+    pub async fn respond(
+        &self,
+        packet: Vec<u8>,
+        source: SocketAddr,
+        protocol: Protocol,
+    ) -> Option<Vec<u8>> {
+        let start = Instant::now();
+        let fail = |code| {
+            self.metrics.answered("none", RecordType::ZERO, word(code), start.elapsed());
+            Some(wire::bare(&packet, code, b""))
+        };
+        match wire::triage(&packet) {
+            Triage::Parse => {}
+            Triage::Fail(code) => return fail(code),
+            Triage::Drop(why) => {
+                self.metrics.dropped(why);
+                return None;
+            }
+        }
+        let Ok(request) = Request::from_bytes(packet.clone(), source, protocol) else {
+            return fail(ResponseCode::FormErr);
+        };
+        if !wire::question_is_plain(&request) {
+            return fail(ResponseCode::FormErr);
+        }
+        let outbox = Outbox::new(&request);
+        let answered = self.guarded(&request, &outbox).await;
+        let response = outbox.take();
+        if answered && !response.is_empty() {
+            return Some(response);
+        }
+        self.metrics.answered("none", RecordType::ZERO, "servfail", start.elapsed());
+        Some(wire::bare(&packet, ResponseCode::ServFail, request.queries.as_bytes()))
+    }
+
+    /// Handles the request; false if that took too long or panicked.
+    async fn guarded(&self, request: &Request, outbox: &Outbox) -> bool {
+        let mut answering = self.handle_request::<_, TokioTime>(request, outbox.clone());
+        // A panic of the judge must cost one answer, not the task of a socket.
+        let caught = poll_fn(|context| {
+            let poll = || answering.as_mut().poll(context);
+            match catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(Poll::Ready(_)) => Poll::Ready(true),
+                Ok(Poll::Pending) => Poll::Pending,
+                Err(_) => Poll::Ready(false),
+            }
+        });
+        tokio::time::timeout(self.patience, caught).await.unwrap_or(false)
+    }
+
+    async fn reply(&self, request: &Request) -> Reply {
+        let [question] = request.queries.queries() else {
+            return Reply::fail(ResponseCode::FormErr);
+        };
+        if request.version() > 0 {
+            return Reply::fail(ResponseCode::BADVERS);
+        }
+        let rtype = question.query_type();
+        let zone = self.catalog.find(question.name(), rtype);
+        let Some(asker) = self.access.asker(request.src().ip()) else {
+            let page = zone.and_then(|zone| zone.caps.page.as_deref()).unwrap_or_default();
+            return Reply::fail(ResponseCode::Refused).because(PROHIBITED, &page.replace("{}", ""));
+        };
+        if question.query_class() != DNSClass::IN {
+            return Reply::fail(ResponseCode::Refused);
+        }
+        if let Some(refusal) = refuse_type(rtype) {
+            return refusal;
+        }
+        let Some(zone) = zone else {
+            return Reply::fail(ResponseCode::Refused).because(NOT_AUTHORITATIVE, "");
+        };
+        self.ask(zone, question, asker).await
+    }
+
+    async fn ask(&self, zone: &Zone, question: &LowerQuery, asker: Asker) -> Reply {
+        let owner = question.original().name();
+        let at = Place { zone, owner, rtype: question.query_type(), serial: self.judge.serial() };
+        let left = owner.iter().count().saturating_sub(zone.labels);
+        if left == 0 && at.rtype != RecordType::DS {
+            return at.apex();
+        }
+        let kind = match &zone.role {
+            Role::Origin { .. } => return at.in_origin(question),
+            Role::Kind(kind) => *kind,
+        };
+        let labels: Vec<&[u8]> = owner.iter().take(left).collect();
+        let key = Key::read(kind, &labels);
+        let answer = self.answer(kind, &key, zone, asker).await;
+        at.with(answer)
+    }
+
+    async fn answer(&self, kind: Kind, key: &Key, zone: &Zone, asker: Asker) -> Answer {
+        let caps = &zone.caps;
+        if let Some(fixed) = Answer::fixed(key, caps) {
+            return fixed;
+        }
+        match key {
+            Key::Client(ip) => {
+                let verdict = self.judge.client(*ip, asker).await;
+                Answer::of_client(kind, *ip, &verdict, self.judge.now(), caps)
+            }
+            Key::Name(name) => {
+                let verdict = self.judge.name(name, asker).await;
+                let unlisted = unlisted(|| self.judge.names_below(name.text()));
+                Answer::of_name(name, &verdict, unlisted, self.judge.now(), caps)
+            }
+            Key::Pair(ip, name) => {
+                let verdict = self.judge.pair(*ip, name, asker).await;
+                let unlisted = unlisted(|| {
+                    self.judge.pair_names_below(*ip, name.text())
+                        || self.judge.names_below(name.text())
+                });
+                Answer::of_pair(*ip, name, &verdict, unlisted, self.judge.now(), caps)
+            }
+            // The apex of a kind, asked for DS where no zone of ours is above.
+            _ => Answer { exists: Exists::NoData, a: vec![], txt: None, ttl: caps.negative_ttl },
+        }
+    }
+}
+
+fn unlisted(below: impl FnOnce() -> bool) -> Exists {
+    if below() { Exists::NoData } else { Exists::NxDomain }
+}
+
+/// What is answered to a type that is no type of data.
+fn refuse_type(rtype: RecordType) -> Option<Reply> {
+    match (rtype, u16::from(rtype)) {
+        (RecordType::ANY, _) => None,
+        (RecordType::AXFR | RecordType::IXFR, _) => Some(Reply::fail(ResponseCode::Refused)),
+        (RecordType::OPT, _) => Some(Reply::fail(ResponseCode::FormErr)),
+        (_, NXNAME) => Some(Reply::fail(ResponseCode::FormErr).because(INVALID_QUERY_TYPE, "")),
+        // RFC 6895 section 3.1: 128 to 255 are for questions and meta-data.
+        (_, 129..=255) => Some(Reply::fail(ResponseCode::NotImp)),
+        _ => None,
+    }
+}
+
+/// Where a question points: everything that its records need.
+struct Place<'a> {
+    zone: &'a Zone,
+    owner: &'a Name,
+    rtype: RecordType,
+    serial: u32,
+}
+
+impl Place<'_> {
+    fn apex(&self) -> Reply {
+        match self.rtype {
+            RecordType::SOA | RecordType::ANY => {
+                Reply::data(self, vec![self.zone.soa(self.owner.clone(), self.serial)])
+            }
+            RecordType::NS => Reply::data(self, self.zone.ns(self.owner)),
+            _ => self.negative(Exists::NoData, self.zone.caps.negative_ttl),
+        }
+    }
+
+    fn in_origin(&self, question: &LowerQuery) -> Reply {
+        let ttl = self.zone.caps.negative_ttl;
+        let Some(records) = self.zone.role.host(question.name(), self.owner) else {
+            return self.negative(Exists::NxDomain, ttl);
+        };
+        let first = records.first().map(Record::record_type);
+        let wanted = if self.rtype == RecordType::ANY { first } else { Some(self.rtype) };
+        let found = records.into_iter().filter(|record| Some(record.record_type()) == wanted);
+        let found: Vec<_> = found.collect();
+        if found.is_empty() { self.negative(Exists::NoData, ttl) } else { Reply::data(self, found) }
+    }
+
+    fn with(&self, answer: Answer) -> Reply {
+        if answer.exists != Exists::Exists {
+            return self.negative(answer.exists, answer.ttl);
+        }
+        let data: Vec<RData> = match (self.rtype, answer.txt) {
+            (RecordType::A | RecordType::ANY, _) => {
+                answer.a.into_iter().map(|value| RData::A(A(value))).collect()
+            }
+            (RecordType::TXT, Some(text)) => vec![RData::TXT(TXT::new(vec![text]))],
+            _ => return self.negative(Exists::NoData, answer.ttl),
+        };
+        let record = |data| Record::from_rdata(self.owner.clone(), answer.ttl, data);
+        Reply::data(self, data.into_iter().map(record).collect())
+    }
+
+    fn negative(&self, exists: Exists, ttl: u32) -> Reply {
+        let (code, result) = match exists {
+            Exists::NxDomain => (ResponseCode::NXDomain, "nxdomain"),
+            Exists::NoData | Exists::Exists => (ResponseCode::NoError, "nodata"),
+        };
+        // The question's spelling of the apex: shorter on the wire, and 0x20 stays whole.
+        let apex = self.owner.trim_to(self.zone.labels);
+        Reply {
+            code,
+            zone: self.zone.word(),
+            result,
+            answers: Vec::new(),
+            soa: Some(self.zone.negative_soa(apex, self.serial, ttl)),
+            error: None,
+        }
+    }
+}
+
+/// A response before it is encoded.
+struct Reply {
+    code: ResponseCode,
+    zone: &'static str,
+    result: &'static str,
+    answers: Vec<Record>,
+    soa: Option<Record>,
+    error: Option<ExtendedError>,
+}
+
+impl Reply {
+    fn data(at: &Place<'_>, answers: Vec<Record>) -> Self {
+        let code = ResponseCode::NoError;
+        Self { code, zone: at.zone.word(), result: "data", answers, soa: None, error: None }
+    }
+
+    fn fail(code: ResponseCode) -> Self {
+        let result = word(code);
+        Self { code, zone: "none", result, answers: Vec::new(), soa: None, error: None }
+    }
+
+    fn because(self, code: u16, text: &str) -> Self {
+        Self { error: Some(ExtendedError { code, text: text.to_owned() }), ..self }
+    }
+}
+
+/// The word for a failure in metrics.
+fn word(code: ResponseCode) -> &'static str {
+    match code {
+        ResponseCode::FormErr => "formerr",
+        ResponseCode::NotImp => "notimp",
+        ResponseCode::Refused => "refused",
+        ResponseCode::BADVERS => "badvers",
+        _ => "servfail",
+    }
+}
+
+#[async_trait]
+impl<J: Judge> RequestHandler for Handler<J> {
+    async fn handle_request<R: ResponseHandler, T: Time>(
+        &self,
+        request: &Request,
+        mut out: R,
+    ) -> ResponseInfo {
+        let start = Instant::now();
+        let reply = self.reply(request).await;
+        let mut metadata = Metadata::response_from_request(&request.metadata);
+        metadata.response_code = reply.code;
+        metadata.authoritative =
+            matches!(reply.code, ResponseCode::NoError | ResponseCode::NXDomain);
+        let edns = wire::edns_of(request, reply.error.as_ref());
+        let response = MessageResponseBuilder::new(&request.queries, edns.as_ref()).build(
+            metadata,
+            &reply.answers,
+            [],
+            &reply.soa,
+            [],
+        );
+        let rtype =
+            request.queries.queries().first().map_or(RecordType::ZERO, LowerQuery::query_type);
+        match out.send_response(response).await {
+            Ok(info) => {
+                self.metrics.answered(reply.zone, rtype, reply.result, start.elapsed());
+                info
+            }
+            Err(error) => {
+                // Only our own records can fail to encode; `respond` answers SERVFAIL.
+                tracing::error!(%error, "A response could not be encoded");
+                metadata.response_code = ResponseCode::ServFail;
+                Header { metadata, counts: HeaderCounts::default() }.into()
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What the DNS side asks of whoever judges.
+//!
+//! The implementation joins the ledger and live evidence. It may take its time within its own
+//! budget (a future that is not ready at once is awaited aside, bounded), and always has an answer:
+//! what it does not know is a verdict without codes, with a short `until`. A panic becomes SERVFAIL.
+
+use std::future::Future;
+use std::net::IpAddr;
+
+use helostat_zones::name::Name;
+use helostat_zones::time::Time;
+use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
+
+/// How far the one who asks is trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// May cause live look-ups for the names in its questions.
+    Trusted,
+    /// May not: its names would make us ask servers of its choice.
+    Other,
+}
+
+/// Gives verdicts.
+pub trait Judge: Send + Sync + 'static {
+    /// What is said of a client; `ip` is never an IPv4-mapped address.
+    fn client(&self, ip: IpAddr, asker: Asker) -> impl Future<Output = ClientVerdict> + Send;
+
+    /// What is said of a name: an `fqdn`, `single` or `reserved` one.
+    fn name(&self, name: &Name, asker: Asker) -> impl Future<Output = NameVerdict> + Send;
+
+    /// What is said of a pair.
+    fn pair(
+        &self,
+        ip: IpAddr,
+        name: &Name,
+        asker: Asker,
+    ) -> impl Future<Output = PairVerdict> + Send;
+
+    /// Does the ledger know, or could `name` list, a name strictly below this one?
+    fn names_below(&self, suffix: &str) -> bool;
+
+    /// The same for the names of one client.
+    fn pair_names_below(&self, ip: IpAddr, suffix: &str) -> bool;
+
+    /// The moment.
+    fn now(&self) -> Time;
+
+    /// The serial of every SOA.
+    fn serial(&self) -> u32;
+}

@@ -1,0 +1,210 @@
+//! The bytes around hickory's types: what is decided before a packet is parsed, and how an answer is
+//! cut to size.
+//!
+//! In go packets as they came; out come whole response packets. Nothing here looks at zones.
+//!
+//! Rules: RFC 1035 section 4.1.1 (header), RFC 6891 (OPT), RFC 2181 section 9 and RFC 7766 (an answer
+//! that does not fit over UDP says TC). Only the header is looked at by hand: a packet that claims
+//! 65,535 questions must not reach the parser, which reserves room for all of them first.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hickory_proto::op::{Edns, ResponseCode};
+use hickory_proto::rr::Record;
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
+use hickory_server::net::NetError;
+use hickory_server::net::xfer::Protocol;
+use hickory_server::server::{Request, ResponseHandler, ResponseInfo};
+use hickory_server::zone_handler::MessageResponse;
+use parking_lot::Mutex;
+
+use crate::metrics::Dropped;
+
+/// Octets of a DNS header.
+pub(crate) const HEADER: usize = 12;
+/// What we advertise and never exceed over UDP (DNS flag day 2020: no fragments).
+const UDP_MAX: u16 = 1232;
+/// What everybody can take (RFC 1035 section 4.2.1).
+const UDP_MIN: u16 = 512;
+/// The option code of extended DNS errors (RFC 8914 section 2).
+const EDE: u16 = 15;
+
+const QR: u8 = 0x80;
+const OPCODE: u8 = 0x78;
+const RD: u8 = 0x01;
+
+/// What a header alone decides.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Triage {
+    /// Not to be answered.
+    Drop(Dropped),
+    /// To be answered with this code and nothing else.
+    Fail(ResponseCode),
+    /// A query with one question.
+    Parse,
+}
+
+/// Looks at the header.
+pub(crate) fn triage(packet: &[u8]) -> Triage {
+    let Some([_, _, flags, _, questions_high, questions_low, ..]) = packet.get(..HEADER) else {
+        return Triage::Drop(Dropped::Short);
+    };
+    if flags & QR != 0 {
+        return Triage::Drop(Dropped::Response);
+    }
+    if flags & OPCODE != 0 {
+        return Triage::Fail(ResponseCode::NotImp);
+    }
+    if [*questions_high, *questions_low] != [0, 1] {
+        return Triage::Fail(ResponseCode::FormErr);
+    }
+    Triage::Parse
+}
+
+/// A response of header and `question` alone; empty for a packet without header.
+pub(crate) fn bare(packet: &[u8], code: ResponseCode, question: &[u8]) -> Vec<u8> {
+    let Some([id_high, id_low, flags, ..]) = packet.get(..HEADER) else {
+        return Vec::new();
+    };
+    let flags = (flags & (OPCODE | RD)) | QR;
+    let questions = u8::from(!question.is_empty());
+    let mut response = vec![*id_high, *id_low, flags, code.low(), 0, questions, 0, 0, 0, 0, 0, 0];
+    response.extend_from_slice(question);
+    response
+}
+
+/// True if the question's name is written out. A pointer in the first name can only point into the
+/// header: nobody means that, and we would echo it.
+pub(crate) fn question_is_plain(request: &Request) -> bool {
+    let [question] = request.queries.queries() else {
+        return false;
+    };
+    let name = question.original().name();
+    let labels: usize = name.iter().map(|label| label.len() + 1).sum();
+    // The labels, the root, type and class.
+    request.queries.as_bytes().len() == labels + 1 + 4
+}
+
+/// An extended DNS error (RFC 8914).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExtendedError {
+    pub(crate) code: u16,
+    pub(crate) text: String,
+}
+
+/// The OPT record of a response, if the request had one. DO comes back (RFC 3225 section 3) though
+/// nothing is signed; other flags and options do not.
+pub(crate) fn edns_of(request: &Request, error: Option<&ExtendedError>) -> Option<Edns> {
+    let asked = request.edns.as_ref()?;
+    let mut edns = Edns::new();
+    edns.set_max_payload(UDP_MAX);
+    edns.set_dnssec_ok(asked.flags().dnssec_ok);
+    if let Some(error) = error {
+        let mut data = error.code.to_be_bytes().to_vec();
+        data.extend_from_slice(error.text.as_bytes());
+        edns.options_mut().insert(EdnsOption::Unknown(EDE, data));
+    }
+    Some(edns)
+}
+
+/// Takes one response as bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbox {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    limit: u16,
+    question_end: usize,
+}
+
+impl Outbox {
+    /// For the response to `request`.
+    pub(crate) fn new(request: &Request) -> Self {
+        let limit = match request.protocol() {
+            Protocol::Udp => request.max_payload().clamp(UDP_MIN, UDP_MAX),
+            _ => u16::MAX,
+        };
+        let question_end = HEADER + request.queries.as_bytes().len();
+        Self { bytes: Arc::default(), limit, question_end }
+    }
+
+    /// The response; empty if there was none.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes.lock())
+    }
+}
+
+#[async_trait]
+impl ResponseHandler for Outbox {
+    async fn send_response<'a>(
+        &mut self,
+        response: MessageResponse<
+            '_,
+            'a,
+            impl Iterator<Item = &'a Record> + Send + 'a,
+            impl Iterator<Item = &'a Record> + Send + 'a,
+            impl Iterator<Item = &'a Record> + Send + 'a,
+            impl Iterator<Item = &'a Record> + Send + 'a,
+        >,
+    ) -> Result<ResponseInfo, NetError> {
+        let edns = response.edns().cloned();
+        let mut bytes = Vec::with_capacity(usize::from(UDP_MIN));
+        let mut encoder = BinEncoder::new(&mut bytes);
+        encoder.set_max_size(self.limit);
+        let info = response.destructive_emit(&mut encoder)?;
+        if info.truncation {
+            // The OPT record is written last, so it may be what was cut.
+            cut(&mut bytes, self.question_end, edns.as_ref())?;
+        }
+        *self.bytes.lock() = bytes;
+        Ok(info)
+    }
+}
+
+/// Leaves header, question and OPT.
+fn cut(bytes: &mut Vec<u8>, question_end: usize, edns: Option<&Edns>) -> Result<(), NetError> {
+    bytes.truncate(question_end);
+    let counts = [0, 1, 0, 0, 0, 0, 0, u8::from(edns.is_some())];
+    if let Some(room) = bytes.get_mut(4..HEADER) {
+        room.copy_from_slice(&counts);
+    }
+    if let Some(edns) = edns {
+        let mut opt = Vec::new();
+        edns.emit(&mut BinEncoder::new(&mut opt))?;
+        bytes.extend_from_slice(&opt);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_decide() {
+        let header = |flags: u8, questions: u8| [7, 7, flags, 0, 0, questions, 0, 0, 0, 0, 0, 0];
+        for (packet, decided) in [
+            (header(0x00, 1), Triage::Parse),
+            (header(0x01, 1), Triage::Parse),
+            (header(0x80, 1), Triage::Drop(Dropped::Response)),
+            (header(0xa8, 0), Triage::Drop(Dropped::Response)),
+            (header(0x10, 1), Triage::Fail(ResponseCode::NotImp)),
+            (header(0x78, 1), Triage::Fail(ResponseCode::NotImp)),
+            (header(0x00, 0), Triage::Fail(ResponseCode::FormErr)),
+            (header(0x00, 2), Triage::Fail(ResponseCode::FormErr)),
+        ] {
+            assert_eq!(triage(&packet), decided, "{packet:?}");
+        }
+        assert_eq!(triage(&header(0, 1)[..11]), Triage::Drop(Dropped::Short));
+        assert_eq!(triage(&[]), Triage::Drop(Dropped::Short));
+    }
+
+    #[test]
+    fn bare_responses_keep_id_opcode_and_rd() {
+        let packet = [1, 2, 0x21, 0xff, 0, 9, 9, 9, 9, 9, 9, 9];
+        let response = bare(&packet, ResponseCode::NotImp, b"");
+        assert_eq!(response, [1, 2, 0xa1, 4, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let response = bare(&packet, ResponseCode::ServFail, &[0, 0, 1, 0, 1]);
+        assert_eq!(response, [1, 2, 0xa1, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1]);
+    }
+}
