@@ -1,5 +1,24 @@
-//! The program `helostat`, as a library: what the binary and the whole-program tests share.
+//! The program: from what was typed to what happens.
 //!
-//! - [`config`]: the configuration file, read and checked; start here
+//! - [`cli`]: what can be typed; [`command`]: the commands, one file each; [`exit`]: how they end
+//! - [`config`]: the configuration file; [`settings`]: what each crate is told of it
+//! - [`daemon`]: `helostat run`, everything in one process, from start to end
+//! - [`example`], [`welcome`]: a working installation out of nothing
+//! - [`http`]: health, metrics, explanations; [`health`]: whether all is well; [`control`]: asking the
+//!   running daemon from the command line
+//! - [`ledger_metrics`], [`log`], [`out`]: sizes for dashboards, the daemon's log, standard output
 
+pub mod cli;
+pub mod command;
 pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod example;
+pub mod exit;
+pub mod health;
+pub mod http;
+pub mod ledger_metrics;
+pub mod log;
+pub mod out;
+pub mod settings;
+pub mod welcome;

@@ -1,1 +1,35 @@
-fn main() {}
+//! `helostat`: parse, run, end with a documented code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use helostat::cli::{Cli, Command};
+use helostat::command::{self, load_config};
+use helostat::exit::{Exit, Failure};
+use helostat::{daemon, out};
+
+fn main() -> ExitCode {
+    let Cli { command, config } = Cli::parse();
+    let done = match command {
+        Command::Run => daemon::run(&config),
+        Command::Learn(args) => load_config(&config).and_then(|c| command::learn::run(&c, &args)),
+        Command::Explain(args) => load_config(&config).and_then(|c| command::explain::run(&c, &args)),
+        Command::Ask(args) => command::ask::run(&config, &args),
+        Command::Check(args) => command::check::check(&config, args),
+        Command::Config(args) => load_config(&config).and_then(|c| command::check::show(&c, args)),
+        Command::Ledger(args) => load_config(&config).and_then(|c| command::ledger::run(&c, &args)),
+    };
+    match done {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => report(failure).into(),
+    }
+}
+
+/// One clear sentence, and the code.
+fn report(failure: Failure) -> Exit {
+    if out::is_broken_pipe(&failure.error) {
+        return Exit::Ok;
+    }
+    out::note(format!("helostat: {:#}", failure.error));
+    failure.exit
+}

@@ -75,9 +75,9 @@ pub fn live(config: &Config) -> LiveConfig {
         resolvers: config.live.resolver.clone(),
         wait: config.live.wait,
         systems: systems.into_iter().filter_map(|(system, on)| on.then_some(system)).collect(),
-        timeout: config.live.timeout,
-        questions_per_client: config.live.questions_per_client as usize,
-        concurrent: config.live.concurrent as usize,
+        question_timeout: config.live.timeout,
+        questions_per_client: config.live.questions_per_client,
+        questions_at_once: config.live.concurrent as usize,
         ..LiveConfig::default()
     }
 }

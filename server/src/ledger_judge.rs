@@ -25,7 +25,7 @@ use helostat_zones::rules::{self, Case};
 use helostat_zones::time::Time;
 use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
 
-use crate::ask_judge::{Asker, Judge};
+use crate::judge_trait::{Asker, Judge};
 use crate::live::{Findings, Live};
 
 /// How long an answer holds that was given before every look-up was back.
@@ -219,7 +219,7 @@ impl Evidence {
             .into_iter()
             .filter_map(|system| Some((system, findings.get(system)?.clone())))
             .collect();
-        Self { found, unfinished: !findings.is_complete() }
+        Self { found, unfinished: !findings.complete() }
     }
 
     /// An answer without all its look-ups must not be kept long.

@@ -1,0 +1,362 @@
+//! `helostat run`: everything in one process, from its start to its orderly end.
+//!
+//! In this order, so that whatever is wrong is said before anything is changed: bind every address,
+//! open the ledger, look at the logs, then answer, then follow. The end is the reverse: no new questions,
+//! the batch in hand committed, the ledger folded, within two seconds. SIGTERM and Ctrl-C end; SIGHUP
+//! reads the configuration again and takes over what can change while running.
+//!
+//! Threads: tokio's for DNS and HTTP, one for each followed log. A log's thread never waits for tokio,
+//! and an answer never waits for a log.
+
+use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use helostat_ingest::metrics::Metrics as IngestMetrics;
+use helostat_ingest::pipeline::{self, Followed, Watcher};
+use helostat_server::handler::Handler;
+use helostat_server::ledger_judge::LedgerJudge;
+use helostat_server::listen::Listeners;
+use helostat_server::live::Live;
+use helostat_server::metrics::Metrics as DnsMetrics;
+use helostat_zones::ledger::Ledger;
+use helostat_zones::name::Name;
+use prometheus::Registry;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::ConfigArgs;
+use crate::command::{config_path, load_config, read_config};
+use crate::config::Config;
+use crate::control::socket_path;
+use crate::example::{self, ExampleDns};
+use crate::exit::{Exit, Failure};
+use crate::health::{Health, Weight};
+use crate::http::{self, Pages};
+use crate::log::Log;
+use crate::{ledger_metrics, settings, welcome};
+
+/// How long the threads of the logs may take to commit what they have in hand.
+const LAST_COMMIT: Duration = Duration::from_millis(1500);
+
+/// Runs the daemon until it is told to end.
+pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
+    let config = load_config(args)?;
+    let log = Log::start(config.daemon.log_level);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.dns.thread_count().max(2))
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(args, config, &log))
+}
+
+async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), Failure> {
+    // The example takes the place of a file, its warnings are nobody's business.
+    if !args.example {
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
+    }
+    let dns_config = settings::dns(&config);
+    let listeners =
+        Listeners::bind(&dns_config).map_err(|error| Failure::new(Exit::Listen, error))?;
+    let dns_addresses = listeners.local_addrs();
+    let http = config.http.listen.map(bind_http).transpose()?;
+    let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
+
+    let example_dns = if args.example {
+        let directory = example::directory();
+        refuse_second_example(&config.ledger.path)?;
+        example::prepare(&directory, jiff::Zoned::now())?;
+        let dns = ExampleDns::start().await?;
+        config.live.resolver = vec![dns.address()];
+        Some(dns)
+    } else {
+        None
+    };
+    let logs = settings::followed(&config).map_err(|error| Failure::new(Exit::Usage, error))?;
+    for log in &logs {
+        check_readable(&log.path)?;
+    }
+
+    let health = Arc::new(Health::default());
+    let registry = Registry::new();
+    let path = config.ledger.path.clone();
+    let opened = tokio::task::spawn_blocking(move || Ledger::open(&path)).await?;
+    let ledger = Arc::new(opened.map_err(|error| Failure::new(Exit::Ledger, error))?);
+    health.ledger_open();
+    ledger_metrics::register(&registry, &ledger)?;
+    let live = Live::new(settings::live(&config), &registry)?;
+    let policy = settings::policy(&config);
+    let judge = Arc::new(LedgerJudge::new(ledger.clone(), live.clone(), policy));
+    let handler = Handler::new(judge.clone(), &dns_config, DnsMetrics::register(&registry)?)
+        .map_err(|error| Failure::new(Exit::Usage, error))?;
+    let ingest_metrics = IngestMetrics::register(&registry)?;
+
+    let shutdown = CancellationToken::new();
+    let dns_done = listeners.serve(Arc::new(handler), shutdown.clone())?;
+    let pages = Pages { health: health.clone(), registry, judge: judge.clone() };
+    if let Some(listener) = http {
+        serve_http(listener, pages.clone(), shutdown.clone())?;
+    }
+    let control = Control::start(&config.ledger.path, pages, shutdown.clone())?;
+    health.listening();
+    tracing::info!(
+        dns = ?dns_addresses, http = ?http_address, ledger = %config.ledger.path.display(),
+        logs = logs.len(), "helostat answers"
+    );
+
+    let (told, caught_up) = oneshot::channel();
+    let attendant = Arc::new(Attendant::new(live, health, logs.len(), told));
+    let ears = Ears::start(logs, &ledger, &attendant, &ingest_metrics);
+    if args.example {
+        // The first answers should not be of an empty ledger; but if learning is slow, show what there is.
+        drop(tokio::time::timeout(Duration::from_secs(30), caught_up).await);
+        welcome::print(&config, &ledger, dns_addresses.first().copied(), http_address)?;
+    }
+
+    wait_for_end(args, &mut config, &judge, log).await?;
+    tracing::info!("ending");
+    shutdown.cancel();
+    ears.stop();
+    tokio::task::spawn_blocking(move || ears.join()).await?;
+    drop(control);
+    dns_done.await?;
+    drop(example_dns);
+    let folded = tokio::task::spawn_blocking(move || fold(&ledger)).await?;
+    folded.map_err(|error| Failure::new(Exit::Ledger, error))?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Folds the journal, so that the next start is quick. A large ledger is left as it is: its journal is
+/// short against its shards, and the end must not take long.
+fn fold(ledger: &Ledger) -> Result<(), helostat_zones::ledger::StoreError> {
+    if ledger.sizes().pairs <= 100_000 { ledger.compact() } else { Ok(()) }
+}
+
+fn bind_http(address: SocketAddr) -> Result<StdTcpListener, Failure> {
+    let bound = StdTcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    bound.map_err(|error| Failure::say(Exit::Listen, format!("cannot listen on {address} (HTTP): {error}")))
+}
+
+fn serve_http(
+    listener: StdTcpListener,
+    pages: Pages,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    tokio::spawn(async move {
+        let ended = axum::serve(listener, http::public(pages))
+            .with_graceful_shutdown(shutdown.cancelled_owned());
+        if let Err(error) = ended.await {
+            tracing::error!("HTTP ended: {error}");
+        }
+    });
+    Ok(())
+}
+
+/// The control socket; gone when dropped.
+struct Control(PathBuf);
+
+impl Control {
+    fn start(ledger: &Path, pages: Pages, shutdown: CancellationToken) -> anyhow::Result<Self> {
+        let path = socket_path(ledger);
+        // The ledger is ours by its lock, so a socket that is still here is a dead daemon's.
+        std::fs::remove_file(&path).ok();
+        let listener = UnixListener::bind(&path)
+            .with_context(|| format!("making the control socket {}", path.display()))?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        tokio::spawn(async move {
+            let ended = axum::serve(listener, http::control(pages))
+                .with_graceful_shutdown(shutdown.cancelled_owned());
+            if let Err(error) = ended.await {
+                tracing::error!("The control socket ended: {error}");
+            }
+        });
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).ok();
+    }
+}
+
+/// An example that runs has its ledger locked; its folder must not be emptied under it.
+fn refuse_second_example(ledger: &Path) -> Result<(), Failure> {
+    match crate::control::Daemon::of(ledger) {
+        Some(_) => Err(Failure::say(Exit::Ledger, "the example is running already")),
+        None => Ok(()),
+    }
+}
+
+/// A log that can never be read is an error at start; one that is not there yet is waited for.
+fn check_readable(path: &Path) -> Result<(), Failure> {
+    let unreadable = |why: String| Failure::say(Exit::Input, format!("the log {}: {why}", path.display()));
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => return Err(unreadable("is a directory, not a file".into())),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unreadable(error.to_string())),
+    }
+    std::fs::File::open(path).map(|_| ()).map_err(|error| unreadable(error.to_string()))
+}
+
+/// Waits for a signal to end; takes over changes of the configuration on SIGHUP.
+async fn wait_for_end(
+    args: &ConfigArgs,
+    config: &mut Config,
+    judge: &LedgerJudge,
+    log: &Log,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => reload(args, config, judge, log),
+        }
+    }
+}
+
+fn reload(args: &ConfigArgs, config: &mut Config, judge: &LedgerJudge, log: &Log) {
+    if args.example {
+        tracing::info!("The example has no configuration file to read again");
+        return;
+    }
+    let new = match read_config(&config_path(args)) {
+        Ok(new) => new,
+        Err(failure) => {
+            tracing::error!("The configuration was not taken over: {:#}", failure.error);
+            return;
+        }
+    };
+    for key in config.restart_needed(&new) {
+        tracing::warn!("{key} changed: it takes effect after a restart");
+    }
+    judge.set_policy(settings::policy(&new));
+    log.set_level(new.daemon.log_level);
+    *config = new;
+    tracing::info!("The configuration was read again");
+}
+
+/// The threads that follow the logs.
+struct Ears {
+    stop: Arc<AtomicBool>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Ears {
+    fn start(
+        logs: Vec<Followed>,
+        ledger: &Arc<Ledger>,
+        attendant: &Arc<Attendant>,
+        metrics: &IngestMetrics,
+    ) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let threads = logs
+            .into_iter()
+            .map(|log| {
+                let (ledger, attendant) = (ledger.clone(), attendant.clone());
+                let (metrics, stop) = (metrics.clone(), stop.clone());
+                std::thread::spawn(move || {
+                    pipeline::follow(&log, &ledger, attendant.as_ref(), &metrics, &stop);
+                })
+            })
+            .collect();
+        Self { stop, threads }
+    }
+
+    fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for the last commits, but not for ever: a disk that hangs must not keep us here.
+    fn join(self) {
+        let begun = Instant::now();
+        for thread in self.threads {
+            while !thread.is_finished() && begun.elapsed() < LAST_COMMIT {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if !thread.is_finished() {
+                tracing::warn!("A log could not commit its last lines in time; they will be read again");
+            } else if thread.join().is_err() {
+                tracing::error!("A log's thread had panicked");
+            }
+        }
+    }
+}
+
+/// Sees to what happens to the logs: health, the daemon's own log, and looking ahead.
+struct Attendant {
+    live: Arc<Live>,
+    health: Arc<Health>,
+    behind: AtomicUsize,
+    told: parking_lot::Mutex<Option<oneshot::Sender<()>>>,
+    troubles: parking_lot::Mutex<std::collections::HashMap<String, String>>,
+}
+
+impl Attendant {
+    fn new(
+        live: Arc<Live>,
+        health: Arc<Health>,
+        logs: usize,
+        told: oneshot::Sender<()>,
+    ) -> Self {
+        Self {
+            live,
+            health,
+            behind: AtomicUsize::new(logs),
+            told: parking_lot::Mutex::new(Some(told)),
+            troubles: parking_lot::Mutex::default(),
+        }
+    }
+}
+
+impl Watcher for Attendant {
+    fn seen(&self, pairs: &[(IpAddr, Name)]) {
+        for (ip, name) in pairs {
+            self.live.prefetch(*ip, name);
+        }
+    }
+
+    fn trouble(&self, log: &str, what: &str) {
+        let what = format!("{log}: {what}");
+        if let Some(before) = self.troubles.lock().insert(log.to_owned(), what.clone()) {
+            self.health.mended(&before);
+        }
+        if self.health.trouble(Weight::Warning, &what) {
+            tracing::warn!("{what}");
+        }
+    }
+
+    fn mended(&self, log: &str) {
+        if let Some(what) = self.troubles.lock().remove(log) {
+            self.health.mended(&what);
+            tracing::info!("{log}: read again");
+        }
+    }
+
+    fn caught_up(&self, log: &str) {
+        tracing::info!("{log}: read to its end, following it");
+        if self.behind.fetch_sub(1, Ordering::Relaxed) == 1
+            && let Some(told) = self.told.lock().take()
+        {
+            // Nobody waits unless this is the example.
+            told.send(()).ok();
+        }
+    }
+}
