@@ -107,6 +107,12 @@ fn truth(path: &Path) -> Vec<Session> {
     text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 
+/// What a server hears of an argument.
+fn heard(said: &str) -> Name {
+    let said = said.split(['\0', '\n']).next().unwrap_or_default();
+    Name::parse(said.trim_start().as_bytes())
+}
+
 impl Session {
     fn span(&self) -> (Time, Time) {
         let begin = Time::parse(&self.time).expect("a time");
@@ -144,10 +150,7 @@ impl Session {
         }
         // A C string ends at NUL, a command at LF; blanks before the argument are no part of it; XCLIENT
         // brings the name of another dialog.
-        let heard = |said: &String| {
-            let said = said.split(['\0', '\n']).next().unwrap_or_default();
-            Name::parse(said.trim_start().as_bytes()) == *name
-        };
+        let heard = |said: &String| heard(said) == *name;
         let of_transaction = self.txs.iter().filter_map(|tx| tx.ehlo.as_ref());
         if self.all_ehlos.iter().chain(of_transaction).any(heard) {
             return Some(Agreement::Heard);
@@ -182,6 +185,7 @@ impl Session {
                     .as_deref()
                     .map_or_else(Name::absent, |said| Name::parse(said.as_bytes()));
                 said == *name
+                    || tx.ehlo.as_deref().is_some_and(|said| heard(said) == *name)
                     || (name.kind() == NameKind::Malformed && said.kind() == NameKind::Malformed)
             })
             .map(|tx| tx.outcome.as_str())
@@ -332,7 +336,14 @@ fn compare(title: &str, log: &[u8], sessions: &[Session], format: FormatChoice, 
             }
             row.logged += 1;
             let found = told.iter().any(|told| {
-                told.observation.name == name && session.ip.to_canonical() == told.observation.ip
+                let (begin, end) = session.span();
+                // A refusal or a name may have been told by an earlier session of the same minute.
+                let merged = session.listener.starts_with('a')
+                    && told.observation.time.0 + 60 >= begin.0
+                    && told.observation.time <= end;
+                told.observation.name == name
+                    && session.ip.to_canonical() == told.observation.ip
+                    && (merged || session.holds(&told.observation))
             });
             if found {
                 row.found += 1;

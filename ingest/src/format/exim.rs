@@ -116,7 +116,12 @@ impl Exim {
             Line::Doubtful(why) => return ambiguous(why),
             Line::Login(host) => return self.login(frame, process, *host, out),
             Line::Refused(refused) => refused.host,
-            Line::NoMail(host) if self.is_told(frame, process, host) => return SESSION,
+            // After its end a session is only spoken about.
+            Line::NoMail(host) | Line::Ended(host) | Line::Lost(host, _) | Line::Shown(host)
+                if self.is_told(frame, process, host) =>
+            {
+                return SESSION;
+            }
             Line::Taken(host, _)
             | Line::RefusedGreeting(host, _)
             | Line::NoGreeting(host)
@@ -174,7 +179,7 @@ impl Exim {
         IRRELEVANT
     }
 
-    /// True if the session a `no MAIL in` line speaks of has been told already.
+    /// True if the session that a line speaks of is over and told.
     fn is_told(&mut self, frame: &Frame<'_>, process: Option<u32>, host: &Host<'_>) -> bool {
         self.sessions
             .get_mut(&key(frame, process, Some(host)))

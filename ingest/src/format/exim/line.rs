@@ -543,7 +543,7 @@ mod tests {
             (
                 "1xUPlL-000042-0g <= s@s.test H=a.example (pc) [192.0.2.56] P=esmtpsa A=plain:joe S=4",
                 "login",
-                "192.0.2.7 =",
+                "192.0.2.56 pc",
             ),
             ("1xUPlL-000042-0g <= root@s.test U=root P=local S=4", "Nothing", ""),
             (
