@@ -436,3 +436,165 @@ fn days_before(year: i64, month: i64, day: i64) -> i64 {
 fn year_of(unix: i64) -> i16 {
     jiff::Timestamp::from_second(unix).map_or(1970, |stamp| TimeZone::UTC.to_datetime(stamp).year())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn latest() -> Time {
+        Time::parse("2026-11-20T15:00:00Z").expect("a time")
+    }
+
+    fn framed(line: &str) -> Result<(String, String, String, Option<u32>, String), &'static str> {
+        let frame = Framer::new(TimeZone::UTC).frame(line.as_bytes(), latest())?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok((frame.time.to_string(), text(frame.host), text(frame.tag), frame.pid, text(frame.text)))
+    }
+
+    #[test]
+    fn every_wrapping_comes_off() {
+        let time = "2026-11-20T13:40:22Z";
+        for (line, host, tag, pid, text) in [
+            (
+                "Nov 20 13:40:22 mx postfix/smtpd[77]: text: x",
+                "mx",
+                "postfix/smtpd",
+                Some(77),
+                "text: x",
+            ),
+            (
+                "Nov 20 13:40:22 mx postfix/smtpd[77]: text\r",
+                "mx",
+                "postfix/smtpd",
+                Some(77),
+                "text",
+            ),
+            ("<22>Nov 20 13:40:22 mx exim[7]: text", "mx", "exim", Some(7), "text"),
+            (
+                "Nov 20 13:40:22 <mail.notice> robin sm-mta[7]: text",
+                "robin",
+                "sm-mta",
+                Some(7),
+                "text",
+            ),
+            ("Nov 20 13:40:22 mx a[7]: [ID 407019 mail.info] text", "mx", "a", Some(7), "text"),
+            ("Nov 20 13:40:22 mx a[7]: [146] text", "mx", "a", Some(7), "[146] text"),
+            ("Nov 20 13:40:22 postfix/smtpd[7]: text", "", "postfix/smtpd", Some(7), "text"),
+            (
+                "2026-11-20T13:40:22.984434+00:00 mx postfix/smtpd[77]: text",
+                "mx",
+                "postfix/smtpd",
+                Some(77),
+                "text",
+            ),
+            ("2026-11-20T14:40:22+01:00 mx kernel: text", "mx", "kernel", None, "text"),
+            (
+                "<22>1 2026-11-20T13:40:22Z mx postfix 77 - -  text",
+                "mx",
+                "postfix",
+                Some(77),
+                "text",
+            ),
+            (
+                "<22>1 2026-11-20T13:40:22Z mx exim 77 id [a@1 b=\"]\\\"] x\"][c@1] \u{feff}text",
+                "mx",
+                "exim",
+                Some(77),
+                "text",
+            ),
+            ("<22>1 2026-11-20T13:40:22Z mx exim - - - text", "mx", "exim", None, "text"),
+            ("2026-11-20 13:40:22 text", "", "", None, "text"),
+            ("2026-11-20 13:40:22.619 +0000 [146] text", "", "", Some(146), "text"),
+            ("2026-11-20 11:40:22 -0200 text", "", "", None, "text"),
+            (
+                "Nov 20 13:40:22 mx postfix/smtpd[7]: message repeated 4 times: [ a [b]]",
+                "mx",
+                "postfix/smtpd",
+                Some(7),
+                "a [b]",
+            ),
+        ] {
+            let expected = (time.to_owned(), host.to_owned(), tag.to_owned(), pid, text.to_owned());
+            assert_eq!(framed(line), Ok(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_wrapping_says_why() {
+        for (line, why) in [
+            ("", "empty"),
+            ("postfix/smtpd[7]: text", "no-stamp"),
+            ("Envelope-from: <a@b>", "no-stamp"),
+            ("Nov 31 13:40:22 mx a: text", "bad-stamp"),
+            ("Nov 20 25:40:22 mx a: text", "no-stamp"),
+            ("2026-02-29T13:40:22Z mx a: text", "bad-stamp"),
+            ("2026-11-22T13:40:22Z mx a: text", "future-stamp"),
+            ("2026-11-20T13:40:22Z mx", "cut-header"),
+            ("2026-11-20T13:40:22Z mx text without tag", "no-tag"),
+            ("<22>1 2026-11-20T13:40:22Z mx exim", "cut-header"),
+            ("<22>Nov 20 13:40:22 mx exim", "no-tag"),
+        ] {
+            assert_eq!(framed(line), Err(why), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_year_is_the_newest_that_fits() {
+        for (stamp, latest, zone, expected) in [
+            ("Nov 20 13:40:22", "2026-11-20T15:00:00Z", "UTC", "2026-11-20T13:40:22Z"),
+            ("Nov  2 13:40:22", "2026-11-20T15:00:00Z", "UTC", "2026-11-02T13:40:22Z"),
+            ("Nov 2 13:40:22", "2026-11-20T15:00:00Z", "UTC", "2026-11-02T13:40:22Z"),
+            ("Nov 02 13:40:22", "2026-11-20T15:00:00Z", "UTC", "2026-11-02T13:40:22Z"),
+            ("Nov 21 14:40:22", "2026-11-20T15:00:00Z", "UTC", "2026-11-21T14:40:22Z"),
+            ("Nov 21 15:40:22", "2026-11-20T15:00:00Z", "UTC", "2025-11-21T15:40:22Z"),
+            ("Dec 31 23:59:59", "2027-01-01T00:00:10Z", "UTC", "2026-12-31T23:59:59Z"),
+            ("Jan  1 00:00:05", "2026-12-31T23:59:59Z", "UTC", "2027-01-01T00:00:05Z"),
+            ("Feb 29 12:00:00", "2026-11-20T15:00:00Z", "UTC", "2024-02-29T12:00:00Z"),
+            ("Jul  1 12:00:00", "2026-11-20T15:00:00Z", "Europe/Berlin", "2026-07-01T10:00:00Z"),
+            ("Nov 20 12:00:00", "2026-11-20T15:00:00Z", "Europe/Berlin", "2026-11-20T11:00:00Z"),
+            // The clock shows this hour twice: the first pass is summer time.
+            ("Oct 25 02:30:00", "2026-11-20T15:00:00Z", "Europe/Berlin", "2026-10-25T00:30:00Z"),
+            (
+                "Jan  1 05:00:00",
+                "2026-12-31T23:59:59Z",
+                "Pacific/Kiritimati",
+                "2026-12-31T15:00:00Z",
+            ),
+        ] {
+            let line = format!("{stamp} mx a: text");
+            let mut framer = Framer::new(TimeZone::get(zone).expect(zone));
+            let latest = Time::parse(latest).expect(latest);
+            let frame = framer.frame(line.as_bytes(), latest).expect(&line);
+            assert_eq!(frame.time.to_string(), expected, "{stamp} before {latest} in {zone}");
+        }
+    }
+
+    #[test]
+    fn days_agree_with_the_library() {
+        for day in (0..60_000).step_by(17) {
+            let stamp = jiff::Timestamp::from_second(day * 86_400).expect("a day");
+            let date = TimeZone::UTC.to_datetime(stamp);
+            let found = days_before(date.year().into(), date.month().into(), date.day().into());
+            assert_eq!(found, day, "{date}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut framer = Framer::new(TimeZone::UTC);
+            let _unread = framer.frame(&line, latest());
+        }
+
+        #[test]
+        fn what_is_taken_out_was_in_the_line(text in "[ -~]{0,40}", pid in 0u32..99_999) {
+            let line = format!("2026-11-20T13:40:22Z mx a[{pid}]: {text}");
+            let mut framer = Framer::new(TimeZone::UTC);
+            let frame = framer.frame(line.as_bytes(), latest()).expect("a frame");
+            prop_assert_eq!(frame.pid, Some(pid));
+            prop_assert!(memchr::memmem::find(line.as_bytes(), frame.text).is_some());
+        }
+    }
+}

@@ -114,9 +114,14 @@ impl Exim {
             Line::Nothing => return IRRELEVANT,
             Line::Unknown => return not_understood("shape"),
             Line::Doubtful(why) => return ambiguous(why),
-            Line::Login => return self.login(frame, process),
+            Line::Login(host) => return self.login(frame, process, *host, out),
             Line::Refused(refused) => refused.host,
-            Line::NoMail(host) if self.is_told(frame, process, host) => return SESSION,
+            // After its end a session is only spoken about.
+            Line::NoMail(host) | Line::Ended(host) | Line::Lost(host, _) | Line::Shown(host)
+                if self.is_told(frame, process, host) =>
+            {
+                return SESSION;
+            }
             Line::Taken(host, _)
             | Line::RefusedGreeting(host, _)
             | Line::NoGreeting(host)
@@ -156,18 +161,25 @@ impl Exim {
         }
     }
 
-    /// A login makes its process private; a mere address may be a server, too.
-    fn login(&mut self, frame: &Frame<'_>, process: Option<u32>) -> Reading {
-        if process.is_some()
-            && let Some(session) = self.sessions.get_mut(&key(frame, process, None))
-        {
-            session.private = true;
-            session.last = frame.time;
+    /// A login makes its process private. A mere address may be a server, too: there the names that were
+    /// shown and not told yet, and the user's own, are taken for told.
+    fn login(
+        &mut self,
+        frame: &Frame<'_>,
+        process: Option<u32>,
+        host: Host<'_>,
+        out: &mut Vec<Observation>,
+    ) -> Reading {
+        let Some(session) = self.session_of(frame, process, host, out) else { return IRRELEVANT };
+        session.private |= process.is_some();
+        session.show(host, frame.time);
+        for named in &mut session.names {
+            named.done |= named.told.is_none();
         }
         IRRELEVANT
     }
 
-    /// True if the session a `no MAIL in` line speaks of has been told already.
+    /// True if the session that a line speaks of is over and told.
     fn is_told(&mut self, frame: &Frame<'_>, process: Option<u32>, host: &Host<'_>) -> bool {
         self.sessions
             .get_mut(&key(frame, process, Some(host)))

@@ -26,7 +26,9 @@ use self::line::{Action, Client, Line, Origin, Said, Summary, Verdict};
 use super::{Caller, IRRELEVANT, Reading, SESSION, ambiguous, not_understood, reverse_name};
 use crate::framing::Frame;
 use crate::reader::Fate;
-use crate::session::{IDLE, MAX_NAMES, SavedTally, Stage, Table, Tally, is_false, is_past};
+use crate::session::{
+    IDLE, MAX_NAMES, Refusal, SavedTally, Stage, Table, Tally, is_false, is_past,
+};
 
 /// How many messages of one session are followed one by one; more are counted with the last.
 const MAX_MESSAGES: usize = 64;
@@ -364,13 +366,18 @@ impl Session {
                 pending = Some(at);
             }
         }
-        let in_transaction = matches!(
-            self.lost,
-            Some(Stage::Mail | Stage::Rcpt | Stage::Data | Stage::EndOfMessage)
-        );
         let refused = |tally: &Tally| tally.hard.is_some() || tally.soft.is_some();
         let untouched =
             !refused(&self.unnamed) && !self.names.iter().any(|(_, tally)| refused(tally));
+        let in_transaction = summary.is_none_or(|summary| summary.mail > 0)
+            && matches!(
+                self.lost,
+                Some(Stage::Mail | Stage::Rcpt | Stage::Data | Stage::EndOfMessage)
+            );
+        // MAIL out of order (no greeting, no STARTTLS) is answered 5xx and not logged.
+        if untouched && summary.is_some_and(|summary| summary.mail_tried > 0 && summary.mail == 0) {
+            self.unnamed.refuse(Refusal::Hard, Stage::Mail);
+        }
         if in_transaction && (pending.is_some() || untouched) {
             let at = pending.flatten().or(only);
             match at.and_then(|at| self.names.get_mut(at)) {

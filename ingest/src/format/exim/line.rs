@@ -44,7 +44,7 @@ pub(super) enum Line<'a> {
     /// Said about a connection that is over already.
     NoMail(Host<'a>),
     /// A user logged in.
-    Login,
+    Login(Host<'a>),
     /// Understood, of no use here: delivery, queue, daemon.
     Nothing,
     /// Two readings are possible.
@@ -213,7 +213,7 @@ fn taken(rest: &[u8]) -> Line<'_> {
         match word.strip_prefix(b"utf8").unwrap_or(word) {
             b"esmtp" | b"esmtps" => Line::Taken(host, Protocol::Esmtp),
             b"smtp" | b"smtps" => Line::Taken(host, Protocol::Smtp),
-            b"esmtpa" | b"esmtpsa" | b"asmtp" | b"asmtps" => Line::Login,
+            b"esmtpa" | b"esmtpsa" | b"asmtp" | b"asmtps" => Line::Login(host),
             _ => Line::Nothing,
         }
     })
@@ -245,7 +245,7 @@ fn about_host(rest: &[u8], has_id: bool) -> Line<'_> {
             return Line::Unknown;
         };
         if fields.login {
-            return Line::Login;
+            return Line::Login(host);
         }
         let text = fields.rest;
         let verdict =
@@ -517,6 +517,7 @@ mod tests {
             Line::Lost(host, when) => (format!("lost {when:?}"), shown(host)),
             Line::Ended(host) => ("ended".to_owned(), shown(host)),
             Line::NoMail(host) => ("no mail".to_owned(), shown(host)),
+            Line::Login(host) => ("login".to_owned(), shown(host)),
             other => (format!("{other:?}"), String::new()),
         }
     }
@@ -541,8 +542,8 @@ mod tests {
             ),
             (
                 "1xUPlL-000042-0g <= s@s.test H=a.example (pc) [192.0.2.56] P=esmtpsa A=plain:joe S=4",
-                "Login",
-                "",
+                "login",
+                "192.0.2.56 pc",
             ),
             ("1xUPlL-000042-0g <= root@s.test U=root P=local S=4", "Nothing", ""),
             (
@@ -570,7 +571,11 @@ mod tests {
                 "Soft Rcpt",
                 "192.0.2.7 a.example",
             ),
-            ("H=a.example [192.0.2.7] F=<s@s> A=plain:joe rejected RCPT <d@l>: no", "Login", ""),
+            (
+                "H=a.example [192.0.2.7] F=<s@s> A=plain:joe rejected RCPT <d@l>: no",
+                "login",
+                "192.0.2.7 =",
+            ),
             (
                 "H=a.example (b) [192.0.2.7] F=<\"x> A=plain:joe rejected RCPT <\"@s> rejected RCPT <d@l>: no",
                 "Hard Rcpt",

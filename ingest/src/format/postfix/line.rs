@@ -117,6 +117,7 @@ pub(super) struct Summary {
     pub(super) greetings_tried: u32,
     pub(super) starttls: u32,
     pub(super) mail: u32,
+    pub(super) mail_tried: u32,
     pub(super) data: u32,
     pub(super) bdat: u32,
     pub(super) auth: u32,
@@ -286,7 +287,7 @@ fn summary(rest: &[u8]) -> Summary {
                 summary.greetings_tried += tried;
             }
             b"starttls" => summary.starttls = taken,
-            b"mail" => summary.mail = taken,
+            b"mail" => (summary.mail, summary.mail_tried) = (taken, tried),
             b"data" => summary.data = taken,
             b"bdat" => summary.bdat = taken,
             b"auth" => summary.auth = taken,
@@ -628,6 +629,7 @@ mod tests {
             greetings_tried: 4,
             starttls: 1,
             mail: 1,
+            mail_tried: 1,
             ..Summary::default()
         };
         assert_eq!(read(text), Line::Disconnect(expected));
