@@ -9,7 +9,7 @@
 //!
 //! - [`section`]: what a key is, and the one declaration that makes both the table and the struct
 //! - [`settings`], [`policy`]: all sections with all keys
-//! - [`value`], [`duration`], [`domain`]: the types of values
+//! - [`value`], [`address`], [`duration`], [`domain`]: the types of values
 //! - [`read`]: the walk from the TOML tree to the structs
 //! - [`check`]: whether the values agree with each other; warnings
 //! - [`print`]: back to TOML and JSON, and what of a change needs a restart
@@ -19,6 +19,7 @@
 //! the system's time zone database, which says whether a `time-zone` exists. Nothing is said here
 //! about whether an address can be bound or a log can be read: that shows at start.
 
+mod address;
 mod check;
 mod domain;
 mod duration;
@@ -40,7 +41,7 @@ use std::path::Path;
 pub use domain::DomainName;
 pub use place::{ConfigError, ConfigErrors, Place};
 pub use policy::Policy;
-pub use section::{Change, Default as KeyDefault, Key};
+pub use section::{Change, Key, Preset};
 pub use settings::{
     Csa, Daemon, Dns, EhloForward, Evidence, Fcrdns, Http, Ingest, Ledger, Live, Log, LogFormat,
     LogLevel, Zone, ZoneKind,
@@ -126,7 +127,7 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let name = path.display().to_string();
         let folder = std::path::absolute(path).map_err(|cause| unreadable(&name, cause))?;
-        let folder = folder.parent().unwrap_or(Path::new("/"));
+        let folder = folder.parent().unwrap_or(path);
         let text = read_file(path, &name)?;
         let source = Source::new(&name, &text);
         let mut read = read::main_file(&source, folder);
@@ -141,7 +142,7 @@ impl Config {
     /// Reads `text` as the file `file_name`, of which only the name and the folder matter. A policy
     /// file is not opened: its path is kept, its numbers are not.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigErrors> {
-        let folder = Path::new(file_name).parent().unwrap_or(Path::new(""));
+        let folder = Path::new(file_name).parent().unwrap_or_else(|| Path::new(""));
         finish(read::main_file(&Source::new(file_name, text), folder), file_name)
     }
 

@@ -16,20 +16,20 @@ use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
 use super::place::{ConfigError, Place, Source};
-use super::section::{Default, Key, Section};
+use super::section::{Key, Preset, Section};
 use super::settings::{Log, Zone};
 use super::value::{Reading, cut};
 use super::{Config, EVIDENCE, LOG, POLICY, ZONE, keys};
 
 /// A file with more than this is not a configuration with slips, but something else.
-const MOST_SYNTAX_ERRORS: usize = 100;
+pub(super) const MOST_SYNTAX_ERRORS: usize = 100;
 
 /// A key in the file: section, number of the entry (0 in plain sections), key. The key `""` is the
 /// section line itself.
 type Spot = (&'static str, usize, &'static str);
 
 /// What the file says, and where.
-#[derive(Debug, std::default::Default)]
+#[derive(Debug, Default)]
 pub(super) struct Given {
     places: BTreeMap<Spot, Place>,
     /// Keys that are wrong or missing: what the configuration has for them is only a placeholder.
@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
         self.given.places.insert((name, number, ""), place.clone());
         self.fill(&mut entry, name, number, table);
         for key in entry.keys() {
-            let Default::Needed(example) = key.default else { continue };
+            let Preset::Needed(example) = key.default else { continue };
             if table.contains_key(key.name) {
                 continue;
             }
@@ -345,7 +345,7 @@ pub(super) fn bracketed(section: &str) -> String {
 
 /// A needed key of an entry with its example.
 fn example(section: &dyn Section) -> String {
-    let needed = section.keys().iter().find(|key| matches!(key.default, Default::Needed(_)));
+    let needed = section.keys().iter().find(|key| matches!(key.default, Preset::Needed(_)));
     needed.map_or_else(String::new, |key| format!("{} = {}", key.name, key.default.text("")))
 }
 

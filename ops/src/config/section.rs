@@ -22,7 +22,7 @@ pub struct Key {
     /// Section and name: `ledger.path`.
     pub full: &'static str,
     /// What holds where the file does not say.
-    pub default: Default,
+    pub default: Preset,
     /// What it asks of its value beyond the type.
     pub rule: Rule,
     /// Its type in words.
@@ -42,14 +42,14 @@ impl Key {
 
 /// What holds where the file does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Default {
+pub enum Preset {
     /// A value as TOML writes it. `<origin>` stands for the origin of the zone.
     Is(&'static str),
     /// Nothing: the key must be there. The value is an example.
     Needed(&'static str),
 }
 
-impl Default {
+impl Preset {
     /// The value as TOML writes it, under `origin`; for a needed key the example.
     pub(super) fn text(self, origin: &str) -> String {
         match self {
@@ -105,7 +105,7 @@ pub(super) trait Section {
 }
 
 /// The default of a key.
-pub(super) fn initial<T: Value>(default: Default, rule: Rule) -> T {
+pub(super) fn initial<T: Value>(default: Preset, rule: Rule) -> T {
     let text = default.text("invalid");
     read_text(&text, T::read, rule).expect("a test reads the default of every key")
 }
