@@ -7,13 +7,13 @@
 //! The shape of the file is the table of [`keys`], the shape of the program's settings are the
 //! structs; what lies between them:
 //!
-//! - [`section`]: what a key is, and the one declaration that makes both the table and the struct
-//! - [`settings`], [`policy`]: all sections with all keys
-//! - [`value`], [`address`], [`duration`], [`domain`]: the types of values
-//! - [`read`]: the walk from the TOML tree to the structs
-//! - [`check`]: whether the values agree with each other; warnings
-//! - [`print`]: back to TOML and JSON, and what of a change needs a restart
-//! - [`place`], [`nearest`]: where an error is, and what was probably meant
+//! - `section`: what a key is, and the one declaration that makes both the table and the struct
+//! - `settings`, `policy`: all sections with all keys
+//! - `value`, `address`, `duration`, `domain`: the types of values
+//! - `read`: the walk from the TOML tree to the structs
+//! - `check`: whether the values agree with each other; warnings
+//! - `print`: back to TOML and JSON, and what of a change needs a restart
+//! - `place`, `nearest`: where an error is, and what was probably meant
 //!
 //! Relative paths start from the folder of the file. Only [`Config::load`] touches the disk, but for
 //! the system's time zone database, which says whether a `time-zone` exists. Nothing is said here
@@ -176,11 +176,21 @@ impl Config {
 
 /// Every key of the file with its section, in the order of the manual.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    let mut config = Config::default();
-    let mut keys: Vec<_> = config.sections().iter().flat_map(|section| section.keys()).collect();
-    keys.extend(Zone::initial().keys());
-    keys.extend(Log::initial().keys());
-    keys.into_iter()
+    let sections = [
+        Daemon::KEYS,
+        Ledger::KEYS,
+        Dns::KEYS,
+        Http::KEYS,
+        Live::KEYS,
+        Csa::KEYS,
+        Fcrdns::KEYS,
+        EhloForward::KEYS,
+        Ingest::KEYS,
+        Policy::KEYS,
+        Zone::KEYS,
+        Log::KEYS,
+    ];
+    sections.into_iter().flatten()
 }
 
 fn finish(read: read::Read, main: &str) -> Result<Config, ConfigErrors> {

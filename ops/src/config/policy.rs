@@ -14,7 +14,7 @@ section! {
     /// The numbers of the verdict.
     Policy in "policy" {
         "file" file: Option<PathBuf> = Is(r#""""#), Free, Reload,
-            "A file with these same keys (no section line); what stands here in [policy] wins.";
+            "A file with these same keys (no section line); what stands in the section itself wins.";
         "established-messages" established_messages: u32 = Is("5"), Between(1, 1000), Reload,
             "A pair is established with at least this many messages taken, and with the next two.";
         "established-days" established_days: u32 = Is("3"), Between(1, 90), Reload,

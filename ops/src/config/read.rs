@@ -92,7 +92,7 @@ pub(super) fn policy_file(
     let (document, broken) = parse(source);
     let mut reader = Reader::new(source, folder, broken);
     let file = config.policy.file.clone();
-    reader.fill(&mut config.policy, POLICY, 0, document.get_ref());
+    reader.fill(&mut config.policy, 0, document.get_ref());
     if let Some(place) = reader.given.places.get(&(POLICY, 0, "file")).cloned() {
         reader.error(place, "a policy file names no further file".into());
     }
@@ -103,7 +103,7 @@ pub(super) fn policy_file(
     let (document, _) = parse(main);
     let mut again = Reader::new(main, folder, Vec::new());
     if let Some(table) = document.get_ref().get(POLICY).and_then(|it| it.get_ref().as_table()) {
-        again.fill(&mut found.config.policy, POLICY, 0, table);
+        again.fill(&mut found.config.policy, 0, table);
     }
     found.given.places.extend(given.places);
     found.given.unsound.extend(given.unsound);
@@ -187,6 +187,8 @@ impl<'a> Reader<'a> {
                         self.section(&mut config, &name, place, value.get_ref());
                     }
                 }
+                // A name in quotes can have dots; a section of that name is no system of evidence.
+                (name, _) if name.contains('.') => self.error(place, unknown_section(name)),
                 (name, value) => self.section(&mut config, name, place, value),
             }
         }
@@ -196,12 +198,11 @@ impl<'a> Reader<'a> {
     /// A plain section, or what is none.
     fn section(&mut self, config: &mut Config, name: &str, place: Place, value: &DeValue<'_>) {
         let mut sections = config.sections();
-        let known = sections.iter_mut().find(|section| section_name(&***section) == name);
+        let known = sections.iter_mut().find(|section| section.name() == name);
         match (known, value) {
             (Some(section), DeValue::Table(table)) => {
-                let section_name = section_name(&**section);
-                self.given.places.insert((section_name, 0, ""), place);
-                self.fill(&mut **section, section_name, 0, table);
+                self.given.places.insert((section.name(), 0, ""), place);
+                self.fill(&mut **section, 0, table);
             }
             (Some(_), DeValue::Array(_)) => {
                 self.error(
@@ -232,7 +233,7 @@ impl<'a> Reader<'a> {
             return Vec::new();
         };
         let mut read = Vec::with_capacity(entries.len());
-        for (number, entry) in entries.iter().enumerate() {
+        for entry in entries {
             let place = self.source.place(&entry.span());
             let DeValue::Table(table) = entry.get_ref() else {
                 let sentence =
@@ -240,7 +241,7 @@ impl<'a> Reader<'a> {
                 self.error(place, sentence);
                 continue;
             };
-            read.push(self.entry(name, number, place, table));
+            read.push(self.entry(name, read.len(), place, table));
         }
         read
     }
@@ -254,7 +255,7 @@ impl<'a> Reader<'a> {
     ) -> T {
         let mut entry = T::initial();
         self.given.places.insert((name, number, ""), place.clone());
-        self.fill(&mut entry, name, number, table);
+        self.fill(&mut entry, number, table);
         for key in entry.keys() {
             let Preset::Needed(example) = key.default else { continue };
             if table.contains_key(key.name) {
@@ -273,13 +274,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Sets every key of `table` in `section`.
-    fn fill(
-        &mut self,
-        section: &mut dyn Section,
-        name: &'static str,
-        number: usize,
-        table: &DeTable<'_>,
-    ) {
+    fn fill(&mut self, section: &mut dyn Section, number: usize, table: &DeTable<'_>) {
+        let name = section.name();
         for (typed, value) in table {
             let place = self.source.place(&typed.span());
             let Some(key) = section.keys().iter().find(|key| key.name == typed.get_ref()) else {
@@ -330,10 +326,6 @@ fn is_empty(value: &DeValue<'_>) -> bool {
     }
 }
 
-fn section_name(section: &dyn Section) -> &'static str {
-    section.keys().first().map_or("", |key| key.section)
-}
-
 /// The section as its line is written in the file.
 pub(super) fn bracketed(section: &str) -> String {
     if section == ZONE || section == LOG {
@@ -351,7 +343,7 @@ fn example(section: &dyn Section) -> String {
 
 fn unknown_key(section: &dyn Section, typed: &str) -> String {
     let own = section.keys();
-    let name = section_name(section);
+    let name = section.name();
     let found = format!("unknown key `{}` in {}", cut(typed), bracketed(name));
     if typed == name {
         return format!("{found}; its keys stand here without another section line");

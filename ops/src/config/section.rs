@@ -82,6 +82,12 @@ pub(super) trait Section {
     where
         Self: Sized;
     fn keys(&self) -> &'static [Key];
+
+    /// The name of the section in the file.
+    fn name(&self) -> &'static str {
+        self.keys().first().map_or("", |key| key.section)
+    }
+
     fn field(&mut self, key: &str) -> Option<&mut dyn Setting>;
 
     /// The value of a key as TOML.
@@ -139,7 +145,21 @@ macro_rules! section {
             }
 
             fn keys(&self) -> &'static [$crate::config::section::Key] {
-                const KEYS: &[$crate::config::section::Key] = &[$($crate::config::section::Key {
+                Self::KEYS
+            }
+
+            fn field(&mut self, key: &str) -> Option<&mut dyn $crate::config::value::Setting> {
+                match key {
+                    $($key => Some(&mut self.$field),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl $name {
+            /// Its part of the table of keys.
+            pub(super) const KEYS: &'static [$crate::config::section::Key] =
+                &[$($crate::config::section::Key {
                     section: $section,
                     name: $key,
                     full: concat!($section, ".", $key),
@@ -149,15 +169,6 @@ macro_rules! section {
                     change: $crate::config::section::Change::$change,
                     meaning: $meaning,
                 },)+];
-                KEYS
-            }
-
-            fn field(&mut self, key: &str) -> Option<&mut dyn $crate::config::value::Setting> {
-                match key {
-                    $($key => Some(&mut self.$field),)+
-                    _ => None,
-                }
-            }
         }
     };
 }

@@ -362,6 +362,16 @@ fn key_tables() -> String {
     text
 }
 
+#[test]
+fn the_table_lists_every_section_in_the_order_of_printing() {
+    let mut config = Config::default();
+    let mut printed: Vec<_> = config.sections().iter().map(|section| section.name()).collect();
+    printed.extend([ZONE, LOG]);
+    let mut listed: Vec<_> = keys().map(|key| key.section).collect();
+    listed.dedup();
+    assert_eq!(listed, printed);
+}
+
 /// A file that sets one key of the table to `value`.
 fn file_with(key: &Key, value: &str) -> String {
     let needed = match key.section {
