@@ -10,6 +10,7 @@ use super::policy::Policy;
 use super::read::Given;
 use super::section::Section;
 use super::settings::{Dns, Live, Log, Zone};
+use super::value::cut;
 use super::{Config, LOG, POLICY, ZONE};
 
 /// Everything in which two values of the file cannot both hold.
@@ -75,7 +76,8 @@ fn logs(logs: &[Log], given: &Given, found: &mut Vec<ConfigError>) {
         let before = || logs.iter().copied().take(rank);
         if let Some((first, _)) = before().find(|(_, other)| other.path == log.path) {
             let there = seen(given.place(LOG, first, "path"));
-            let sentence = format!("the log {} is read already{there}", log.path.display());
+            let path = cut(&log.path.to_string_lossy());
+            let sentence = format!("the log {path} is read already{there}");
             disagree(given.place(LOG, number, "path"), sentence, found);
         }
         // What a trap accepts never builds trust; one name for both would let it.

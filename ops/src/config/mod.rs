@@ -7,18 +7,19 @@
 //! The shape of the file is the table of [`keys`], the shape of the program's settings are the
 //! structs; what lies between them:
 //!
-//! - [`section`]: what a key is, and the one declaration that makes both the table and the struct
-//! - [`settings`], [`policy`]: all sections with all keys
-//! - [`value`], [`duration`], [`domain`]: the types of values
-//! - [`read`]: the walk from the TOML tree to the structs
-//! - [`check`]: whether the values agree with each other; warnings
-//! - [`print`]: back to TOML and JSON, and what of a change needs a restart
-//! - [`place`], [`nearest`]: where an error is, and what was probably meant
+//! - `section`: what a key is, and the one declaration that makes both the table and the struct
+//! - `settings`, `policy`: all sections with all keys
+//! - `value`, `address`, `duration`, `domain`: the types of values
+//! - `read`: the walk from the TOML tree to the structs
+//! - `check`: whether the values agree with each other; warnings
+//! - `print`: back to TOML and JSON, and what of a change needs a restart
+//! - `place`, `nearest`: where an error is, and what was probably meant
 //!
 //! Relative paths start from the folder of the file. Only [`Config::load`] touches the disk, but for
 //! the system's time zone database, which says whether a `time-zone` exists. Nothing is said here
 //! about whether an address can be bound or a log can be read: that shows at start.
 
+mod address;
 mod check;
 mod domain;
 mod duration;
@@ -40,7 +41,7 @@ use std::path::Path;
 pub use domain::DomainName;
 pub use place::{ConfigError, ConfigErrors, Place};
 pub use policy::Policy;
-pub use section::{Change, Default as KeyDefault, Key};
+pub use section::{Change, Key, Preset};
 pub use settings::{
     Csa, Daemon, Dns, EhloForward, Evidence, Fcrdns, Http, Ingest, Ledger, Live, Log, LogFormat,
     LogLevel, Zone, ZoneKind,
@@ -126,7 +127,7 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let name = path.display().to_string();
         let folder = std::path::absolute(path).map_err(|cause| unreadable(&name, cause))?;
-        let folder = folder.parent().unwrap_or(Path::new("/"));
+        let folder = folder.parent().unwrap_or(path);
         let text = read_file(path, &name)?;
         let source = Source::new(&name, &text);
         let mut read = read::main_file(&source, folder);
@@ -141,7 +142,7 @@ impl Config {
     /// Reads `text` as the file `file_name`, of which only the name and the folder matter. A policy
     /// file is not opened: its path is kept, its numbers are not.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigErrors> {
-        let folder = Path::new(file_name).parent().unwrap_or(Path::new(""));
+        let folder = Path::new(file_name).parent().unwrap_or_else(|| Path::new(""));
         finish(read::main_file(&Source::new(file_name, text), folder), file_name)
     }
 
@@ -175,11 +176,21 @@ impl Config {
 
 /// Every key of the file with its section, in the order of the manual.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    let mut config = Config::default();
-    let mut keys: Vec<_> = config.sections().iter().flat_map(|section| section.keys()).collect();
-    keys.extend(Zone::initial().keys());
-    keys.extend(Log::initial().keys());
-    keys.into_iter()
+    let sections = [
+        Daemon::KEYS,
+        Ledger::KEYS,
+        Dns::KEYS,
+        Http::KEYS,
+        Live::KEYS,
+        Csa::KEYS,
+        Fcrdns::KEYS,
+        EhloForward::KEYS,
+        Ingest::KEYS,
+        Policy::KEYS,
+        Zone::KEYS,
+        Log::KEYS,
+    ];
+    sections.into_iter().flatten()
 }
 
 fn finish(read: read::Read, main: &str) -> Result<Config, ConfigErrors> {

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use super::section::Default::Is;
+use super::section::Preset::Is;
 use super::section::section;
 use super::value::Rule::{Between, Free};
 
@@ -14,19 +14,19 @@ section! {
     /// The numbers of the verdict.
     Policy in "policy" {
         "file" file: Option<PathBuf> = Is(r#""""#), Free, Reload,
-            "A file with these same keys (no section line); what stands here in [policy] wins.";
+            "A file with these same keys (no section line); what stands in the section itself wins.";
         "established-messages" established_messages: u32 = Is("5"), Between(1, 1000), Reload,
-            "Established: a pair has had at least this many messages taken,";
+            "A pair is established with at least this many messages taken, and with the next two.";
         "established-days" established_days: u32 = Is("3"), Between(1, 90), Reload,
-            "... on at least this many different days,";
+            "An established pair was seen on at least this many different days.";
         "established-age-days" established_age_days: u32 = Is("3"), Between(0, 365), Reload,
-            "... and was first seen at least this many days ago.";
+            "An established pair was first seen at least this many days ago.";
         "strong-messages" strong_messages: u32 = Is("10"), Between(1, 10_000), Reload,
-            "Strong (class trusted): at least this many messages,";
+            "A pair is strong (class trusted) with at least this many messages, and with the next two.";
         "strong-days" strong_days: u32 = Is("5"), Between(1, 90), Reload,
-            "... on at least this many different days,";
+            "A strong pair was seen on at least this many different days.";
         "strong-age-days" strong_age_days: u32 = Is("7"), Between(0, 365), Reload,
-            "... first seen at least this many days ago.";
+            "A strong pair was first seen at least this many days ago.";
         "families-window-days" families_window_days: u32 = Is("30"), Between(1, 90), Reload,
             "Families (registrable domains) of a client are counted over this many days.";
         "many-families-v4" many_families_v4: u32 = Is("3"), Between(2, 100), Reload,
@@ -36,7 +36,7 @@ section! {
         "watch-families" watch_families: u32 = Is("2"), Between(2, 100), Reload,
             "That many families within the watch window make a client suspect, no more.";
         "watch-window-days" watch_window_days: u32 = Is("7"), Between(1, 90), Reload,
-            "The watch window in days.";
+            "The watch window in days: the families of a client's last week, by default.";
         "crowded-families" crowded_families: u32 = Is("5"), Between(2, 1000), Reload,
             "That many fresh families in one IPv4 /24 make the network crowded (bl code 11).";
         "crowded-window-days" crowded_window_days: u32 = Is("30"), Between(1, 90), Reload,
@@ -44,9 +44,9 @@ section! {
         "name-many-networks" name_many_networks: u32 = Is("10"), Between(2, 10_000), Reload,
             "A name said from this many networks, with foreign reverse names, is listed (ehlo code 4).";
         "junk-messages" junk_messages: u32 = Is("5"), Between(1, 1000), Reload,
-            "Junk: a client has said names that no host can own this many times,";
+            "A client that says names no host can own this many times is listed (bl code 6), with the next.";
         "junk-days" junk_days: u32 = Is("2"), Between(1, 90), Reload,
-            "... on at least this many different days (bl code 6).";
+            "Junk counts against a client once said on at least this many different days.";
     }
 }
 

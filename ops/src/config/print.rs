@@ -1,8 +1,10 @@
 //! The configuration as it is in force: as TOML, as JSON, and compared with a newer one.
 //!
 //! What [`Config::to_toml`] writes, `Config::parse` reads as the same configuration: every key is
-//! there, paths are as they were resolved, the numbers of a policy file stand in `[policy]`. JSON is
-//! the same tree, so that names cannot differ.
+//! there, and the numbers of a policy file stand in `[policy]`. Paths are as they were resolved; after
+//! [`Config::load`] they are absolute, so it does not matter where the printed file is put. A path
+//! that is not UTF-8 (only the folder of the file can bring one in) is printed with U+FFFD for what is
+//! not. JSON is the same tree, so that names cannot differ.
 
 use serde::ser::Error;
 use serde::{Serialize, Serializer};

@@ -16,20 +16,20 @@ use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
 use super::place::{ConfigError, Place, Source};
-use super::section::{Default, Key, Section};
+use super::section::{Key, Preset, Section};
 use super::settings::{Log, Zone};
 use super::value::{Reading, cut};
 use super::{Config, EVIDENCE, LOG, POLICY, ZONE, keys};
 
 /// A file with more than this is not a configuration with slips, but something else.
-const MOST_SYNTAX_ERRORS: usize = 100;
+pub(super) const MOST_SYNTAX_ERRORS: usize = 100;
 
 /// A key in the file: section, number of the entry (0 in plain sections), key. The key `""` is the
 /// section line itself.
 type Spot = (&'static str, usize, &'static str);
 
 /// What the file says, and where.
-#[derive(Debug, std::default::Default)]
+#[derive(Debug, Default)]
 pub(super) struct Given {
     places: BTreeMap<Spot, Place>,
     /// Keys that are wrong or missing: what the configuration has for them is only a placeholder.
@@ -92,7 +92,7 @@ pub(super) fn policy_file(
     let (document, broken) = parse(source);
     let mut reader = Reader::new(source, folder, broken);
     let file = config.policy.file.clone();
-    reader.fill(&mut config.policy, POLICY, 0, document.get_ref());
+    reader.fill(&mut config.policy, 0, document.get_ref());
     if let Some(place) = reader.given.places.get(&(POLICY, 0, "file")).cloned() {
         reader.error(place, "a policy file names no further file".into());
     }
@@ -103,7 +103,7 @@ pub(super) fn policy_file(
     let (document, _) = parse(main);
     let mut again = Reader::new(main, folder, Vec::new());
     if let Some(table) = document.get_ref().get(POLICY).and_then(|it| it.get_ref().as_table()) {
-        again.fill(&mut found.config.policy, POLICY, 0, table);
+        again.fill(&mut found.config.policy, 0, table);
     }
     found.given.places.extend(given.places);
     found.given.unsound.extend(given.unsound);
@@ -187,6 +187,8 @@ impl<'a> Reader<'a> {
                         self.section(&mut config, &name, place, value.get_ref());
                     }
                 }
+                // A name in quotes can have dots; a section of that name is no system of evidence.
+                (name, _) if name.contains('.') => self.error(place, unknown_section(name)),
                 (name, value) => self.section(&mut config, name, place, value),
             }
         }
@@ -196,12 +198,11 @@ impl<'a> Reader<'a> {
     /// A plain section, or what is none.
     fn section(&mut self, config: &mut Config, name: &str, place: Place, value: &DeValue<'_>) {
         let mut sections = config.sections();
-        let known = sections.iter_mut().find(|section| section_name(&***section) == name);
+        let known = sections.iter_mut().find(|section| section.name() == name);
         match (known, value) {
             (Some(section), DeValue::Table(table)) => {
-                let section_name = section_name(&**section);
-                self.given.places.insert((section_name, 0, ""), place);
-                self.fill(&mut **section, section_name, 0, table);
+                self.given.places.insert((section.name(), 0, ""), place);
+                self.fill(&mut **section, 0, table);
             }
             (Some(_), DeValue::Array(_)) => {
                 self.error(
@@ -232,7 +233,7 @@ impl<'a> Reader<'a> {
             return Vec::new();
         };
         let mut read = Vec::with_capacity(entries.len());
-        for (number, entry) in entries.iter().enumerate() {
+        for entry in entries {
             let place = self.source.place(&entry.span());
             let DeValue::Table(table) = entry.get_ref() else {
                 let sentence =
@@ -240,7 +241,7 @@ impl<'a> Reader<'a> {
                 self.error(place, sentence);
                 continue;
             };
-            read.push(self.entry(name, number, place, table));
+            read.push(self.entry(name, read.len(), place, table));
         }
         read
     }
@@ -254,9 +255,9 @@ impl<'a> Reader<'a> {
     ) -> T {
         let mut entry = T::initial();
         self.given.places.insert((name, number, ""), place.clone());
-        self.fill(&mut entry, name, number, table);
+        self.fill(&mut entry, number, table);
         for key in entry.keys() {
-            let Default::Needed(example) = key.default else { continue };
+            let Preset::Needed(example) = key.default else { continue };
             if table.contains_key(key.name) {
                 continue;
             }
@@ -273,13 +274,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Sets every key of `table` in `section`.
-    fn fill(
-        &mut self,
-        section: &mut dyn Section,
-        name: &'static str,
-        number: usize,
-        table: &DeTable<'_>,
-    ) {
+    fn fill(&mut self, section: &mut dyn Section, number: usize, table: &DeTable<'_>) {
+        let name = section.name();
         for (typed, value) in table {
             let place = self.source.place(&typed.span());
             let Some(key) = section.keys().iter().find(|key| key.name == typed.get_ref()) else {
@@ -330,10 +326,6 @@ fn is_empty(value: &DeValue<'_>) -> bool {
     }
 }
 
-fn section_name(section: &dyn Section) -> &'static str {
-    section.keys().first().map_or("", |key| key.section)
-}
-
 /// The section as its line is written in the file.
 pub(super) fn bracketed(section: &str) -> String {
     if section == ZONE || section == LOG {
@@ -345,13 +337,13 @@ pub(super) fn bracketed(section: &str) -> String {
 
 /// A needed key of an entry with its example.
 fn example(section: &dyn Section) -> String {
-    let needed = section.keys().iter().find(|key| matches!(key.default, Default::Needed(_)));
+    let needed = section.keys().iter().find(|key| matches!(key.default, Preset::Needed(_)));
     needed.map_or_else(String::new, |key| format!("{} = {}", key.name, key.default.text("")))
 }
 
 fn unknown_key(section: &dyn Section, typed: &str) -> String {
     let own = section.keys();
-    let name = section_name(section);
+    let name = section.name();
     let found = format!("unknown key `{}` in {}", cut(typed), bracketed(name));
     if typed == name {
         return format!("{found}; its keys stand here without another section line");

@@ -22,7 +22,7 @@ pub struct Key {
     /// Section and name: `ledger.path`.
     pub full: &'static str,
     /// What holds where the file does not say.
-    pub default: Default,
+    pub default: Preset,
     /// What it asks of its value beyond the type.
     pub rule: Rule,
     /// Its type in words.
@@ -42,14 +42,14 @@ impl Key {
 
 /// What holds where the file does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Default {
+pub enum Preset {
     /// A value as TOML writes it. `<origin>` stands for the origin of the zone.
     Is(&'static str),
     /// Nothing: the key must be there. The value is an example.
     Needed(&'static str),
 }
 
-impl Default {
+impl Preset {
     /// The value as TOML writes it, under `origin`; for a needed key the example.
     pub(super) fn text(self, origin: &str) -> String {
         match self {
@@ -82,6 +82,12 @@ pub(super) trait Section {
     where
         Self: Sized;
     fn keys(&self) -> &'static [Key];
+
+    /// The name of the section in the file.
+    fn name(&self) -> &'static str {
+        self.keys().first().map_or("", |key| key.section)
+    }
+
     fn field(&mut self, key: &str) -> Option<&mut dyn Setting>;
 
     /// The value of a key as TOML.
@@ -105,7 +111,7 @@ pub(super) trait Section {
 }
 
 /// The default of a key.
-pub(super) fn initial<T: Value>(default: Default, rule: Rule) -> T {
+pub(super) fn initial<T: Value>(default: Preset, rule: Rule) -> T {
     let text = default.text("invalid");
     read_text(&text, T::read, rule).expect("a test reads the default of every key")
 }
@@ -139,7 +145,21 @@ macro_rules! section {
             }
 
             fn keys(&self) -> &'static [$crate::config::section::Key] {
-                const KEYS: &[$crate::config::section::Key] = &[$($crate::config::section::Key {
+                Self::KEYS
+            }
+
+            fn field(&mut self, key: &str) -> Option<&mut dyn $crate::config::value::Setting> {
+                match key {
+                    $($key => Some(&mut self.$field),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl $name {
+            /// Its part of the table of keys.
+            pub(super) const KEYS: &'static [$crate::config::section::Key] =
+                &[$($crate::config::section::Key {
                     section: $section,
                     name: $key,
                     full: concat!($section, ".", $key),
@@ -149,15 +169,6 @@ macro_rules! section {
                     change: $crate::config::section::Change::$change,
                     meaning: $meaning,
                 },)+];
-                KEYS
-            }
-
-            fn field(&mut self, key: &str) -> Option<&mut dyn $crate::config::value::Setting> {
-                match key {
-                    $($key => Some(&mut self.$field),)+
-                    _ => None,
-                }
-            }
         }
     };
 }

@@ -12,7 +12,7 @@ use helostat_zones::observation::ReporterKind;
 use ipnet::IpNet;
 
 use super::domain::DomainName;
-use super::section::Default::{Is, Needed};
+use super::section::Preset::{Is, Needed};
 use super::section::section;
 use super::value::Choice;
 use super::value::Rule::{
@@ -64,11 +64,11 @@ section! {
         "allow" allow: Vec<IpNet> = Is("[]"), Free, Reload,
             "Who may ask; empty is everybody.";
         "tcp-connections" tcp_connections: u32 = Is("256"), Between(1, 65_536), Restart,
-            "TCP connections open at once; further ones wait.";
+            "TCP connections open at once, at most.";
         "tcp-idle" tcp_idle: Duration = Is(r#""10s""#), Lasting(ms(100), seconds(600)), Restart,
             "A TCP connection that is silent for this long is closed.";
         "pending" pending: u32 = Is("4096"), Between(1, 1_000_000), Restart,
-            "Answers under way at once; questions beyond that are refused.";
+            "Answers under way at once, at most.";
     }
 }
 
@@ -159,7 +159,7 @@ section! {
     /// `[[zone]]`: an origin under which verdicts are published.
     Zone in "zone" {
         "origin" origin: DomainName = Needed(r#""rep.example.net""#), Longest(ORIGIN_MAX), Restart,
-            "The domain under which the answers live: bl.<origin> and so on.";
+            "The domain under which the answers live, as in bl.rep.example.net.";
         "kinds" kinds: Vec<ZoneKind> = Is(r#"["bl", "wl", "score", "ehlo", "pair"]"#), NotEmpty, Restart,
             "The kinds of answers to publish.";
         "ns" ns: Vec<DomainName> = Is(r#"["ns.<origin>"]"#), NotEmpty, Restart,

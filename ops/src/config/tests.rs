@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::read::MOST_SYNTAX_ERRORS;
 use super::*;
 
 fn parse(text: &str) -> Config {
@@ -73,6 +74,14 @@ fn line_ends_and_byte_order_mark_move_no_place() {
 }
 
 #[test]
+fn depth_and_length_are_bounded() {
+    for text in ["[".repeat(50_000), format!("x = {}", "[".repeat(50_000)), "=\n".repeat(5_000)] {
+        let errors = errors_of(&text);
+        assert!((1..=MOST_SYNTAX_ERRORS).contains(&errors.len()), "{}", errors.len());
+    }
+}
+
+#[test]
 fn the_smallest_useful_file_is_two_sections() {
     let config = parse("[[zone]]\norigin = \"Rep.Example.NET.\"\n[[log]]\npath = \"mail.log\"\n");
     let [zone] = config.zones.as_slice() else { panic!("one zone") };
@@ -135,6 +144,21 @@ fn values_arrive() {
 }
 
 #[test]
+fn paths_start_from_the_folder_of_the_file() {
+    for (text, path) in [
+        ("ledger", "/etc/helostat/ledger"),
+        ("./ledger", "/etc/helostat/ledger"),
+        (".//ledger", "/etc/helostat/ledger"),
+        ("../ledger", "/etc/helostat/../ledger"),
+        (".", "/etc/helostat/."),
+        ("/ledger", "/ledger"),
+    ] {
+        let config = parse(&format!("[ledger]\npath = \"{text}\""));
+        assert_eq!(config.ledger.path, Path::new(path), "{text}");
+    }
+}
+
+#[test]
 fn threads_are_never_none() {
     assert!(Config::default().dns.thread_count() >= 1);
     assert_eq!(parse("[dns]\nthreads = 3").dns.thread_count(), 3);
@@ -142,28 +166,25 @@ fn threads_are_never_none() {
 
 #[test]
 fn warns_of_what_is_seldom_meant() {
-    let useful = "[[zone]]\norigin = \"rep.test\"\n[[log]]\npath = \"mail.log\"\n";
+    const USEFUL: &str = "[[zone]]\norigin = \"rep.test\"\n[[log]]\npath = \"mail.log\"\n";
+    let open = "an open server: everybody may ask on 192.0.2.1:53";
     for (text, words) in [
-        ("", &["no [[log]]", "no [[zone]]"][..]),
-        (useful, &[]),
+        ("", &[][..]),
         ("[dns]\nlisten = [\"127.0.0.1:53\", \"[::1]:53\"]\n", &[]),
-        (
-            "[dns]\nlisten = [\"192.0.2.1:53\"]\n",
-            &["an open server: everybody may ask", "ns-address"],
-        ),
-        ("[dns]\nlisten = [\"[::]:53\"]\nallow = [\"192.0.2.0/24\"]\n", &["ns-address"]),
-        ("[live]\ntrust = [\"::/0\"]\n", &["strangers"]),
+        ("[dns]\nlisten = [\"[::1]:53\", \"192.0.2.1:53\"]\n", &[open, "`ns-address` is empty"]),
+        ("[dns]\nlisten = [\"[::]:53\"]\nallow = [\"::/0\"]\n", &["`ns-address` is empty"]),
+        ("[live]\ntrust = [\"::/0\"]\n", &["`trust` in [live] has ::/0"]),
         ("[live]\ntrust = [\"::/0\"]\nenabled = false\n", &[]),
         ("[live]\nwait = \"3s\"\n", &["longer than `timeout`"]),
     ] {
-        let text = if text.is_empty() { String::new() } else { format!("{text}{useful}") };
-        let text = text.replace(&useful.repeat(2), useful);
-        let warnings = parse(&text).warnings();
+        let warnings = parse(&format!("{text}{USEFUL}")).warnings();
         assert_eq!(warnings.len(), words.len(), "{text}\n{warnings:?}");
         for (warning, words) in warnings.iter().zip(words) {
             assert!(warning.contains(words), "{text}\n{warning}");
         }
     }
+    let [log, zone] = <[String; 2]>::try_from(Config::default().warnings()).expect("two");
+    assert!(log.contains("no [[log]]") && zone.contains("no [[zone]]"), "{log} {zone}");
 }
 
 #[test]
@@ -327,8 +348,8 @@ fn key_tables() -> String {
             text.push_str(&format!("\n### `{line}`\n\n{head}\n"));
         }
         let default = match key.default {
-            KeyDefault::Is(text) => format!("`{text}`"),
-            KeyDefault::Needed(example) => format!("none; needed, such as `{example}`"),
+            Preset::Is(text) => format!("`{text}`"),
+            Preset::Needed(example) => format!("none; needed, such as `{example}`"),
         };
         let change = match key.change {
             Change::Reload => "reload",
@@ -339,6 +360,16 @@ fn key_tables() -> String {
     }
     text.push('\n');
     text
+}
+
+#[test]
+fn the_table_lists_every_section_in_the_order_of_printing() {
+    let mut config = Config::default();
+    let mut printed: Vec<_> = config.sections().iter().map(|section| section.name()).collect();
+    printed.extend([ZONE, LOG]);
+    let mut listed: Vec<_> = keys().map(|key| key.section).collect();
+    listed.dedup();
+    assert_eq!(listed, printed);
 }
 
 /// A file that sets one key of the table to `value`.
@@ -362,7 +393,7 @@ fn edges(key: &Key) -> Option<([String; 2], [String; 2])> {
         }
         Rule::Lasting(least, most) | Rule::Seconds(least, most) => {
             let (least, most) = (least.as_millis(), most.as_millis());
-            let below = least.checked_sub(1).map_or("\"-1ms\"".into(), shown);
+            let below = least.checked_sub(1).map_or_else(|| "\"-1ms\"".into(), shown);
             Some(([least, most].map(shown), [below, shown(most + 1)]))
         }
         _ => None,

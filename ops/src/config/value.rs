@@ -4,12 +4,9 @@
 //! program uses, or every [`Flaw`] of the value. `write` gives what `read` reads as the same again.
 //! All sentences are made here, in one form: "should be KIND such as SAMPLE, but is FOUND: WHY".
 
-use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use ipnet::IpNet;
 
 use toml::Spanned;
 use toml::de::DeValue;
@@ -125,7 +122,7 @@ pub(super) fn cut(text: &str) -> String {
 }
 
 /// Reads a text by `parse`, whose error is the reason why it is no `T`.
-fn read_text<T: Value>(
+pub(super) fn read_text<T: Value>(
     found: &Spanned<DeValue<'_>>,
     rule: Rule,
     parse: impl FnOnce(&str) -> Result<T, String>,
@@ -226,12 +223,14 @@ impl Value for PathBuf {
     }
 
     fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
-        read_text(found, reading.rule, |text| match text {
-            "" => Err("it is empty".into()),
-            text if text.contains('\0') => Err("no path holds a NUL".into()),
-            // `./mail.log` and `mail.log` are one file, and must compare as one.
-            text => {
-                Ok(reading.folder.join(Path::new(text).strip_prefix("./").unwrap_or(text.as_ref())))
+        read_text(found, reading.rule, |text| {
+            let path = Path::new(text);
+            match (text, path.strip_prefix(".")) {
+                ("", _) => Err("it is empty".into()),
+                (text, _) if text.contains('\0') => Err("no path holds a NUL".into()),
+                // `./mail.log` and `mail.log` are one file, and must compare as one.
+                (_, Ok(below)) if below != Path::new("") => Ok(reading.folder.join(below)),
+                _ => Ok(reading.folder.join(path)),
             }
         })
     }
@@ -330,97 +329,6 @@ impl Value for DomainName {
     }
 }
 
-impl Value for IpAddr {
-    const SAMPLE: &'static str = "\"192.0.2.53\"";
-
-    fn kind(_: Rule) -> String {
-        "an address".into()
-    }
-
-    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
-        read_text(found, reading.rule, |text| text.parse().map_err(|_| String::new()))
-    }
-
-    fn write(&self) -> toml::Value {
-        self.to_string().into()
-    }
-}
-
-impl Value for SocketAddr {
-    const SAMPLE: &'static str = "\"127.0.0.1:5300\" or \"[::1]:5300\"";
-
-    fn kind(rule: Rule) -> String {
-        match rule {
-            Rule::DefaultPort(port) => format!("an address, with a port if it is not {port}"),
-            _ => "an address with a port".into(),
-        }
-    }
-
-    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
-        read_text(found, reading.rule, |text| {
-            // First without a port: `::1:53` is an IPv6 address as a whole.
-            let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-            match (bare.unwrap_or(text).parse::<IpAddr>(), reading.rule) {
-                (Ok(ip), Rule::DefaultPort(port)) => Ok(Self::new(ip, port)),
-                (Ok(ip), _) => {
-                    Err(format!("it has no port; for port 53 write \"{}\"", Self::new(ip, 53)))
-                }
-                (Err(_), Rule::DefaultPort(_)) if text.ends_with(":0") => {
-                    Err("nobody can be asked on port 0".into())
-                }
-                (Err(_), _) => text.parse().map_err(|_| host_name_reason(text)),
-            }
-        })
-    }
-
-    fn write(&self) -> toml::Value {
-        self.to_string().into()
-    }
-}
-
-/// Why a text with letters is no address: at start there may be no DNS to ask yet.
-fn host_name_reason(text: &str) -> String {
-    let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
-    let looks_like_a_name = host.contains(|letter: char| letter.is_ascii_alphabetic());
-    if looks_like_a_name && DomainName::parse(host).is_ok() {
-        "names of hosts are not looked up here; write the address itself".into()
-    } else {
-        String::new()
-    }
-}
-
-impl Value for IpNet {
-    const SAMPLE: &'static str = "\"192.0.2.0/24\"";
-
-    fn kind(_: Rule) -> String {
-        "a prefix or an address".into()
-    }
-
-    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
-        read_text(found, reading.rule, |text| {
-            let net = match text.parse::<IpAddr>() {
-                Ok(ip) => Self::from(ip),
-                Err(_) => text.parse().map_err(|_| String::new())?,
-            };
-            if net.trunc() != net {
-                let right = net.trunc();
-                return Err(format!("it has bits beyond its length; write \"{right}\""));
-            }
-            // Clients are canonical (never IPv4-mapped), so such a prefix would match nobody.
-            match net {
-                Self::V6(six) if six.addr().to_ipv4_mapped().is_some() => {
-                    Err("write an IPv4 network in IPv4 form".into())
-                }
-                net => Ok(net),
-            }
-        })
-    }
-
-    fn write(&self) -> toml::Value {
-        self.to_string().into()
-    }
-}
-
 /// Nothing, written as `""` or `false`, or something.
 impl<T: Value> Value for Option<T> {
     const SAMPLE: &'static str = T::SAMPLE;
@@ -448,8 +356,8 @@ impl<T: Value + PartialEq> Value for Vec<T> {
 
     fn kind(rule: Rule) -> String {
         let item = T::kind(rule);
-        let many = if rule == Rule::NotEmpty { "at least one item" } else { "any number of items" };
-        format!("a list [..] with {many}, each {item}")
+        let filled = if rule == Rule::NotEmpty { " that is not empty" } else { "" };
+        format!("a list [..]{filled}, each item {item}")
     }
 
     fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
