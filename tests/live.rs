@@ -112,7 +112,7 @@ async fn an_honest_host_passes_and_a_thief_does_not() {
 async fn fifty_callers_about_one_pair_ask_once() {
     let dns = FakeDns::serve(HONEST).await;
     dns.set_delay(Duration::from_millis(50));
-    let (live, _) = live(config(&[dns.address()]));
+    let (live, registry) = live(config(&[dns.address()]));
     let mut callers = JoinSet::new();
     for _ in 0..50 {
         let live = Arc::clone(&live);
@@ -124,6 +124,9 @@ async fn fifty_callers_about_one_pair_ask_once() {
     assert_eq!(dns.count(PTR, RecordType::Ptr), 1);
     // Three systems want it at the same time.
     assert_eq!(dns.count("mail.example.com.", RecordType::A), 1);
+    // Shared by us, not only by the resolver beneath.
+    assert_eq!(metric(&registry, "helostat_live_questions_total", ""), 3.0);
+    assert_eq!(metric(&registry, "helostat_live_findings_total", ""), 3.0);
     assert_eq!(dns.count("_client._smtp.mail.example.com.", RecordType::Srv), 1);
 }
 
@@ -131,13 +134,13 @@ async fn fifty_callers_about_one_pair_ask_once() {
 async fn fifty_pairs_of_one_client_ask_once_for_its_name() {
     let dns = FakeDns::serve(HONEST).await;
     dns.set_delay(Duration::from_millis(50));
-    let (live, _) = live(config(&[dns.address()]));
+    let (live, registry) = live(config(&[dns.address()]));
     let mut callers = JoinSet::new();
     for number in 0..50 {
         let live = Arc::clone(&live);
         callers.spawn(async move {
             let said = name(&format!("host{number}.example.net"));
-            live.findings(ip(), &said).await.get(System::Fcrdns).map(ToString::to_string)
+            live.complete(ip(), &said).await.get(System::Fcrdns).map(ToString::to_string)
         });
     }
     for found in callers.join_all().await {
@@ -145,6 +148,9 @@ async fn fifty_pairs_of_one_client_ask_once_for_its_name() {
     }
     assert_eq!(dns.count(PTR, RecordType::Ptr), 1);
     assert_eq!(dns.count("mail.example.com.", RecordType::A), 1);
+    // PTR and A once; A and SRV of every name; SRV of their one parent.
+    let asked = metric(&registry, "helostat_live_questions_total", "");
+    assert_eq!(asked, 2.0 + 50.0 * 2.0 + 1.0);
 }
 
 #[tokio::test]

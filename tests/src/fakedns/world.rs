@@ -239,7 +239,9 @@ impl World {
 
     /// True for names with records, for apexes, and for everything above them.
     fn exists(&self, name: &DnsName) -> bool {
-        name.is_root() || self.nodes.keys().chain(&self.apexes).any(|owner| owner.is_within(name))
+        name.is_root()
+            || self.nodes.contains_key(name)
+            || self.nodes.keys().chain(&self.apexes).any(|owner| owner.is_within(name))
     }
 
     /// The zone that `name` lies in, if the test cares.
