@@ -84,8 +84,8 @@ impl<J: Judge> Handler<J> {
         protocol: Protocol,
     ) -> Option<Vec<u8>> {
         let start = Instant::now();
-        let header = match wire::triage(&packet) {
-            Triage::Parse(header) => header,
+        let (header, if_broken) = match wire::triage(&packet) {
+            Triage::Parse(header, if_broken) => (header, if_broken),
             Triage::Fail(header, code) => return Some(self.fail(&header, code, b"", start)),
             Triage::Drop(why) => {
                 self.metrics.dropped(why);
@@ -94,7 +94,7 @@ impl<J: Judge> Handler<J> {
         };
         let request = match Request::from_bytes(packet, source, protocol) {
             Ok(request) if wire::question_is_plain(&request) => request,
-            _ => return Some(self.fail(&header, ResponseCode::FormErr, b"", start)),
+            _ => return Some(self.fail(&header, if_broken, b"", start)),
         };
         let outbox = Outbox::new(&request);
         let answered = self.guarded(&request, &outbox).await;
@@ -136,7 +136,6 @@ impl<J: Judge> Handler<J> {
         let [question] = request.queries.queries() else {
             return Reply::fail(ResponseCode::FormErr);
         };
-        // Other transports come without our look at the header.
         if request.metadata.op_code != OpCode::Query {
             return Reply::fail(ResponseCode::NotImp);
         }

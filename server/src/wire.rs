@@ -45,8 +45,8 @@ pub(crate) enum Triage {
     Drop(Dropped),
     /// To be answered with this code and nothing else.
     Fail(Header, ResponseCode),
-    /// A query with one question.
-    Parse(Header),
+    /// One question: to be parsed, and answered with this code if that fails.
+    Parse(Header, ResponseCode),
 }
 
 /// Looks at the header.
@@ -58,13 +58,12 @@ pub(crate) fn triage(packet: &[u8]) -> Triage {
     if flags & QR != 0 {
         return Triage::Drop(Dropped::Response);
     }
-    if flags & OPCODE != 0 {
-        return Triage::Fail(*header, ResponseCode::NotImp);
+    // Other opcodes are parsed too: an OPT record wants one back, whatever was asked.
+    let code = if flags & OPCODE == 0 { ResponseCode::FormErr } else { ResponseCode::NotImp };
+    match [questions_high, questions_low] {
+        [0, 1] => Triage::Parse(*header, code),
+        _ => Triage::Fail(*header, code),
     }
-    if [questions_high, questions_low] != [0, 1] {
-        return Triage::Fail(*header, ResponseCode::FormErr);
-    }
-    Triage::Parse(*header)
 }
 
 /// A response of header and `question` alone.
@@ -186,15 +185,18 @@ mod tests {
     fn headers_decide() {
         let header = |flags: u8, questions: u8| [7, 7, flags, 0, 0, questions, 0, 0, 0, 0, 0, 0];
         let drop = |_| Triage::Drop(Dropped::Response);
+        let query = |header| Triage::Parse(header, ResponseCode::FormErr);
+        let other = |header| Triage::Parse(header, ResponseCode::NotImp);
         let not_implemented = |header| Triage::Fail(header, ResponseCode::NotImp);
         let malformed = |header| Triage::Fail(header, ResponseCode::FormErr);
         for (header, decided) in [
-            (header(0x00, 1), Triage::Parse as fn(Header) -> Triage),
-            (header(0x01, 1), Triage::Parse),
+            (header(0x00, 1), query as fn(Header) -> Triage),
+            (header(0x01, 1), query),
             (header(0x80, 1), drop),
             (header(0xa8, 0), drop),
-            (header(0x10, 1), not_implemented),
-            (header(0x78, 1), not_implemented),
+            (header(0x10, 1), other),
+            (header(0x78, 1), other),
+            (header(0x78, 2), not_implemented),
             (header(0x00, 0), malformed),
             (header(0x00, 2), malformed),
         ] {

@@ -113,6 +113,15 @@ fn failures_say_what_failed() {
     let two_opts = with_opt(with_opt(plain(), 1232, 0, 0, &[]), 1232, 0, 0, &[]);
     for (what, packet, code) in [
         ("opcode 1", patched(2, 0x08), NotImp),
+        (
+            "opcode 1, broken",
+            {
+                let mut p = patched(2, 0x08);
+                p.truncate(20);
+                p
+            },
+            NotImp,
+        ),
         ("opcode 4, notify", patched(2, 0x20), NotImp),
         ("opcode 5, update", patched(2, 0x28), NotImp),
         ("no question", patched(5, 0), FormErr),
@@ -189,6 +198,11 @@ fn opt_comes_back_with_ours_alone() {
         }
         assert!(server.ask(&query("7.2.0.192.bl.z", A)).edns.is_none(), "{what}");
     }
+    let mut notify = with_opt(query("bl.z", SOA), 1232, 0, 0, &[]);
+    notify[2] = 0x20;
+    let message = server.ask(&notify);
+    assert_eq!(message.metadata.response_code, NotImp);
+    assert!(message.edns.is_some(), "other opcodes get their OPT back too");
     let message = server.ask(&with_opt(query("bl.z", A), 1232, 9, 0, &[]));
     assert_eq!(u16::from(message.metadata.response_code), u16::from(BADVERS));
     assert_eq!(message.edns.map(|edns| edns.version()), Some(0), "the version we speak");
