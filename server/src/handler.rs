@@ -1,18 +1,18 @@
 //! From a DNS request to its response.
 //!
-//! In go whole packets ([`Handler::respond`]) or hickory's `Request`s (its `RequestHandler`, for other
-//! transports); out come responses. Nothing fails: what is wrong with a request is said in the
-//! response, a fault of our own is SERVFAIL, and what must not be answered is counted.
+//! In go whole packets ([`Handler::respond`]) or hickory's `Request`s (its `RequestHandler`, for
+//! other transports); out come responses. Nothing fails: what is wrong with a request is said in
+//! the response, a fault of our own is SERVFAIL, and what must not be answered is counted.
 //!
 //! Rules:
-//! - RFC 1035, RFC 6891: responses sent as questions are dropped, other opcodes NOTIMP, broken packets
-//!   and any count of questions but one FORMERR, EDNS above version 0 BADVERS.
+//! - RFC 1035, RFC 6891: responses sent as questions are dropped, other opcodes NOTIMP, broken
+//!   packets and any count of questions but one FORMERR, EDNS above version 0 BADVERS.
 //! - RFC 8914: REFUSED says why (18 prohibited, 20 not authoritative).
-//! - RFC 8482: ANY gets one RRset. RFC 9824: NXNAME as a question is FORMERR; other meta types NOTIMP, transfers
-//!   REFUSED.
+//! - RFC 8482: ANY gets one RRset. RFC 9824: NXNAME as a question is FORMERR; other meta types are
+//!   NOTIMP, transfers REFUSED.
 //! - RFC 2308: a negative answer carries the SOA of the nearest zone, for no longer than it holds.
-//! - RFC 8020: NXDOMAIN only where nothing lies below. In `pair` a client that is new may still bring
-//!   a name that is known elsewhere, so names known to the whole ledger count there too.
+//! - RFC 8020: NXDOMAIN only where nothing lies below. In `pair` a client that is new may still
+//!   bring a name that is known elsewhere, so names known to the whole ledger count there too.
 //! - Owner names are the question's own octets, so that 0x20 comes back as it came.
 
 use std::future::poll_fn;
@@ -92,9 +92,8 @@ impl<J: Judge> Handler<J> {
                 return None;
             }
         };
-        let request = match Request::from_bytes(packet, source, protocol) {
-            Ok(request) if wire::question_is_plain(&request) => request,
-            _ => return Some(self.fail(&header, if_broken, b"", start)),
+        let Some(request) = parse(packet, source, protocol) else {
+            return Some(self.fail(&header, if_broken, b"", start));
         };
         let outbox = Outbox::new(&request);
         let answered = self.guarded(&request, &outbox).await;
@@ -204,6 +203,14 @@ impl<J: Judge> Handler<J> {
             _ => Answer { exists: Exists::NoData, a: vec![], txt: None, ttl: caps.negative_ttl },
         }
     }
+}
+
+/// The request, unless its packet is broken. The parser is not ours, so that a panic in it must not
+/// cost more than this packet either.
+fn parse(packet: Vec<u8>, source: SocketAddr, protocol: Protocol) -> Option<Request> {
+    let parse = || Request::from_bytes(packet, source, protocol).ok();
+    let request = catch_unwind(AssertUnwindSafe(parse)).ok().flatten()?;
+    wire::question_is_plain(&request).then_some(request)
 }
 
 fn unlisted(below: impl FnOnce() -> bool) -> Exists {

@@ -1,12 +1,13 @@
 //! The sockets: bound first, served later, ended in order.
 //!
 //! In go addresses and a [`Handler`]; out come answers, until a token says stop. Binding fails with
-//! one sentence that names the address. Each address gets one TCP listener and `threads` UDP sockets
-//! that share its port (the kernel spreads clients over them); port 0 takes the same free port for
-//! both.
+//! one sentence that names the address. Each address gets one TCP listener and `threads` UDP
+//! sockets that share its port (the kernel spreads clients over them); port 0 takes the same free
+//! port for both.
 //!
 //! Serving never fails: a broken packet costs a counter, a full limit costs the one who came last.
-//! At shutdown nothing new is read, answers under way have `limits.drain` to leave, the rest is dropped.
+//! At shutdown nothing new is read, answers under way have `limits.drain` to leave, the rest is
+//! dropped.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};

@@ -1,9 +1,10 @@
 //! TCP: accept, read questions, write answers.
 //!
 //! Each connection has one task that reads and one that writes; questions in between are worked on
-//! side by side and answered as they get ready (RFC 7766 section 7). Everything is bounded: connections
-//! (in all, and of one client), questions under way per connection, the length of a question, and the time to send a question or
-//! to take an answer. A connection over the limit is closed at once and counted.
+//! side by side and answered as they get ready (RFC 7766 section 7). Everything is bounded:
+//! connections (in all, and of one client), questions under way per connection, the length of a
+//! question, and the time to send a question or to take an answer. A connection over the limit is
+//! closed at once and counted.
 
 use std::collections::HashMap;
 use std::io;

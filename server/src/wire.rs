@@ -1,11 +1,11 @@
-//! The bytes around hickory's types: what is decided before a packet is parsed, and how an answer is
-//! cut to size.
+//! The bytes around hickory's types: what is decided before a packet is parsed, and how an answer
+//! is cut to size.
 //!
 //! In go packets as they came; out come whole response packets. Nothing here looks at zones.
 //!
-//! Rules: RFC 1035 section 4.1.1 (header), RFC 6891 (OPT), RFC 2181 section 9 and RFC 7766 (an answer
-//! that does not fit over UDP says TC). Only the header is looked at by hand: a packet that claims
-//! 65,535 questions must not reach the parser, which reserves room for all of them first.
+//! Rules: RFC 1035 section 4.1.1 (header), RFC 6891 (OPT), RFC 2181 section 9 and RFC 7766 (an
+//! answer that does not fit over UDP says TC). Only the header is looked at by hand: a packet that
+//! claims 65,535 questions must not reach the parser, which reserves room for all of them first.
 
 use std::sync::Arc;
 

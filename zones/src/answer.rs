@@ -1,8 +1,8 @@
 //! From a key and its verdict to the records that a zone answers.
 //!
 //! In go a kind, a verdict, the moment, and the [`Caps`] of the zone; out comes an [`Answer`]: does
-//! the name exist, its A records, its one TXT string, and for how many seconds that holds. Pure, and
-//! nothing fails. Names of records and the SOA are the server's business.
+//! the name exist, its A records, its one TXT string, and for how many seconds that holds. Pure,
+//! and nothing fails. Names of records and the SOA are the server's business.
 //!
 //! Rules (values: the table of zones in the design page; shapes: RFC 5782, DNSWL, Sender Score):
 //! - `bl`: 127.0.0.2 first, then the reasons in the verdict's order, four records at most. The
@@ -15,9 +15,9 @@
 //! - `pair`: as `bl` if anything is held against the pair, else its one code.
 //! - The TTL is the least of the zone's cap and the time until the verdict may change, at least 1.
 //!   That holds for a negative answer too.
-//! - TXT is printable ASCII of at most 255 octets (one character-string, RFC 1035 section 3.3). EHLO
-//!   text in it is an attacker's text: what shells, HTML and MTA macros take for more than text
-//!   goes as `\xNN`.
+//! - TXT is printable ASCII of at most 255 octets (one character-string, RFC 1035 section 3.3).
+//!   EHLO text in it is an attacker's text: what shells, HTML and MTA macros take for more than
+//!   text goes as `\xNN`.
 
 use std::net::{IpAddr, Ipv4Addr};
 

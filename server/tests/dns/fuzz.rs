@@ -35,6 +35,10 @@ fn check(packet: &[u8], protocol: Protocol) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+fn ten_thousand() -> ProptestConfig {
+    ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 fn sound() -> impl Strategy<Value = Vec<u8>> {
     let names = proptest::sample::select(vec![
         "7.2.0.192.bl.z",
@@ -56,7 +60,7 @@ fn sound() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ten_thousand())]
 
     #[test]
     fn random_packets(packet in proptest::collection::vec(any::<u8>(), 0..600), tcp: bool) {

@@ -1,11 +1,12 @@
 //! The vectors of `serving.tv`, over UDP and TCP.
 //!
-//! Lines are `? NAME TYPE => NOERROR value|text|soa`, `=> NODATA` or `=> NXDOMAIN`, about one zone `z.`
-//! that lists addresses and names alike. Ours are two: keys of addresses are asked in `bl.z.`, keys of
-//! names in `ehlo.z.`, the apex in both. Everything is compared exactly but for the value of two keys:
+//! Lines are `? NAME TYPE => NOERROR value|text|soa`, `=> NODATA` or `=> NXDOMAIN`, about one zone
+//! `z.` that lists addresses and names alike. Ours are two: keys of addresses are asked in `bl.z.`,
+//! keys of names in `ehlo.z.`, the apex in both. Everything is compared exactly but for the value
+//! of two keys:
 //!
-//! - 192.0.2.7 is in the sublists of bits 2 and 4, which the vector's list publishes as one
-//!   bit mask, 127.0.0.6. RFC 5782 section 2.3 allows several A records instead, and `bl` does that:
+//! - 192.0.2.7 is in the sublists of bits 2 and 4, which the vector's list publishes as one bit
+//!   mask, 127.0.0.6. RFC 5782 section 2.3 allows several A records instead, and `bl` does that:
 //!   127.0.0.2 and 127.0.0.4. So all last octets together, as bits, are compared.
 //! - `mail.example.com` the same in `ehlo`, whose values (that of `TEST` too) are 127.0.1.x: one
 //!   meaning per third octet.

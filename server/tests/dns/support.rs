@@ -26,8 +26,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(5);
 /// How long the slow name takes.
 pub(crate) const SLOW: Duration = Duration::from_millis(400);
 
-/// Knows 192.0.2.7 (listed), 192.0.2.9 (trusted), 2001:db8::7 (listed), `mail.example.com` (bad) and
-/// its pair with 192.0.2.9; `slow.`, `stuck.` and `panic.example.com` behave as they are called.
+/// Knows 192.0.2.7 and 2001:db8::7 (listed), 192.0.2.9 (trusted), `mail.example.com` (bad) and its
+/// pair with 192.0.2.9; `slow.`, `stuck.` and `panic.example.com` behave as they are called.
 #[derive(Debug)]
 pub(crate) struct Tables;
 
