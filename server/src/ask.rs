@@ -1,9 +1,9 @@
 //! A small DNS client: one question to one server, and its answer as data.
 //!
-//! In go a server, a name, a type and a time limit; out comes a [`Reply`] in presentation form, or an
-//! [`AskError`]. UDP first, sent again after a third of the time in case it was lost; TCP if
-//! the answer says that it was cut. Answers that do not fit the question are ignored (RFC 5452 section 9).
-//! The question goes without RD: the server is asked for what it knows itself.
+//! In go a server, a name, a type and a time limit; out comes a [`Reply`] in presentation form, or
+//! an [`AskError`]. UDP first, sent again after a third of the time in case it was lost; TCP if the
+//! answer says that it was cut. Answers that do not fit the question are ignored (RFC 5452 section
+//! 9). The question goes without RD: the server is asked for what it knows itself.
 //!
 //! Prints nothing. Text from the wire is escaped, so that it is fit for a terminal.
 
@@ -338,7 +338,7 @@ impl fmt::Display for RecordText {
     }
 }
 
-/// One line for the whole, then one per record: answers as they are, authority and errors as remarks.
+/// One line for the whole, then one per record: answers as they are, the rest as remarks.
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "; {} {}: {}", self.name, self.rtype, self.rcode)?;

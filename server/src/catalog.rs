@@ -18,7 +18,8 @@ use crate::config::ZoneConfig;
 
 /// TTL of SOA and NS, in seconds: they change by hand only.
 const APEX_TTL: u32 = 3600;
-/// What secondaries are told: refresh, retry, expire, in seconds (RFC 1912 section 2.2, the quick end).
+/// What secondaries are told: refresh, retry, expire, in seconds (RFC 1912 section 2.2, the quick
+/// end).
 const SECONDARY_TIMES: (i32, i32, i32) = (3600, 600, 604_800);
 
 /// What is wrong with a zone in the configuration.

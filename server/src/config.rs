@@ -97,6 +97,9 @@ pub struct Limits {
     pub answer: Duration,
     /// Open TCP connections; more are closed at once.
     pub tcp_connections: usize,
+    /// Open TCP connections of one client (an IPv4 address or an IPv6 /64), so that one client
+    /// cannot take them all (RFC 7766 section 6.2.2).
+    pub tcp_per_client: usize,
     /// Questions of one TCP connection that are worked on at once; then it is not read further.
     pub tcp_pipeline: usize,
     /// How long a TCP connection may take to send a question, or to take an answer.
@@ -111,6 +114,7 @@ impl Default for Limits {
             waiting: 1024,
             answer: Duration::from_secs(5),
             tcp_connections: 256,
+            tcp_per_client: 32,
             tcp_pipeline: 16,
             // RFC 7766 section 6.2.3: "in the order of a few seconds".
             tcp_idle: Duration::from_secs(10),

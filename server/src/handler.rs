@@ -1,18 +1,18 @@
 //! From a DNS request to its response.
 //!
-//! In go whole packets ([`Handler::respond`]) or hickory's `Request`s (its `RequestHandler`, for other
-//! transports); out come responses. Nothing fails: what is wrong with a request is said in the
-//! response, a fault of our own is SERVFAIL, and what must not be answered is counted.
+//! In go whole packets ([`Handler::respond`]) or hickory's `Request`s (its `RequestHandler`, for
+//! other transports); out come responses. Nothing fails: what is wrong with a request is said in
+//! the response, a fault of our own is SERVFAIL, and what must not be answered is counted.
 //!
 //! Rules:
-//! - RFC 1035, RFC 6891: responses sent as questions are dropped, other opcodes NOTIMP, broken packets
-//!   and any count of questions but one FORMERR, EDNS above version 0 BADVERS.
+//! - RFC 1035, RFC 6891: responses sent as questions are dropped, other opcodes NOTIMP, broken
+//!   packets and any count of questions but one FORMERR, EDNS above version 0 BADVERS.
 //! - RFC 8914: REFUSED says why (18 prohibited, 20 not authoritative).
-//! - RFC 8482: ANY gets one RRset. RFC 9824: NXNAME as a question is FORMERR; other meta types NOTIMP, transfers
-//!   REFUSED.
+//! - RFC 8482: ANY gets one RRset. RFC 9824: NXNAME as a question is FORMERR; other meta types are
+//!   NOTIMP, transfers REFUSED.
 //! - RFC 2308: a negative answer carries the SOA of the nearest zone, for no longer than it holds.
-//! - RFC 8020: NXDOMAIN only where nothing lies below. In `pair` a client that is new may still bring
-//!   a name that is known elsewhere, so names known to the whole ledger count there too.
+//! - RFC 8020: NXDOMAIN only where nothing lies below. In `pair` a client that is new may still
+//!   bring a name that is known elsewhere, so names known to the whole ledger count there too.
 //! - Owner names are the question's own octets, so that 0x20 comes back as it came.
 
 use std::future::poll_fn;
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use helostat_zones::answer::{Answer, Exists};
 use helostat_zones::key::{Key, Kind};
-use hickory_proto::op::{Header, HeaderCounts, LowerQuery, Metadata, ResponseCode};
+use hickory_proto::op::{Header, HeaderCounts, LowerQuery, Metadata, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, TXT};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_server::net::runtime::{Time, TokioTime};
@@ -84,32 +84,36 @@ impl<J: Judge> Handler<J> {
         protocol: Protocol,
     ) -> Option<Vec<u8>> {
         let start = Instant::now();
-        let fail = |code| {
-            self.metrics.answered("none", RecordType::ZERO, word(code), start.elapsed());
-            Some(wire::bare(&packet, code, b""))
-        };
-        match wire::triage(&packet) {
-            Triage::Parse => {}
-            Triage::Fail(code) => return fail(code),
+        let (header, if_broken) = match wire::triage(&packet) {
+            Triage::Parse(header, if_broken) => (header, if_broken),
+            Triage::Fail(header, code) => return Some(self.fail(&header, code, b"", start)),
             Triage::Drop(why) => {
                 self.metrics.dropped(why);
                 return None;
             }
-        }
-        let Ok(request) = Request::from_bytes(packet.clone(), source, protocol) else {
-            return fail(ResponseCode::FormErr);
         };
-        if !wire::question_is_plain(&request) {
-            return fail(ResponseCode::FormErr);
-        }
+        let Some(request) = parse(packet, source, protocol) else {
+            return Some(self.fail(&header, if_broken, b"", start));
+        };
         let outbox = Outbox::new(&request);
         let answered = self.guarded(&request, &outbox).await;
         let response = outbox.take();
         if answered && !response.is_empty() {
             return Some(response);
         }
-        self.metrics.answered("none", RecordType::ZERO, "servfail", start.elapsed());
-        Some(wire::bare(&packet, ResponseCode::ServFail, request.queries.as_bytes()))
+        Some(self.fail(&header, ResponseCode::ServFail, request.queries.as_bytes(), start))
+    }
+
+    /// A response without a zone's word in it.
+    fn fail(
+        &self,
+        header: &wire::Header,
+        code: ResponseCode,
+        question: &[u8],
+        start: Instant,
+    ) -> Vec<u8> {
+        self.metrics.answered("none", RecordType::ZERO, word(code), start.elapsed());
+        wire::bare(header, code, question)
     }
 
     /// Handles the request; false if that took too long or panicked.
@@ -131,6 +135,9 @@ impl<J: Judge> Handler<J> {
         let [question] = request.queries.queries() else {
             return Reply::fail(ResponseCode::FormErr);
         };
+        if request.metadata.op_code != OpCode::Query {
+            return Reply::fail(ResponseCode::NotImp);
+        }
         if request.version() > 0 {
             return Reply::fail(ResponseCode::BADVERS);
         }
@@ -196,6 +203,14 @@ impl<J: Judge> Handler<J> {
             _ => Answer { exists: Exists::NoData, a: vec![], txt: None, ttl: caps.negative_ttl },
         }
     }
+}
+
+/// The request, unless its packet is broken. The parser is not ours, so that a panic in it must not
+/// cost more than this packet either.
+fn parse(packet: Vec<u8>, source: SocketAddr, protocol: Protocol) -> Option<Request> {
+    let parse = || Request::from_bytes(packet, source, protocol).ok();
+    let request = catch_unwind(AssertUnwindSafe(parse)).ok().flatten()?;
+    wire::question_is_plain(&request).then_some(request)
 }
 
 fn unlisted(below: impl FnOnce() -> bool) -> Exists {
@@ -350,6 +365,102 @@ impl<J: Judge> RequestHandler for Handler<J> {
                 metadata.response_code = ResponseCode::ServFail;
                 Header { metadata, counts: HeaderCounts::default() }.into()
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use helostat_zones::name::Name as EhloName;
+    use helostat_zones::time::Time;
+    use helostat_zones::verdict::{Class, ClientVerdict, NameVerdict, PairVerdict};
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::config::ZoneConfig;
+
+    /// Knows nothing.
+    struct Nothing;
+
+    impl Judge for Nothing {
+        async fn client(&self, _: IpAddr, _: Asker) -> ClientVerdict {
+            ClientVerdict {
+                class: Class::New,
+                score: None,
+                confidence: 0,
+                reasons: Vec::new(),
+                listings: Vec::new(),
+                trust: None,
+                until: Time(20),
+            }
+        }
+
+        async fn name(&self, _: &EhloName, _: Asker) -> NameVerdict {
+            NameVerdict { codes: Vec::new(), reasons: Vec::new(), until: Time(20) }
+        }
+
+        async fn pair(&self, _: IpAddr, _: &EhloName, _: Asker) -> PairVerdict {
+            PairVerdict {
+                class: Class::New,
+                code: None,
+                listings: Vec::new(),
+                reasons: Vec::new(),
+                until: Time(20),
+            }
+        }
+
+        fn names_below(&self, _: &str) -> bool {
+            false
+        }
+
+        fn pair_names_below(&self, _: IpAddr, _: &str) -> bool {
+            false
+        }
+
+        fn now(&self) -> Time {
+            Time(10)
+        }
+
+        fn serial(&self) -> u32 {
+            1
+        }
+    }
+
+    async fn reply(flags: u8, name: &str) -> Reply {
+        let zones = vec![ZoneConfig::new("z", "ns.z")];
+        let config = DnsConfig { zones, ..DnsConfig::default() };
+        let metrics = Metrics::register(&Registry::new()).expect("a fresh registry");
+        let handler = Handler::new(Arc::new(Nothing), &config, metrics).expect("sound zones");
+        let mut packet = vec![0, 0, flags, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in name.split('.') {
+            packet.push(label.len() as u8);
+            packet.extend(label.as_bytes());
+        }
+        packet.extend([0, 0, 1, 0, 1]);
+        let source = SocketAddr::from(([127, 0, 0, 1], 53));
+        let request = Request::from_bytes(packet, source, Protocol::Udp).expect("sound");
+        handler.reply(&request).await
+    }
+
+    #[tokio::test]
+    async fn requests_of_other_transports_are_checked_too() {
+        for (flags, code) in [(0x00, ResponseCode::NXDomain), (0x20, ResponseCode::NotImp)] {
+            assert_eq!(reply(flags, "8.2.0.192.bl.z").await.code, code, "{flags:#x}");
+        }
+    }
+
+    #[tokio::test]
+    async fn not_listed_holds_no_longer_than_the_verdict() {
+        for (name, ttl) in [
+            ("8.2.0.192.bl.z", 10),
+            ("a.example.ehlo.z", 10),
+            ("a.b.8.2.0.192.pair.z", 10),
+            ("x.bl.z", 60),
+        ] {
+            let soa = reply(0, name).await.soa;
+            assert_eq!(soa.map(|record| record.ttl), Some(ttl), "{name}");
         }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! The implementation joins the ledger and live evidence. It may take its time within its own
 //! budget (a future that is not ready at once is awaited aside, bounded), and always has an answer:
-//! what it does not know is a verdict without codes, with a short `until`. A panic becomes SERVFAIL.
+//! what it does not know is a verdict without codes, with a short `until`. A panic becomes
+//! SERVFAIL. A future may be dropped before it is ready (shed load, the guard against faults,
+//! shutdown): work that should outlive the question belongs in a task of its own.
 
 use std::future::Future;
 use std::net::IpAddr;

@@ -1,12 +1,13 @@
 //! The sockets: bound first, served later, ended in order.
 //!
 //! In go addresses and a [`Handler`]; out come answers, until a token says stop. Binding fails with
-//! one sentence that names the address. Each address gets one TCP listener and `threads` UDP sockets
-//! that share its port (the kernel spreads clients over them); port 0 takes the same free port for
-//! both.
+//! one sentence that names the address. Each address gets one TCP listener and `threads` UDP
+//! sockets that share its port (the kernel spreads clients over them); port 0 takes the same free
+//! port for both.
 //!
 //! Serving never fails: a broken packet costs a counter, a full limit costs the one who came last.
-//! At shutdown nothing new is read, answers under way have `limits.drain` to leave, the rest is dropped.
+//! At shutdown nothing new is read, answers under way have `limits.drain` to leave, the rest is
+//! dropped.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
@@ -22,7 +23,8 @@ use tokio_util::task::TaskTracker;
 use crate::config::{DnsConfig, Limits};
 use crate::handler::Handler;
 use crate::judge_trait::Judge;
-use crate::{tcp, udp};
+use crate::tcp::{self, Connections};
+use crate::udp;
 
 /// Room for a burst while a task is busy; the kernel gives what its limits allow.
 const RECEIVE_BUFFER: usize = 1 << 20;
@@ -81,10 +83,11 @@ impl Listeners {
         shutdown: CancellationToken,
     ) -> io::Result<JoinHandle<()>> {
         let drain = self.limits.drain;
+        let gauge = handler.metrics().tcp_connections.clone();
         let shared = Arc::new(Shared {
             handler,
             waiting: Arc::new(Semaphore::new(self.limits.waiting)),
-            connections: Arc::new(Semaphore::new(self.limits.tcp_connections)),
+            connections: Connections::new(&self.limits, gauge),
             limits: self.limits,
             tasks: TaskTracker::new(),
             stop: shutdown.clone(),
@@ -122,8 +125,8 @@ pub(crate) struct Shared<J> {
     pub(crate) limits: Limits,
     /// Permits of UDP answers that wait for a verdict.
     pub(crate) waiting: Arc<Semaphore>,
-    /// Permits of TCP connections.
-    pub(crate) connections: Arc<Semaphore>,
+    /// Who has how many TCP connections.
+    pub(crate) connections: Arc<Connections>,
     /// Every task of the sockets, so that the end can wait for them.
     pub(crate) tasks: TaskTracker,
     /// Read nothing new.

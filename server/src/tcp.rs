@@ -1,23 +1,28 @@
 //! TCP: accept, read questions, write answers.
 //!
 //! Each connection has one task that reads and one that writes; questions in between are worked on
-//! side by side and answered as they get ready (RFC 7766 section 7). Everything is bounded: connections,
-//! questions under way per connection, the length of a question, and the time to send a question or
-//! to take an answer. A connection over the limit is closed at once and counted.
+//! side by side and answered as they get ready (RFC 7766 section 7). Everything is bounded:
+//! connections (in all, and of one client), questions under way per connection, the length of a
+//! question, and the time to send a question or to take an answer. A connection over the limit is
+//! closed at once and counted.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use helostat_zones::client::Client;
 use hickory_server::net::xfer::Protocol;
+use parking_lot::Mutex;
 use prometheus::IntGauge;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
+use crate::config::Limits;
 use crate::judge_trait::Judge;
 use crate::listen::Shared;
 use crate::metrics::Dropped;
@@ -53,16 +58,14 @@ pub(crate) async fn serve<J: Judge>(listener: TcpListener, shared: Arc<Shared<J>
 }
 
 fn open<J: Judge>(stream: TcpStream, source: SocketAddr, shared: &Arc<Shared<J>>) {
-    let metrics = shared.handler.metrics();
-    let Ok(permit) = Arc::clone(&shared.connections).try_acquire_owned() else {
-        metrics.dropped(Dropped::TcpLimit);
+    let Some(open) = shared.connections.open(Client::of(source.ip())) else {
+        shared.handler.metrics().dropped(Dropped::TcpLimit);
         return;
     };
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "A TCP connection ended before it began");
         return;
     }
-    let open = Open::new(permit, metrics.tcp_connections.clone());
     let (from, to) = stream.into_split();
     let (replies, outgoing) = mpsc::channel(shared.limits.tcp_pipeline.max(1));
     // The writer outlives the reader: it ends when the last answer has left.
@@ -70,22 +73,55 @@ fn open<J: Judge>(stream: TcpStream, source: SocketAddr, shared: &Arc<Shared<J>>
     shared.spawn(read(from, source, replies, Arc::clone(shared)));
 }
 
-/// Counts a connection as long as it is open.
-struct Open {
+/// Who has how many connections; bounded by the limit of all, since a client without any is
+/// forgotten.
+pub(crate) struct Connections {
+    by_client: Mutex<HashMap<Client, usize>>,
     gauge: IntGauge,
-    _permit: OwnedSemaphorePermit,
+    limit: usize,
+    limit_per_client: usize,
 }
 
-impl Open {
-    fn new(permit: OwnedSemaphorePermit, gauge: IntGauge) -> Self {
-        gauge.inc();
-        Self { gauge, _permit: permit }
+impl Connections {
+    pub(crate) fn new(limits: &Limits, gauge: IntGauge) -> Arc<Self> {
+        Arc::new(Self {
+            by_client: Mutex::default(),
+            gauge,
+            limit: limits.tcp_connections,
+            limit_per_client: limits.tcp_per_client,
+        })
     }
+
+    /// One more, unless a limit is reached.
+    fn open(self: &Arc<Self>, client: Client) -> Option<Open> {
+        let mut by_client = self.by_client.lock();
+        let all: usize = by_client.values().sum();
+        let its = by_client.get(&client).copied().unwrap_or(0);
+        if all >= self.limit || its >= self.limit_per_client {
+            return None;
+        }
+        by_client.insert(client, its + 1);
+        self.gauge.inc();
+        Some(Open { connections: Arc::clone(self), client })
+    }
+}
+
+/// Counts a connection as long as it is open.
+struct Open {
+    connections: Arc<Connections>,
+    client: Client,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.gauge.dec();
+        let mut by_client = self.connections.by_client.lock();
+        let left = by_client.get(&self.client).map_or(0, |count| count.saturating_sub(1));
+        if left == 0 {
+            by_client.remove(&self.client);
+        } else {
+            by_client.insert(self.client, left);
+        }
+        self.connections.gauge.dec();
     }
 }
 
@@ -171,4 +207,29 @@ async fn write<J: Judge>(
         }
     }
     drop(open);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_client_takes_all_connections() {
+        let gauge = IntGauge::new("open", "open").expect("a sound name");
+        let limits = Limits { tcp_connections: 5, tcp_per_client: 2, ..Limits::default() };
+        let connections = Connections::new(&limits, gauge.clone());
+        let open = |ip: &str| connections.open(Client::of(ip.parse().expect(ip)));
+        let first = [open("2001:db8::1"), open("2001:db8::2")];
+        assert!(first.iter().all(Option::is_some));
+        assert!(open("2001:db8::3").is_none(), "the same /64");
+        let others = [open("192.0.2.1"), open("192.0.2.2"), open("::ffff:192.0.2.1")];
+        assert!(others.iter().all(Option::is_some));
+        assert!(open("192.0.2.3").is_none(), "five in all");
+        assert_eq!(gauge.get(), 5);
+        drop(first);
+        assert!(open("192.0.2.1").is_none(), "two of one client");
+        assert!(open("2001:db8::3").is_some());
+        drop(others);
+        assert_eq!((gauge.get(), connections.by_client.lock().len()), (0, 0));
+    }
 }

@@ -1,9 +1,9 @@
 //! One UDP socket: receive, answer, send.
 //!
-//! An answer that is ready at once leaves from the receiving task itself; one that waits for a verdict
-//! goes on in a task of its own, of which there are `limits.waiting` at most over all sockets. So a
-//! slow verdict never holds up the next question, and a flood of slow ones costs bounded memory: what
-//! is over is dropped and counted, and its client asks again.
+//! An answer that is ready at once leaves from the receiving task itself; one that waits for a
+//! verdict goes on in a task of its own, of which there are `limits.waiting` at most over all
+//! sockets. So a slow verdict never holds up the next question, and a flood of slow ones costs
+//! bounded memory: what is over is dropped and counted, and its client asks again.
 
 use std::future::poll_fn;
 use std::io;

@@ -1,11 +1,11 @@
-//! The bytes around hickory's types: what is decided before a packet is parsed, and how an answer is
-//! cut to size.
+//! The bytes around hickory's types: what is decided before a packet is parsed, and how an answer
+//! is cut to size.
 //!
 //! In go packets as they came; out come whole response packets. Nothing here looks at zones.
 //!
-//! Rules: RFC 1035 section 4.1.1 (header), RFC 6891 (OPT), RFC 2181 section 9 and RFC 7766 (an answer
-//! that does not fit over UDP says TC). Only the header is looked at by hand: a packet that claims
-//! 65,535 questions must not reach the parser, which reserves room for all of them first.
+//! Rules: RFC 1035 section 4.1.1 (header), RFC 6891 (OPT), RFC 2181 section 9 and RFC 7766 (an
+//! answer that does not fit over UDP says TC). Only the header is looked at by hand: a packet that
+//! claims 65,535 questions must not reach the parser, which reserves room for all of them first.
 
 use std::sync::Arc;
 
@@ -35,42 +35,43 @@ const QR: u8 = 0x80;
 const OPCODE: u8 = 0x78;
 const RD: u8 = 0x01;
 
+/// A DNS header as it came.
+pub(crate) type Header = [u8; HEADER];
+
 /// What a header alone decides.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Triage {
     /// Not to be answered.
     Drop(Dropped),
     /// To be answered with this code and nothing else.
-    Fail(ResponseCode),
-    /// A query with one question.
-    Parse,
+    Fail(Header, ResponseCode),
+    /// One question: to be parsed, and answered with this code if that fails.
+    Parse(Header, ResponseCode),
 }
 
 /// Looks at the header.
 pub(crate) fn triage(packet: &[u8]) -> Triage {
-    let Some([_, _, flags, _, questions_high, questions_low, ..]) = packet.get(..HEADER) else {
+    let Some(header) = packet.first_chunk::<HEADER>() else {
         return Triage::Drop(Dropped::Short);
     };
+    let [_, _, flags, _, questions_high, questions_low, ..] = *header;
     if flags & QR != 0 {
         return Triage::Drop(Dropped::Response);
     }
-    if flags & OPCODE != 0 {
-        return Triage::Fail(ResponseCode::NotImp);
+    // Other opcodes are parsed too: an OPT record wants one back, whatever was asked.
+    let code = if flags & OPCODE == 0 { ResponseCode::FormErr } else { ResponseCode::NotImp };
+    match [questions_high, questions_low] {
+        [0, 1] => Triage::Parse(*header, code),
+        _ => Triage::Fail(*header, code),
     }
-    if [*questions_high, *questions_low] != [0, 1] {
-        return Triage::Fail(ResponseCode::FormErr);
-    }
-    Triage::Parse
 }
 
-/// A response of header and `question` alone; empty for a packet without header.
-pub(crate) fn bare(packet: &[u8], code: ResponseCode, question: &[u8]) -> Vec<u8> {
-    let Some([id_high, id_low, flags, ..]) = packet.get(..HEADER) else {
-        return Vec::new();
-    };
+/// A response of header and `question` alone.
+pub(crate) fn bare(header: &Header, code: ResponseCode, question: &[u8]) -> Vec<u8> {
+    let [id_high, id_low, flags, ..] = *header;
     let flags = (flags & (OPCODE | RD)) | QR;
     let questions = u8::from(!question.is_empty());
-    let mut response = vec![*id_high, *id_low, flags, code.low(), 0, questions, 0, 0, 0, 0, 0, 0];
+    let mut response = vec![id_high, id_low, flags, code.low(), 0, questions, 0, 0, 0, 0, 0, 0];
     response.extend_from_slice(question);
     response
 }
@@ -183,17 +184,24 @@ mod tests {
     #[test]
     fn headers_decide() {
         let header = |flags: u8, questions: u8| [7, 7, flags, 0, 0, questions, 0, 0, 0, 0, 0, 0];
-        for (packet, decided) in [
-            (header(0x00, 1), Triage::Parse),
-            (header(0x01, 1), Triage::Parse),
-            (header(0x80, 1), Triage::Drop(Dropped::Response)),
-            (header(0xa8, 0), Triage::Drop(Dropped::Response)),
-            (header(0x10, 1), Triage::Fail(ResponseCode::NotImp)),
-            (header(0x78, 1), Triage::Fail(ResponseCode::NotImp)),
-            (header(0x00, 0), Triage::Fail(ResponseCode::FormErr)),
-            (header(0x00, 2), Triage::Fail(ResponseCode::FormErr)),
+        let drop = |_| Triage::Drop(Dropped::Response);
+        let query = |header| Triage::Parse(header, ResponseCode::FormErr);
+        let other = |header| Triage::Parse(header, ResponseCode::NotImp);
+        let not_implemented = |header| Triage::Fail(header, ResponseCode::NotImp);
+        let malformed = |header| Triage::Fail(header, ResponseCode::FormErr);
+        for (header, decided) in [
+            (header(0x00, 1), query as fn(Header) -> Triage),
+            (header(0x01, 1), query),
+            (header(0x80, 1), drop),
+            (header(0xa8, 0), drop),
+            (header(0x10, 1), other),
+            (header(0x78, 1), other),
+            (header(0x78, 2), not_implemented),
+            (header(0x00, 0), malformed),
+            (header(0x00, 2), malformed),
         ] {
-            assert_eq!(triage(&packet), decided, "{packet:?}");
+            let packet = [&header[..], b"and more"].concat();
+            assert_eq!(triage(&packet), decided(header), "{header:?}");
         }
         assert_eq!(triage(&header(0, 1)[..11]), Triage::Drop(Dropped::Short));
         assert_eq!(triage(&[]), Triage::Drop(Dropped::Short));

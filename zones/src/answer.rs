@@ -1,8 +1,8 @@
 //! From a key and its verdict to the records that a zone answers.
 //!
 //! In go a kind, a verdict, the moment, and the [`Caps`] of the zone; out comes an [`Answer`]: does
-//! the name exist, its A records, its one TXT string, and for how many seconds that holds. Pure, and
-//! nothing fails. Names of records and the SOA are the server's business.
+//! the name exist, its A records, its one TXT string, and for how many seconds that holds. Pure,
+//! and nothing fails. Names of records and the SOA are the server's business.
 //!
 //! Rules (values: the table of zones in the design page; shapes: RFC 5782, DNSWL, Sender Score):
 //! - `bl`: 127.0.0.2 first, then the reasons in the verdict's order, four records at most. The
@@ -15,9 +15,9 @@
 //! - `pair`: as `bl` if anything is held against the pair, else its one code.
 //! - The TTL is the least of the zone's cap and the time until the verdict may change, at least 1.
 //!   That holds for a negative answer too.
-//! - TXT is printable ASCII of at most 255 octets (one character-string, RFC 1035 section 3.3). EHLO
-//!   text in it is an attacker's text: what shells, HTML and MTA macros take for more than text
-//!   goes as `\xNN`.
+//! - TXT is printable ASCII of at most 255 octets (one character-string, RFC 1035 section 3.3).
+//!   EHLO text in it is an attacker's text: what shells, HTML and MTA macros take for more than
+//!   text goes as `\xNN`.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -104,18 +104,22 @@ impl Answer {
         now: Time,
         caps: &Caps,
     ) -> Self {
-        let (a, head) = match kind {
-            Kind::Bl => (list_values(&verdict.listings), list_words(&verdict.listings)),
-            Kind::Wl => (trust_value(verdict.trust), format!("trusted {}", verdict.class)),
-            Kind::Score => (score_value(verdict.score), format!("score {}", verdict.class)),
-            Kind::Ehlo | Kind::Pair => (Vec::new(), String::new()),
+        let (a, mut text) = match kind {
+            Kind::Bl => (list_values(&verdict.listings), Text::new(&list_words(&verdict.listings))),
+            Kind::Wl => (trust_value(verdict.trust), Text::new("trusted")),
+            Kind::Score => (score_value(verdict.score), Text::new("scored")),
+            Kind::Ehlo | Kind::Pair => (Vec::new(), Text::new("")),
         };
         let unlisted = if is_also_above_ipv6(ip) { Exists::NoData } else { Exists::NxDomain };
-        let mut text = Text::new(&head);
+        if let (Kind::Wl, Some(trust)) = (kind, verdict.trust) {
+            text.word("category", trust.category);
+            text.word("level", trust.level);
+        }
         if let Some(score) = verdict.score {
             text.word("score", score);
         }
         if kind != Kind::Bl {
+            text.word("class", verdict.class);
             text.word("confidence", verdict.confidence);
         }
         text.word("until", verdict.until);
@@ -503,6 +507,49 @@ mod tests {
                  them \\x3cb\\x3e\\x22x\\x22\\x3c/b\\x3e https://rep.example/i/192.0.2.7"
             ),
         );
+    }
+
+    #[test]
+    fn every_kind_says_its_numbers() {
+        let verdict = ClientVerdict {
+            class: Class::Known,
+            score: Some(87),
+            trust: Some(Trust { category: 4, level: 2 }),
+            listings: vec![ListCode::Junk, ListCode::Generic],
+            ..client()
+        };
+        let until = "until=2026-11-20T15:27:35Z";
+        for (kind, text) in [
+            (Kind::Bl, format!("listed junk,generic score=87 {until}")),
+            (
+                Kind::Wl,
+                format!("trusted category=4 level=2 score=87 class=known confidence=10 {until}"),
+            ),
+            (Kind::Score, format!("scored score=87 class=known confidence=10 {until}")),
+        ] {
+            assert_eq!(say(kind, &verdict).txt, Some(text), "{kind:?}");
+        }
+        let name = Name::parse(b"mail.example.com");
+        let caps = Caps { page: Some("https://rep.example/?q={}".to_owned()), ..Caps::default() };
+        let bad = NameVerdict {
+            codes: vec![NameCode::Impersonated, NameCode::Bad],
+            reasons: vec![reason("said from 40 networks")],
+            until: verdict.until,
+        };
+        let said = Answer::of_name(&name, &bad, Exists::NoData, NOW, &caps).txt;
+        let page = "https://rep.example/?q=mail.example.com";
+        let text = format!("listed bad,impersonated {until} said from 40 networks {page}");
+        assert_eq!(said, Some(text));
+        let pair = PairVerdict {
+            class: Class::Trusted,
+            code: Some(PairCode::Confirmed),
+            listings: Vec::new(),
+            reasons: Vec::new(),
+            until: verdict.until,
+        };
+        let nx = Exists::NxDomain;
+        let said = Answer::of_pair(ip("192.0.2.7"), &name, &pair, nx, NOW, &caps).txt;
+        assert_eq!(said, Some(format!("confirmed class=trusted {until} {page},192.0.2.7")));
     }
 
     #[test]
