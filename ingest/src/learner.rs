@@ -97,8 +97,7 @@ pub struct Learner {
 impl Learner {
     /// A learner at the beginning of a log.
     pub fn new(learning: Learning) -> Self {
-        let reader =
-            Reader::new(learning.format, learning.reporter.clone(), learning.zone.clone());
+        let reader = Reader::new(learning.format, learning.reporter.clone(), learning.zone.clone());
         Self {
             learning,
             reader,
@@ -135,7 +134,11 @@ impl Learner {
     /// Counts a line that was too long to be read.
     pub fn skip_long_line(&mut self) {
         self.tally.lines += 1;
-        *self.tally.fates.entry((Program::Other.word(), Fate::NotUnderstood.word())).or_default() += 1;
+        *self
+            .tally
+            .fates
+            .entry((Program::Other.word(), Fate::NotUnderstood.word()))
+            .or_default() += 1;
         *self.tally.unread.entry("too-long").or_default() += 1;
     }
 
@@ -201,7 +204,9 @@ pub fn split_record(record: &[u8]) -> Result<(&[u8], &[u8]), RecordError> {
         return Err(RecordError("it is empty".into()));
     };
     if version != RECORD_VERSION {
-        return Err(RecordError(format!("it has version {version}, this program knows {RECORD_VERSION}")));
+        return Err(RecordError(format!(
+            "it has version {version}, this program knows {RECORD_VERSION}"
+        )));
     }
     rest.split_first_chunk::<4>()
         .and_then(|(length, rest)| rest.split_at_checked(u32::from_be_bytes(*length) as usize))

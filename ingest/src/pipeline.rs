@@ -82,14 +82,15 @@ pub fn follow(
         match source.next(&run.stored) {
             Step::Line(line) => run.line(line.bytes, line.too_long, latest),
             Step::NewSource => {
-                run.commit();
+                if let Some(position) = source.previous_position() {
+                    run.place(position);
+                    run.commit();
+                }
                 run.enter(source.id(), source.resumed());
                 run.latest = now();
             }
             Step::Trouble(trouble) => {
-                metrics.unreadable.inc();
-                run.in_trouble = true;
-                watcher.trouble(&log.label, &trouble.to_string());
+                run.trouble(&trouble.to_string());
                 source.wait(NAP);
             }
             Step::Idle | Step::End => {
@@ -163,11 +164,7 @@ impl<'a> Run<'a> {
     /// From now on lines come from another source. If it was read before, its open sessions are taken
     /// up again; otherwise those of the file before go on in it, since sessions span a rotation.
     fn enter(&mut self, id: Option<&str>, resumed: bool) {
-        if self.in_trouble {
-            self.in_trouble = false;
-            self.metrics.unreadable.dec();
-            self.watcher.mended(&self.log.label);
-        }
+        self.mended();
         self.source = id.map(str::to_owned);
         self.position = None;
         let Some(id) = id.filter(|_| resumed) else { return };
@@ -185,9 +182,26 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn trouble(&mut self, what: &str) {
+        if !self.in_trouble {
+            self.in_trouble = true;
+            self.metrics.unreadable.inc();
+        }
+        self.watcher.trouble(&self.log.label, what);
+    }
+
+    fn mended(&mut self) {
+        if self.in_trouble {
+            self.in_trouble = false;
+            self.metrics.unreadable.dec();
+            self.watcher.mended(&self.log.label);
+        }
+    }
+
     fn line(&mut self, bytes: &[u8], too_long: bool, latest: Time) {
         if self.lines == 0 {
             self.since = Instant::now();
+            self.mended();
         }
         self.lines += 1;
         if too_long {
@@ -197,7 +211,10 @@ impl<'a> Run<'a> {
         let recent = latest.before(RECENT);
         let fresh = self.learner.line(bytes, latest, latest);
         for observation in fresh {
-            if observation.time >= recent && observation.name.is_fqdn() && self.seen.len() < SEEN_MAX {
+            if observation.time >= recent
+                && observation.name.is_fqdn()
+                && self.seen.len() < SEEN_MAX
+            {
                 self.seen.push((observation.ip, observation.name.clone()));
             }
         }
@@ -221,7 +238,9 @@ impl<'a> Run<'a> {
     }
 
     fn commit_when_idle(&mut self) {
-        if self.learner.pending() > 0 || (self.lines > 0 && self.since.elapsed() >= POSITION_INTERVAL) {
+        if self.learner.pending() > 0
+            || (self.lines > 0 && self.since.elapsed() >= POSITION_INTERVAL)
+        {
             self.commit();
         }
     }

@@ -34,12 +34,12 @@ impl Daemon {
     }
 
     /// Asks for `path`; the answer is read as it comes.
-    pub fn get(&self, path: &str) -> io::Result<impl Read> {
+    pub fn get(&self, path: &str) -> io::Result<impl Read + use<>> {
         self.request("GET", path, &[])
     }
 
     /// Hands `body` to `path`.
-    pub fn post(&self, path: &str, body: &[u8]) -> io::Result<impl Read> {
+    pub fn post(&self, path: &str, body: &[u8]) -> io::Result<impl Read + use<>> {
         self.request("POST", path, body)
     }
 

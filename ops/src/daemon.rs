@@ -146,7 +146,9 @@ fn bind_http(address: SocketAddr) -> Result<StdTcpListener, Failure> {
         listener.set_nonblocking(true)?;
         Ok(listener)
     });
-    bound.map_err(|error| Failure::say(Exit::Listen, format!("cannot listen on {address} (HTTP): {error}")))
+    bound.map_err(|error| {
+        Failure::say(Exit::Listen, format!("cannot listen on {address} (HTTP): {error}"))
+    })
 }
 
 fn serve_http(
@@ -203,7 +205,8 @@ fn refuse_second_example(ledger: &Path) -> Result<(), Failure> {
 
 /// A log that can never be read is an error at start; one that is not there yet is waited for.
 fn check_readable(path: &Path) -> Result<(), Failure> {
-    let unreadable = |why: String| Failure::say(Exit::Input, format!("the log {}: {why}", path.display()));
+    let unreadable =
+        |why: String| Failure::say(Exit::Input, format!("the log {}: {why}", path.display()));
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => return Err(unreadable("is a directory, not a file".into())),
         Ok(_) => {}
@@ -292,7 +295,9 @@ impl Ears {
                 std::thread::sleep(Duration::from_millis(5));
             }
             if !thread.is_finished() {
-                tracing::warn!("A log could not commit its last lines in time; they will be read again");
+                tracing::warn!(
+                    "A log could not commit its last lines in time; they will be read again"
+                );
             } else if thread.join().is_err() {
                 tracing::error!("A log's thread had panicked");
             }
@@ -310,12 +315,7 @@ struct Attendant {
 }
 
 impl Attendant {
-    fn new(
-        live: Arc<Live>,
-        health: Arc<Health>,
-        logs: usize,
-        told: oneshot::Sender<()>,
-    ) -> Self {
+    fn new(live: Arc<Live>, health: Arc<Health>, logs: usize, told: oneshot::Sender<()>) -> Self {
         Self {
             live,
             health,

@@ -66,12 +66,8 @@ pub fn prepare(directory: &Path, now: jiff::Zoned) -> anyhow::Result<()> {
 /// How many days the sample is moved: its last line becomes the newest moment that is not after now.
 fn days_to_move(now: jiff::Zoned) -> i64 {
     let now = now.with_time_zone(jiff::tz::TimeZone::UTC).datetime();
-    let last = LOGS
-        .iter()
-        .flat_map(|(_, text)| text.lines())
-        .filter_map(stamp)
-        .max()
-        .unwrap_or(now);
+    let last =
+        LOGS.iter().flat_map(|(_, text)| text.lines()).filter_map(stamp).max().unwrap_or(now);
     let days = i64::from(last.date().until(now.date()).map_or(0, |span| span.get_days()));
     if last.time() > now.time() { days - 1 } else { days }
 }
@@ -172,7 +168,9 @@ mod tests {
             let days = days_to_move(now.to_zoned(jiff::tz::TimeZone::UTC));
             let last = LOGS
                 .iter()
-                .flat_map(|(_, text)| moved(text, days).lines().map(str::to_owned).collect::<Vec<_>>())
+                .flat_map(|(_, text)| {
+                    moved(text, days).lines().map(str::to_owned).collect::<Vec<_>>()
+                })
                 .filter_map(|line| stamp(&line))
                 .max()
                 .expect("stamps");

@@ -100,10 +100,16 @@ struct ExplainQuery {
 
 async fn explain(State(pages): State<Pages>, Query(query): Query<ExplainQuery>) -> Response {
     let Some(ip) = query.ip.as_deref().map(str::trim) else {
-        return sentence(StatusCode::BAD_REQUEST, "the parameter ip is missing: /v1/explain?ip=192.0.2.7&ehlo=mail.example.com");
+        return sentence(
+            StatusCode::BAD_REQUEST,
+            "the parameter ip is missing: /v1/explain?ip=192.0.2.7&ehlo=mail.example.com",
+        );
     };
     let Ok(ip) = ip.parse::<IpAddr>() else {
-        return sentence(StatusCode::BAD_REQUEST, format!("'{}' is not an IP address", ip.escape_default()));
+        return sentence(
+            StatusCode::BAD_REQUEST,
+            format!("'{}' is not an IP address", ip.escape_default()),
+        );
     };
     let said = query.ehlo.as_deref().map(str::trim).filter(|said| !said.is_empty());
     let name = said.map(|said| Name::parse(said.as_bytes()));
@@ -143,7 +149,9 @@ async fn positions(State(pages): State<Pages>, Query(query): Query<PositionsQuer
 async fn batch(State(pages): State<Pages>, body: Bytes) -> Response {
     let batch = match Batch::from_bytes(&body) {
         Ok(batch) => batch,
-        Err(error) => return sentence(StatusCode::BAD_REQUEST, format!("the batch cannot be read: {error}")),
+        Err(error) => {
+            return sentence(StatusCode::BAD_REQUEST, format!("the batch cannot be read: {error}"));
+        }
     };
     let done = tokio::task::spawn_blocking(move || pages.judge.ledger().commit(&batch));
     match done.await {

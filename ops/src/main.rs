@@ -13,7 +13,9 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Run => daemon::run(&config),
         Command::Learn(args) => load_config(&config).and_then(|c| command::learn::run(&c, &args)),
-        Command::Explain(args) => load_config(&config).and_then(|c| command::explain::run(&c, &args)),
+        Command::Explain(args) => {
+            load_config(&config).and_then(|c| command::explain::run(&c, &args))
+        }
         Command::Ask(args) => command::ask::run(&config, &args),
         Command::Check(args) => command::check::check(&config, args),
         Command::Config(args) => load_config(&config).and_then(|c| command::check::show(&c, args)),

@@ -11,10 +11,26 @@ use crate::out;
 /// Clients of the sample that show the five kinds of answers: what is asked, of which type, and why.
 const QUESTIONS: [(&str, &str, &str); 5] = [
     ("10.2.0.192.wl.rep.test", "A", "a steady sender: 127.0.4.3, trust level 3 of 3"),
-    ("130.100.51.198.bl.rep.test", "TXT", "a client that says names of six families: listed, and why"),
-    ("mail.example.com.10.2.0.192.pair.rep.test", "A", "the steady pair: 127.0.2.4, authorised by its publisher (CSA)"),
-    ("mail.example.com.200.100.51.198.pair.rep.test", "TXT", "the same name said by a thief: what is held against the pair"),
-    ("201.2.0.192.score.rep.test", "A", "a newcomer of three days: no answer, which is not a bad one"),
+    (
+        "130.100.51.198.bl.rep.test",
+        "TXT",
+        "a client that says names of six families: listed, and why",
+    ),
+    (
+        "mail.example.com.10.2.0.192.pair.rep.test",
+        "A",
+        "the steady pair: 127.0.2.4, authorised by its publisher (CSA)",
+    ),
+    (
+        "mail.example.com.200.100.51.198.pair.rep.test",
+        "TXT",
+        "the same name said by a thief: what is held against the pair",
+    ),
+    (
+        "201.2.0.192.score.rep.test",
+        "A",
+        "a newcomer of three days: no answer, which is not a bad one",
+    ),
 ];
 
 /// Prints it.
@@ -42,7 +58,9 @@ pub fn print(
         out::line(format!("  # {why}"))?;
         out::line(format!("  dig @{} -p {} +short {name} {rtype}", dns.ip(), dns.port()))?;
     }
-    out::line("\nWithout dig: helostat ask --example NAME TYPE. In words: helostat explain --example 198.51.100.130")?;
+    out::line(
+        "\nWithout dig: helostat ask --example NAME TYPE. In words: helostat explain --example 198.51.100.130",
+    )?;
     if let Some(http) = http {
         out::line(format!("In a browser: http://{http}/?ip=198.51.100.130. Ctrl-C ends it."))?;
     }

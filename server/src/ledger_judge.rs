@@ -115,9 +115,9 @@ impl LedgerJudge {
         };
         let name_history =
             name.map(|name| NameHistory::of(&self.ledger, name, &known.policy, known.now));
-        let pair = name.zip(name_history.as_ref()).map(|(name, history)| {
-            rules::judge_pair(&known.case(&evidence.found), name, history)
-        });
+        let pair = name
+            .zip(name_history.as_ref())
+            .map(|(name, history)| rules::judge_pair(&known.case(&evidence.found), name, history));
         Explanation {
             time: known.now,
             ip: known.ip,
@@ -152,7 +152,8 @@ impl Judge for LedgerJudge {
         let (policy, now) = (self.policy.load_full(), now());
         let history = NameHistory::of(&self.ledger, name, &policy, now);
         // What the publisher says of a name is the same for every client; take one that said it.
-        let said_by = self.ledger.clients_of_name(name, 1).0.first().map(|client| client.first_ip());
+        let said_by =
+            self.ledger.clients_of_name(name, 1).0.first().map(|client| client.first_ip());
         let anybody = IpAddr::from([192, 0, 2, 1]);
         let evidence = match said_by {
             Some(ip) => self.evidence(ip, name).await,

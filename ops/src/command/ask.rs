@@ -21,12 +21,12 @@ pub fn run(config: &ConfigArgs, args: &AskArgs) -> Result<(), Failure> {
         None => server_of(config)?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let reply = runtime
-        .block_on(ask::ask(server, &args.question, &args.rtype, PATIENCE))
-        .map_err(|error| match error {
+    let reply = runtime.block_on(ask::ask(server, &args.question, &args.rtype, PATIENCE)).map_err(
+        |error| match error {
             ask::AskError::Name(_) | ask::AskError::Type(_) => Failure::new(Exit::Usage, error),
             error => Failure::new(Exit::Failed, error),
-        })?;
+        },
+    )?;
     if args.json { Ok(out::json(&reply)?) } else { Ok(out::text(reply)?) }
 }
 
@@ -38,7 +38,10 @@ fn server_of(args: &ConfigArgs) -> Result<SocketAddr, Failure> {
         load_config(args)?
     };
     let Some(address) = config.dns.listen.first() else {
-        return Err(Failure::say(Exit::Usage, "dns.listen is empty: name the server with --server"));
+        return Err(Failure::say(
+            Exit::Usage,
+            "dns.listen is empty: name the server with --server",
+        ));
     };
     // A daemon that listens everywhere is asked here.
     let ip = match address.ip() {

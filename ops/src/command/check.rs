@@ -25,6 +25,8 @@ pub fn check(args: &ConfigArgs, JsonArgs { json }: JsonArgs) -> Result<(), Failu
 
 fn checked(args: &ConfigArgs, path: &std::path::Path, json: bool) -> Result<Config, Failure> {
     if json && let Err(errors) = Config::load(path) {
+        let errors = errors.to_string();
+        let errors: Vec<_> = errors.lines().collect();
         out::json(&json!({ "ok": false, "errors": errors, "warnings": [] }))?;
         return Err(Failure::say(Exit::Usage, format!("{}: not valid", path.display())));
     }

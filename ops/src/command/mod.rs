@@ -25,7 +25,9 @@ pub fn load_config(args: &ConfigArgs) -> Result<Config, Failure> {
     if args.config.is_none() && !path.exists() {
         return Err(Failure::say(
             Exit::Usage,
-            format!("there is no configuration at {DEFAULT_CONFIG}: name one with --config FILE, or try --example"),
+            format!(
+                "there is no configuration at {DEFAULT_CONFIG}: name one with --config FILE, or try --example"
+            ),
         ));
     }
     read_config(&path)

@@ -1,0 +1,279 @@
+//! An open log file on disk, plain or gzip by its first bytes.
+//!
+//! All reading is by offset, so that several readers can share one open file, and a file stays the
+//! same file under any renaming. What fails is an `io::Error`; the caller knows the path.
+
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::SourceTrouble;
+use super::identity::{Beginning, End, FINGERPRINT_BYTES, TAIL_BYTES, tail_hash};
+
+/// How much compressed data is read at once.
+const PACKED_BYTES: usize = 64 * 1024;
+
+/// Decompressed bytes, or those of a stream.
+pub(super) type Stream = Box<dyn Read + Send>;
+
+/// How the content lies in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    Plain,
+    Gzip,
+}
+
+/// What tells files, and states of a file, apart without reading them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Stamp {
+    pub(super) dev: u64,
+    pub(super) inode: u64,
+    pub(super) size: u64,
+    pub(super) modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            dev: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.len(),
+            modified: metadata.modified().ok(),
+        }
+    }
+
+    /// Whether both are the same file, however it changed in between.
+    pub(super) fn same_file(&self, other: &Self) -> bool {
+        (self.dev, self.inode) == (other.dev, other.inode)
+    }
+}
+
+/// An open regular file.
+#[derive(Clone)]
+pub(super) struct LogFile {
+    file: Arc<File>,
+    pub(super) packing: Packing,
+    pub(super) dev: u64,
+    pub(super) inode: u64,
+}
+
+impl LogFile {
+    /// Opens `path`, whatever its packing.
+    pub(super) fn open(path: &Path) -> Result<Self, SourceTrouble> {
+        let mut log = Self::open_plain(path)?;
+        let mut magic = [0; 3];
+        let read = read_fully_at(&log.file, &mut magic, 0)
+            .map_err(|error| SourceTrouble::from_io(path, &error))?;
+        if read == magic.len() && is_gzip(&magic) {
+            log.packing = Packing::Gzip;
+        }
+        Ok(log)
+    }
+
+    /// Opens `path` as plain text: a followed log, which may still be empty.
+    pub(super) fn open_plain(path: &Path) -> Result<Self, SourceTrouble> {
+        let trouble = |error| SourceTrouble::from_io(path, &error);
+        // Looked at before it is opened: opening a pipe would wait for its writer.
+        regular(path, &std::fs::metadata(path).map_err(trouble)?)?;
+        let file = File::open(path).map_err(trouble)?;
+        let metadata = file.metadata().map_err(trouble)?;
+        regular(path, &metadata)?;
+        let (dev, inode) = (metadata.dev(), metadata.ino());
+        Ok(Self { file: Arc::new(file), packing: Packing::Plain, dev, inode })
+    }
+
+    pub(super) fn stamp(&self) -> io::Result<Stamp> {
+        Ok(Stamp::of(&self.file.metadata()?))
+    }
+
+    /// Reads plain content at `offset`; 0 at the end.
+    pub(super) fn read_at(&self, room: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match self.file.read_at(room, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// The content from its beginning; `consumed` counts bytes on disk.
+    pub(super) fn stream(&self, consumed: &Arc<AtomicU64>) -> Stream {
+        let bytes =
+            FileBytes { file: Arc::clone(&self.file), at: 0, consumed: Arc::clone(consumed) };
+        match self.packing {
+            Packing::Plain => Box::new(bytes),
+            Packing::Gzip => {
+                Box::new(MultiGzDecoder::new(BufReader::with_capacity(PACKED_BYTES, bytes)))
+            }
+        }
+    }
+
+    /// The first bytes of the content.
+    pub(super) fn beginning(&self) -> io::Result<Beginning> {
+        let mut bytes = vec![0; FINGERPRINT_BYTES];
+        let (read, end) = match self.packing {
+            Packing::Plain => (read_fully_at(&self.file, &mut bytes, 0)?, End::Open),
+            Packing::Gzip => (read_fully(&mut self.stream(&Arc::default()), &mut bytes)?, End::Final),
+        };
+        bytes.truncate(read);
+        Ok(Beginning { bytes, end })
+    }
+
+    /// The plain bytes that a position at `offset` has as its tail; none if the file is shorter.
+    pub(super) fn tail_at(&self, offset: u64) -> io::Result<Option<Vec<u8>>> {
+        let covered = usize::try_from(offset).unwrap_or(TAIL_BYTES).min(TAIL_BYTES);
+        let mut tail = vec![0; covered];
+        let from = offset - u64::try_from(covered).unwrap_or_default();
+        let read = read_fully_at(&self.file, &mut tail, from)?;
+        Ok((read == covered).then_some(tail))
+    }
+
+    /// Whether a complete line of plain text begins at `offset`.
+    pub(super) fn has_line_at(&self, offset: u64) -> io::Result<bool> {
+        let mut piece = vec![0; PACKED_BYTES];
+        let mut offset = offset;
+        loop {
+            let read = self.read_at(&mut piece, offset)?;
+            let seen = piece.get(..read).unwrap_or_default();
+            if memchr::memchr(b'\n', seen).is_some() {
+                return Ok(true);
+            }
+            if read == 0 {
+                return Ok(false);
+            }
+            offset += u64::try_from(read).unwrap_or_default();
+        }
+    }
+
+    /// What a gzip file says its length is, modulo 2^32 (RFC 1952 section 2.3.1; of its last member).
+    pub(super) fn stated_length(&self) -> io::Result<u32> {
+        let size = self.file.metadata()?.len();
+        let mut stated = [0; 4];
+        let from = size.saturating_sub(4);
+        read_fully_at(&self.file, &mut stated, from)?;
+        Ok(u32::from_le_bytes(stated))
+    }
+}
+
+/// Whether content begins as gzip does (RFC 1952 section 2.3.1: magic and the only method).
+pub(super) fn is_gzip(start: &[u8]) -> bool {
+    start.starts_with(&[0x1f, 0x8b, 8])
+}
+
+/// Refuses what is no regular file.
+pub(super) fn regular(path: &Path, metadata: &Metadata) -> Result<(), SourceTrouble> {
+    if metadata.is_dir() {
+        return Err(SourceTrouble::IsDirectory { path: path.to_path_buf() });
+    }
+    if !metadata.is_file() {
+        return Err(SourceTrouble::NotRegular { path: path.to_path_buf() });
+    }
+    Ok(())
+}
+
+/// Reads until `room` is full or the stream ends.
+pub(super) fn read_fully(stream: &mut dyn Read, room: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = room.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match stream.read(rest) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+fn read_fully_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = room.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + u64::try_from(filled).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// A file's bytes from its beginning, with a place of its own and a count for whoever watches.
+struct FileBytes {
+    file: Arc<File>,
+    at: u64,
+    consumed: Arc<AtomicU64>,
+}
+
+impl Read for FileBytes {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(room, self.at)?;
+        self.at += u64::try_from(read).unwrap_or_default();
+        self.consumed.store(self.at, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// Goes forward through a stream and remembers the last bytes passed.
+pub(super) struct Walk {
+    pub(super) stream: Stream,
+    at: u64,
+    tail: Vec<u8>,
+}
+
+impl Walk {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, at: 0, tail: Vec::new() }
+    }
+
+    /// How far the walk has come.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The bytes just passed, at most as many as a tail covers.
+    pub(super) fn tail(&self) -> &[u8] {
+        &self.tail
+    }
+
+    pub(super) fn tail_hash(&self) -> u64 {
+        tail_hash(&self.tail)
+    }
+
+    /// Walks on to `offset`, showing all bytes passed to `seen`. Says whether it was reached.
+    pub(super) fn go_to(
+        &mut self,
+        offset: u64,
+        seen: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<Reached> {
+        let mut piece = vec![0; PACKED_BYTES];
+        while self.at < offset {
+            let wanted = usize::try_from(offset - self.at).unwrap_or(usize::MAX).min(piece.len());
+            let room = piece.get_mut(..wanted).unwrap_or_default();
+            let read = read_fully(&mut self.stream, room)?;
+            let passed = piece.get(..read).unwrap_or_default();
+            seen(passed)?;
+            self.at += u64::try_from(read).unwrap_or_default();
+            self.tail.extend_from_slice(passed.get(read.saturating_sub(TAIL_BYTES)..).unwrap_or_default());
+            let surplus = self.tail.len().saturating_sub(TAIL_BYTES);
+            self.tail.drain(..surplus);
+            if read < wanted {
+                return Ok(Reached::ContentEnds);
+            }
+        }
+        Ok(Reached::Offset)
+    }
+}
+
+/// How a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    Offset,
+    ContentEnds,
+}
