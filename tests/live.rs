@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use helostat_server::live::{Findings, Live, LiveConfig};
-use helostat_tests::fakedns::FakeDns;
+use helostat_tests::fakedns::{Chains, FakeDns};
 use helostat_tests::vectors::{collect, directory};
 use helostat_zones::evidence::{Finding, Holds, RecordType, System};
 use helostat_zones::name::Name;
@@ -324,17 +324,22 @@ async fn aliases_are_followed_to_their_records() {
          localhost. A 192.0.2.7",
     )
     .await;
-    let (live, _) = live(config(&[dns.address()]));
-    let findings = live.findings(ip(), &name("mail.example.com")).await;
-    assert_eq!(shown(&findings), "csa=pass fcrdns=pass ehlo-forward=permerror:alias-loop");
-    let csa = findings.get(System::Csa).expect("all are known");
-    assert_eq!(
-        csa.records,
-        [
-            "_client._smtp.mail.example.com. SRV: 1 2 0 out.example.org. (at csa.example.net.)",
-            "out.example.org. A: 192.0.2.7 (at host.example.org.)",
-        ]
-    );
+    for chains in [Chains::Whole, Chains::FirstLink] {
+        dns.set_chains(chains);
+        let (live, _) = live(config(&[dns.address()]));
+        let findings = live.findings(ip(), &name("mail.example.com")).await;
+        let all = "csa=pass fcrdns=pass ehlo-forward=permerror:alias-loop";
+        assert_eq!(shown(&findings), all, "{chains:?}");
+        let csa = findings.get(System::Csa).expect("all are known");
+        assert_eq!(
+            csa.records,
+            [
+                "_client._smtp.mail.example.com. SRV: 1 2 0 out.example.org. (at csa.example.net.)",
+                "out.example.org. A: 192.0.2.7 (at host.example.org.)",
+            ],
+            "{chains:?}"
+        );
+    }
 }
 
 #[tokio::test]
