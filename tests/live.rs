@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use helostat_server::live::{Findings, Live, LiveConfig};
-use helostat_tests::fakedns::FakeDns;
+use helostat_tests::fakedns::{Chains, FakeDns};
 use helostat_tests::vectors::{collect, directory};
 use helostat_zones::evidence::{Finding, Holds, RecordType, System};
 use helostat_zones::name::Name;
@@ -242,6 +242,40 @@ async fn past_findings_stand_in_when_there_is_no_time() {
 }
 
 #[tokio::test]
+async fn a_failure_does_not_push_out_what_was_found() {
+    let dns = FakeDns::serve(HONEST).await;
+    let limit = Duration::from_millis(200);
+    let (live, _) = live(LiveConfig { limit, holds: brief(), ..config(&[dns.address()]) });
+    let said = name("mail.example.com");
+    let all = "csa=pass fcrdns=pass:ehlo ehlo-forward=pass";
+    assert_eq!(shown(&live.complete(ip(), &said).await), all);
+
+    // The look-up ends by its limit before any question does.
+    dns.set_delay(Duration::from_millis(400));
+    for round in 1..=2 {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let findings = live.complete(ip(), &said).await;
+        assert_eq!(shown(&findings), all, "round {round}");
+        let forward = findings.get(System::Forward).expect("all are known");
+        let stale = forward.records.iter().filter(|line| line.contains("past its time")).count();
+        assert_eq!(stale, 1, "round {round}: {:?}", forward.records);
+    }
+}
+
+#[tokio::test]
+async fn past_answers_do_not_stand_in_for_ever() {
+    let dns = FakeDns::serve(HONEST).await;
+    let holds = Holds { stale: Duration::ZERO, ..brief() };
+    let (live, _) = live(LiveConfig { holds, ..config(&[dns.address()]) });
+    let said = name("mail.example.com");
+    assert!(live.complete(ip(), &said).await.complete());
+    dns.change("!fault mail.example.com. * SERVFAIL");
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let findings = live.findings(ip(), &said).await;
+    assert_eq!(shown(&findings), "csa=none fcrdns=permerror:noptr ehlo-forward=temperror:servfail");
+}
+
+#[tokio::test]
 async fn a_failure_is_never_an_absence() {
     for (fault, finding) in [("SERVFAIL", "temperror:servfail"), ("TIMEOUT", "temperror:timeout")] {
         let dns = FakeDns::serve(&format!("!fault {PTR} PTR {fault}")).await;
@@ -290,17 +324,22 @@ async fn aliases_are_followed_to_their_records() {
          localhost. A 192.0.2.7",
     )
     .await;
-    let (live, _) = live(config(&[dns.address()]));
-    let findings = live.findings(ip(), &name("mail.example.com")).await;
-    assert_eq!(shown(&findings), "csa=pass fcrdns=pass ehlo-forward=permerror:alias-loop");
-    let csa = findings.get(System::Csa).expect("all are known");
-    assert_eq!(
-        csa.records,
-        [
-            "_client._smtp.mail.example.com. SRV: 1 2 0 out.example.org. (at csa.example.net.)",
-            "out.example.org. A: 192.0.2.7 (at host.example.org.)",
-        ]
-    );
+    for chains in [Chains::Whole, Chains::FirstLink] {
+        dns.set_chains(chains);
+        let (live, _) = live(config(&[dns.address()]));
+        let findings = live.findings(ip(), &name("mail.example.com")).await;
+        let all = "csa=pass fcrdns=pass ehlo-forward=permerror:alias-loop";
+        assert_eq!(shown(&findings), all, "{chains:?}");
+        let csa = findings.get(System::Csa).expect("all are known");
+        assert_eq!(
+            csa.records,
+            [
+                "_client._smtp.mail.example.com. SRV: 1 2 0 out.example.org. (at csa.example.net.)",
+                "out.example.org. A: 192.0.2.7 (at host.example.org.)",
+            ],
+            "{chains:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -4,12 +4,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use helostat_zones::evidence::inquiry::LINES_MAX;
+use helostat_zones::evidence::lookup::Age;
 use helostat_zones::evidence::{Finding, System};
 use helostat_zones::name::Name;
 use moka::Expiry;
 use moka::sync::Cache;
 
 use super::config::LiveConfig;
+
+/// The first line of a finding that stands in past its time.
+const PAST: &str = "past its time: no newer answer (stale)";
 
 /// The findings of one pair, in the order of the configuration; `None` is "not known yet".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,11 +90,28 @@ impl FindingMemory {
         Self { known, systems: config.systems.clone(), stale, failure }
     }
 
-    pub(super) fn put(&self, system: System, subject: &Arc<Subject>, finding: Finding) {
-        let until = Instant::now() + finding.ttl;
-        let spare = if finding.is_settled() { self.stale } else { Duration::ZERO };
-        let held = Held { finding, until, keep_until: until + spare };
-        self.known.insert((system, Arc::clone(subject)), Arc::new(held));
+    /// Keeps a finding, and returns what is to be shown in its place: a failure does not push out
+    /// what was found before, which stands in for it.
+    pub(super) fn put(&self, system: System, subject: &Arc<Subject>, made: Finding) -> Shown {
+        let now = Instant::now();
+        let key = (system, Arc::clone(subject));
+        let old = self.known.get(&key).filter(|_| !made.is_settled());
+        let (held, shown) = match old.filter(|old| old.finding.is_settled()) {
+            Some(old) => {
+                let finding = self.stand_in(&old.finding);
+                let until = now + self.failure;
+                let held = Held { finding, until, keep_until: old.keep_until.max(until) };
+                (held, Age::Stale)
+            }
+            None => {
+                let until = now + made.ttl;
+                let spare = if made.is_settled() { self.stale } else { Duration::ZERO };
+                (Held { finding: made, until, keep_until: until + spare }, Age::Fresh)
+            }
+        };
+        let finding = held.finding.clone();
+        self.known.insert(key, Arc::new(held));
+        Shown { finding, age: shown }
     }
 
     /// What holds now; a finding's time to live is what is left of it.
@@ -110,14 +132,26 @@ impl FindingMemory {
     /// A finding past its time, marked, to stand in while the resolver is slow (RFC 8767).
     pub(super) fn past(&self, system: System, subject: &Arc<Subject>) -> Option<Finding> {
         let held = self.known.get(&(system, Arc::clone(subject)))?;
-        if !held.finding.is_settled() {
-            return None;
-        }
-        let mut finding = held.finding.clone();
-        finding.records.insert(0, "past its time: the resolver is slow (stale)".to_owned());
-        finding.ttl = self.failure;
-        Some(finding)
+        held.finding.is_settled().then(|| self.stand_in(&held.finding))
     }
+
+    fn stand_in(&self, finding: &Finding) -> Finding {
+        let mut finding = finding.clone();
+        if finding.records.first().is_none_or(|line| line != PAST) {
+            finding.records.insert(0, PAST.to_owned());
+            finding.records.truncate(LINES_MAX);
+        }
+        finding.ttl = self.failure;
+        finding
+    }
+}
+
+/// A finding to show.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) finding: Finding,
+    /// Stale if an earlier finding stands in for a failure.
+    pub(super) age: Age,
 }
 
 struct ByKeep;

@@ -5,8 +5,8 @@
 //! away or runs out of patience loses nothing, the findings are there for the next. Callers about
 //! the same pair share one look-up, identical DNS questions of different pairs share one question.
 //!
-//! - [`config`](LiveConfig): every limit; [`metrics`]: everything counted
-//! - [`resolver`]: one question on the wire; [`cache`]: what the DNS has said; [`budget`]: per domain
+//! - [`config`](LiveConfig): every limit; `metrics`: everything counted
+//! - `resolver`: one question on the wire; `cache`: what the DNS has said; `budget`: per domain
 //! - [`findings`](Findings): what is known of a pair
 //!
 //! Never in the way: [`Live::findings`] takes `wait` and no longer, [`Live::cached`] and
@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use helostat_zones::evidence::lookup::Age;
 use helostat_zones::evidence::{
     Answer, DnsName, Failure, Finding, Lookup, RecordType, System, evaluate,
 };
@@ -194,8 +195,11 @@ async fn run(place: Place, questions: Arc<Questions>, progress: watch::Sender<Fi
 
     let publish = |system: System, finding: Finding| {
         live.metrics.finding(system, &finding);
-        live.memory.put(system, subject, finding.clone());
-        progress.send_modify(|findings| findings.set(system, finding));
+        let shown = live.memory.put(system, subject, finding);
+        if shown.age == Age::Stale {
+            live.metrics.stale.inc();
+        }
+        progress.send_modify(|findings| findings.set(system, shown.finding));
     };
     let deadline = Instant::now() + live.config.limit;
     while let Ok(Some(joined)) = timeout_at(deadline, systems.join_next()).await {

@@ -9,5 +9,5 @@ mod rdata;
 mod server;
 mod world;
 
-pub use server::FakeDns;
+pub use server::{Chains, FakeDns};
 pub use world::{Fault, LineError, Outcome, Resolution, World};

@@ -39,8 +39,19 @@ pub struct FakeDns {
 struct Shared {
     world: Mutex<World>,
     delay: Mutex<Duration>,
+    chains: Mutex<Chains>,
     asked: Mutex<HashMap<(DnsName, u16), usize>>,
     over_tcp: Mutex<usize>,
+}
+
+/// How much of a chain of aliases a reply holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chains {
+    /// All of it, and what is at its end.
+    #[default]
+    Whole,
+    /// The first alias: the client has to ask for its target, as with some forwarders.
+    FirstLink,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +94,11 @@ impl FakeDns {
     /// Makes every answer wait.
     pub fn set_delay(&self, delay: Duration) {
         *held(&self.shared.delay) = delay;
+    }
+
+    /// Says how much of a chain of aliases a reply holds.
+    pub fn set_chains(&self, chains: Chains) {
+        *held(&self.shared.chains) = chains;
     }
 
     /// How often a question has come in, over UDP and TCP.
@@ -185,7 +201,14 @@ impl Shared {
         let kind = RecordType::ALL.into_iter().find(|kind| kind.number() == number);
         let (resolution, zone) = {
             let world = held(&self.world);
-            let resolution = world.resolve(&asked, kind);
+            let mut resolution = world.resolve(&asked, kind);
+            let chains = *held(&self.chains);
+            if chains == Chains::FirstLink
+                && let Some(first) = resolution.chain.first().cloned()
+            {
+                let owner = first.1.clone();
+                resolution = Resolution { chain: vec![first], owner, outcome: Outcome::NoData };
+            }
             let zone = world.zone_of(&resolution.owner).cloned();
             (resolution, zone)
         };

@@ -1,7 +1,7 @@
 //! One system's questions about one pair: asks, remembers what was seen, and for how long it holds.
 //!
-//! A rule file asks through [`Inquiry::ask`] and ends with [`Inquiry::conclude`] or
-//! [`Inquiry::give_up`]; the records to show and the lowest time to live come by themselves. The
+//! A rule file asks through `Inquiry::ask` and ends with `Inquiry::conclude` or
+//! `Inquiry::give_up`; the records to show and the lowest time to live come by themselves. The
 //! transcript is bounded in lines and in the length of a line, since strangers fill it.
 
 use std::net::IpAddr;
