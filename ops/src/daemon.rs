@@ -95,12 +95,12 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     let live = Live::new(settings::live(&config), &registry)?;
     let policy = settings::policy(&config);
     let judge = Arc::new(LedgerJudge::new(ledger.clone(), live.clone(), policy));
-    let handler = Handler::new(judge.clone(), &dns_config, DnsMetrics::register(&registry)?)
-        .map_err(|error| Failure::new(Exit::Usage, error))?;
+    let handler = Handler::new(judge.clone(), &dns_config, DnsMetrics::register(&registry)?);
+    let handler = Arc::new(handler.map_err(|error| Failure::new(Exit::Usage, error))?);
     let ingest_metrics = IngestMetrics::register(&registry)?;
 
     let shutdown = CancellationToken::new();
-    let dns_done = listeners.serve(Arc::new(handler), shutdown.clone())?;
+    let dns_done = listeners.serve(handler.clone(), shutdown.clone())?;
     let pages = Pages { health: health.clone(), registry, judge: judge.clone() };
     if let Some(listener) = http {
         serve_http(listener, pages.clone(), shutdown.clone())?;
@@ -113,7 +113,7 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     );
 
     let (told, caught_up) = oneshot::channel();
-    let attendant = Arc::new(Attendant::new(live, health, logs.len(), told));
+    let attendant = Arc::new(Attendant::new(live.clone(), health, logs.len(), told));
     let ears = Ears::start(logs, &ledger, &attendant, &ingest_metrics);
     if args.example {
         // The first answers should not be of an empty ledger; but if learning is slow, show what there is.
@@ -121,7 +121,8 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
         welcome::print(&config, &ledger, dns_addresses.first().copied(), http_address)?;
     }
 
-    wait_for_end(args, &mut config, &judge, log).await?;
+    let mut reloading = Reloading { args, config, handler, judge, live, log };
+    reloading.until_end().await?;
     tracing::info!("ending");
     shutdown.cancel();
     ears.stop();
@@ -216,44 +217,58 @@ fn check_readable(path: &Path) -> Result<(), Failure> {
     std::fs::File::open(path).map(|_| ()).map_err(|error| unreadable(error.to_string()))
 }
 
-/// Waits for a signal to end; takes over changes of the configuration on SIGHUP.
-async fn wait_for_end(
-    args: &ConfigArgs,
-    config: &mut Config,
-    judge: &LedgerJudge,
-    log: &Log,
-) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => reload(args, config, judge, log),
-        }
-    }
+/// Everything that can change while the daemon runs.
+struct Reloading<'a> {
+    args: &'a ConfigArgs,
+    config: Config,
+    handler: Arc<Handler<LedgerJudge>>,
+    judge: Arc<LedgerJudge>,
+    live: Arc<Live>,
+    log: &'a Log,
 }
 
-fn reload(args: &ConfigArgs, config: &mut Config, judge: &LedgerJudge, log: &Log) {
-    if args.example {
-        tracing::info!("The example has no configuration file to read again");
-        return;
+impl Reloading<'_> {
+    /// Waits for a signal to end; takes over changes of the configuration on SIGHUP.
+    async fn until_end(&mut self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = hangup.recv() => self.reload(),
+            }
+        }
     }
-    let new = match read_config(&config_path(args)) {
-        Ok(new) => new,
-        Err(failure) => {
-            tracing::error!("The configuration was not taken over: {:#}", failure.error);
+
+    /// All of the new configuration that can be taken over, or nothing of it.
+    fn reload(&mut self) {
+        if self.args.example {
+            tracing::info!("The example has no configuration file to read again");
             return;
         }
-    };
-    for key in config.restart_needed(&new) {
-        tracing::warn!("{key} changed: it takes effect after a restart");
+        let taken = read_config(&config_path(self.args)).and_then(|new| {
+            let unsound = |error| Failure::new(Exit::Usage, error);
+            self.handler.reload(&settings::dns(&new)).map_err(unsound)?;
+            Ok(new)
+        });
+        let new = match taken {
+            Ok(new) => new,
+            Err(failure) => {
+                tracing::error!("The configuration was not taken over: {:#}", failure.error);
+                return;
+            }
+        };
+        for key in self.config.restart_needed(&new) {
+            tracing::warn!("{key} changed: it takes effect after a restart");
+        }
+        self.judge.set_policy(settings::policy(&new));
+        self.live.set_wait(new.live.wait);
+        self.log.set_level(new.daemon.log_level);
+        self.config = new;
+        tracing::info!("The configuration was read again");
     }
-    judge.set_policy(settings::policy(&new));
-    log.set_level(new.daemon.log_level);
-    *config = new;
-    tracing::info!("The configuration was read again");
 }
 
 /// The threads that follow the logs.

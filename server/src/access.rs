@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::judge_trait::Asker;
+use crate::judge::Asker;
 
 /// Who may ask.
 #[derive(Clone, Debug)]

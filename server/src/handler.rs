@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use helostat_zones::answer::{Answer, Exists};
 use helostat_zones::key::{Key, Kind};
@@ -36,7 +37,7 @@ use hickory_server::zone_handler::MessageResponseBuilder;
 use crate::access::Access;
 use crate::catalog::{Catalog, ConfigError, Role, Zone};
 use crate::config::DnsConfig;
-use crate::judge_trait::{Asker, Judge};
+use crate::judge::{Asker, Judge};
 use crate::metrics::Metrics;
 use crate::wire::{self, ExtendedError, Outbox, Triage};
 
@@ -51,10 +52,25 @@ const NXNAME: u16 = 128;
 #[derive(Debug)]
 pub struct Handler<J> {
     judge: Arc<J>,
-    catalog: Catalog,
-    access: Access,
+    told: ArcSwap<Told>,
     metrics: Metrics,
     patience: Duration,
+}
+
+/// What the configuration says, swapped whole when it is read again.
+#[derive(Debug)]
+struct Told {
+    catalog: Catalog,
+    access: Access,
+}
+
+impl Told {
+    fn new(config: &DnsConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            catalog: Catalog::new(&config.zones)?,
+            access: Access::new(&config.allow, &config.trusted),
+        })
+    }
 }
 
 impl<J: Judge> Handler<J> {
@@ -62,11 +78,17 @@ impl<J: Judge> Handler<J> {
     pub fn new(judge: Arc<J>, config: &DnsConfig, metrics: Metrics) -> Result<Self, ConfigError> {
         Ok(Self {
             judge,
-            catalog: Catalog::new(&config.zones)?,
-            access: Access::new(&config.allow, &config.trusted),
+            told: ArcSwap::from_pointee(Told::new(config)?),
             metrics,
             patience: config.limits.answer,
         })
+    }
+
+    /// Answers by these zones and for these askers from now on; fails, and changes nothing, if the
+    /// zones are unsound. Sockets and limits stay as they are.
+    pub fn reload(&self, config: &DnsConfig) -> Result<(), ConfigError> {
+        self.told.store(Arc::new(Told::new(config)?));
+        Ok(())
     }
 
     /// The counters, for the transports.
@@ -142,8 +164,10 @@ impl<J: Judge> Handler<J> {
             return Reply::fail(ResponseCode::BADVERS);
         }
         let rtype = question.query_type();
-        let zone = self.catalog.find(question.name(), rtype);
-        let Some(asker) = self.access.asker(request.src().ip()) else {
+        // The whole answer is by one configuration, even if it is read again meanwhile.
+        let told = self.told.load_full();
+        let zone = told.catalog.find(question.name(), rtype);
+        let Some(asker) = told.access.asker(request.src().ip()) else {
             let page = zone.and_then(|zone| zone.caps.page.as_deref()).unwrap_or_default();
             return Reply::fail(ResponseCode::Refused).because(PROHIBITED, &page.replace("{}", ""));
         };

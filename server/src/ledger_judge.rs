@@ -25,7 +25,7 @@ use helostat_zones::rules::{self, Case};
 use helostat_zones::time::Time;
 use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
 
-use crate::judge_trait::{Asker, Judge};
+use crate::judge::{Asker, Judge};
 use crate::live::{Findings, Live};
 
 /// How long an answer holds that was given before every look-up was back.

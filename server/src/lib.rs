@@ -5,7 +5,7 @@
 //! - [`config`]: where to listen, which zones, who may ask, how much at once
 //! - [`listen`]: the sockets, UDP and TCP, and an orderly end
 //! - [`handler`]: from a request to its response, over [`access`] and [`catalog`]
-//! - [`judge_trait`]: what is asked of whoever judges; [`ledger_judge`]: history and evidence, judged
+//! - [`judge`]: what is asked of whoever judges; [`ledger_judge`]: history and evidence, judged
 //! - [`live`]: what the DNS says now about a pair, within limits
 //! - [`metrics`]: what is counted
 //! - [`ask`]: the other side, a small client
@@ -15,7 +15,7 @@ pub mod ask;
 pub mod catalog;
 pub mod config;
 pub mod handler;
-pub mod judge_trait;
+pub mod judge;
 pub mod ledger_judge;
 pub mod listen;
 pub mod live;

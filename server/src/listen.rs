@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{DnsConfig, Limits};
 use crate::handler::Handler;
-use crate::judge_trait::Judge;
+use crate::judge::Judge;
 use crate::tcp::{self, Connections};
 use crate::udp;
 

@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use crate::config::Limits;
-use crate::judge_trait::Judge;
+use crate::judge::Judge;
 use crate::listen::Shared;
 use crate::metrics::Dropped;
 use crate::wire::HEADER;

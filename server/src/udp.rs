@@ -15,7 +15,7 @@ use std::time::Duration;
 use hickory_server::net::xfer::Protocol;
 use tokio::net::UdpSocket;
 
-use crate::judge_trait::Judge;
+use crate::judge::Judge;
 use crate::listen::Shared;
 use crate::metrics::Dropped;
 

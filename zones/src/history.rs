@@ -302,7 +302,8 @@ pub struct NetworkHistory {
     pub network: String,
     /// Clients seen in it.
     pub clients: usize,
-    /// Families that appeared in it for the first time within the crowding window.
+    /// Families that appeared in it for the first time within the crowding window, and stand nowhere
+    /// in it: honest newcomers come of age within days, a snowshoe's names do not.
     pub fresh_families: BTreeSet<String>,
 }
 
@@ -310,29 +311,30 @@ impl NetworkHistory {
     /// Measures what the ledger holds of a network.
     pub fn of(ledger: &Ledger, network: Network, policy: &Policy, now: Time) -> Self {
         let (clients, known) = ledger.clients_of_network(network, CLIENTS_PER_NETWORK);
-        let mut first_seen: BTreeMap<String, Time> = BTreeMap::new();
+        let mut families: BTreeMap<String, (Time, Standing)> = BTreeMap::new();
         for client in clients {
-            ledger.client(client, |row| {
-                for pair in row.map(|row| row.pairs.as_slice()).unwrap_or_default() {
-                    let Some(family) = pair.name.family() else { continue };
-                    let Some(first) = pair.seen.iter().map(|(_, seen)| seen.first).min() else {
-                        continue;
-                    };
-                    first_seen
-                        .entry(family.to_owned())
-                        .and_modify(|known| *known = first.min(*known))
-                        .or_insert(first);
-                }
-            });
+            let pairs = ledger.client(client, |row| row.map(|row| row.pairs.clone()));
+            for row in pairs.unwrap_or_default() {
+                let Some(family) = row.name.family() else { continue };
+                let pair = PairHistory::of(ledger, &row, policy, now);
+                families
+                    .entry(family.to_owned())
+                    .and_modify(|(first, standing)| {
+                        *first = pair.first.min(*first);
+                        *standing = pair.standing.max(*standing);
+                    })
+                    .or_insert((pair.first, pair.standing));
+            }
         }
-        let since = now
-            .before(std::time::Duration::from_secs(u64::from(policy.crowded_window_days) * 86_400));
+        let since = now.before(std::time::Duration::from_secs(
+            u64::from(policy.crowded_window_days) * 86_400,
+        ));
         Self {
             network: network.to_string(),
             clients: known,
-            fresh_families: first_seen
+            fresh_families: families
                 .into_iter()
-                .filter(|(_, first)| *first >= since)
+                .filter(|(_, (first, standing))| *first >= since && *standing == Standing::Seen)
                 .map(|(family, _)| family)
                 .collect(),
         }

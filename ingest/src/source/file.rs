@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use flate2::bufread::MultiGzDecoder;
+use helostat_zones::time::Time;
 
 use super::SourceTrouble;
-use super::identity::{Beginning, End, FINGERPRINT_BYTES, TAIL_BYTES, tail_hash};
+use super::identity::{Beginning, End, TAIL_BYTES};
 
 /// How much compressed data is read at once.
 const PACKED_BYTES: usize = 64 * 1024;
@@ -48,9 +49,10 @@ impl Stamp {
         }
     }
 
-    /// Whether both are the same file, however it changed in between.
-    pub(super) fn same_file(&self, other: &Self) -> bool {
-        (self.dev, self.inode) == (other.dev, other.inode)
+    /// When it was last written, as the ledger counts time.
+    pub(super) fn time(&self) -> Option<Time> {
+        let since = self.modified?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(Time::from_unix(i64::try_from(since.as_secs()).ok()?))
     }
 }
 
@@ -104,8 +106,7 @@ impl LogFile {
 
     /// The content from its beginning; `consumed` counts bytes on disk.
     pub(super) fn stream(&self, consumed: &Arc<AtomicU64>) -> Stream {
-        let bytes =
-            FileBytes { file: Arc::clone(&self.file), at: 0, consumed: Arc::clone(consumed) };
+        let bytes = self.bytes_from(0, consumed);
         match self.packing {
             Packing::Plain => Box::new(bytes),
             Packing::Gzip => {
@@ -114,15 +115,21 @@ impl LogFile {
         }
     }
 
-    /// The first bytes of the content.
+    /// Plain content from `offset` on.
+    pub(super) fn plain_from(&self, offset: u64, consumed: &Arc<AtomicU64>) -> Stream {
+        Box::new(self.bytes_from(offset, consumed))
+    }
+
+    fn bytes_from(&self, at: u64, consumed: &Arc<AtomicU64>) -> FileBytes {
+        FileBytes { file: Arc::clone(&self.file), at, consumed: Arc::clone(consumed) }
+    }
+
+    /// The first bytes of the content. Damage behind the first line is left for later reading.
     pub(super) fn beginning(&self) -> io::Result<Beginning> {
-        let mut bytes = vec![0; FINGERPRINT_BYTES];
-        let (read, end) = match self.packing {
-            Packing::Plain => (read_fully_at(&self.file, &mut bytes, 0)?, End::Open),
-            Packing::Gzip => (read_fully(&mut self.stream(&Arc::default()), &mut bytes)?, End::Final),
-        };
-        bytes.truncate(read);
-        Ok(Beginning { bytes, end })
+        match self.packing {
+            Packing::Plain => Beginning::read(&mut self.stream(&Arc::default()), End::Open),
+            Packing::Gzip => Beginning::read(&mut self.stream(&Arc::default()), End::Final),
+        }
     }
 
     /// The plain bytes that a position at `offset` has as its tail; none if the file is shorter.
@@ -177,18 +184,14 @@ pub(super) fn regular(path: &Path, metadata: &Metadata) -> Result<(), SourceTrou
     Ok(())
 }
 
-/// Reads until `room` is full or the stream ends.
-pub(super) fn read_fully(stream: &mut dyn Read, room: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = room.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match stream.read(rest) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
+/// Reads some bytes; 0 at the end.
+pub(super) fn read_some(stream: &mut dyn Read, room: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(room) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            done => return done,
         }
     }
-    Ok(filled)
 }
 
 fn read_fully_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -204,7 +207,7 @@ fn read_fully_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize>
     Ok(filled)
 }
 
-/// A file's bytes from its beginning, with a place of its own and a count for whoever watches.
+/// A file's bytes, with a place of its own and a count for whoever watches.
 struct FileBytes {
     file: Arc<File>,
     at: u64,
@@ -218,62 +221,4 @@ impl Read for FileBytes {
         self.consumed.store(self.at, Ordering::Relaxed);
         Ok(read)
     }
-}
-
-/// Goes forward through a stream and remembers the last bytes passed.
-pub(super) struct Walk {
-    pub(super) stream: Stream,
-    at: u64,
-    tail: Vec<u8>,
-}
-
-impl Walk {
-    pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, at: 0, tail: Vec::new() }
-    }
-
-    /// How far the walk has come.
-    pub(super) fn at(&self) -> u64 {
-        self.at
-    }
-
-    /// The bytes just passed, at most as many as a tail covers.
-    pub(super) fn tail(&self) -> &[u8] {
-        &self.tail
-    }
-
-    pub(super) fn tail_hash(&self) -> u64 {
-        tail_hash(&self.tail)
-    }
-
-    /// Walks on to `offset`, showing all bytes passed to `seen`. Says whether it was reached.
-    pub(super) fn go_to(
-        &mut self,
-        offset: u64,
-        seen: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-    ) -> io::Result<Reached> {
-        let mut piece = vec![0; PACKED_BYTES];
-        while self.at < offset {
-            let wanted = usize::try_from(offset - self.at).unwrap_or(usize::MAX).min(piece.len());
-            let room = piece.get_mut(..wanted).unwrap_or_default();
-            let read = read_fully(&mut self.stream, room)?;
-            let passed = piece.get(..read).unwrap_or_default();
-            seen(passed)?;
-            self.at += u64::try_from(read).unwrap_or_default();
-            self.tail.extend_from_slice(passed.get(read.saturating_sub(TAIL_BYTES)..).unwrap_or_default());
-            let surplus = self.tail.len().saturating_sub(TAIL_BYTES);
-            self.tail.drain(..surplus);
-            if read < wanted {
-                return Ok(Reached::ContentEnds);
-            }
-        }
-        Ok(Reached::Offset)
-    }
-}
-
-/// How a walk ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reached {
-    Offset,
-    ContentEnds,
 }

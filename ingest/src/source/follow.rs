@@ -21,12 +21,12 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use helostat_zones::time::Time;
 
-use super::file::{LogFile, Packing, Stamp, Stream, read_fully, regular};
+use super::file::{LogFile, Packing, Stamp, Stream, read_some, regular};
 use super::identity::{Position, free_id, known};
 use super::lines::{Found, Lines};
 use super::resume::{Resume, resume};
@@ -66,16 +66,36 @@ pub struct Follow {
 
 struct Current {
     id: String,
-    resumed: bool,
+    origin: Origin,
     dev: u64,
     inode: u64,
+}
+
+/// Where reading a source began.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// At a position known before.
+    Stored,
+    /// At its first byte.
+    Fresh,
 }
 
 /// The file being read.
 struct Held {
     log: LogFile,
+    /// What named it when it was opened, for messages.
+    path: PathBuf,
+    /// Bytes on disk that were read of a packed file.
+    consumed: Arc<AtomicU64>,
     place: Place,
     reading: Reading,
+}
+
+impl Held {
+    fn new(log: LogFile, path: &Path, place: Place) -> Self {
+        let path = path.to_path_buf();
+        Self { log, path, consumed: Arc::default(), place, reading: Reading::Unnamed }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -190,12 +210,13 @@ impl Follow {
     /// What is stored with it restores the sessions of a caller that has just started; one that
     /// has sessions already keeps its own.
     pub fn resumed(&self) -> bool {
-        self.current.as_ref().is_some_and(|current| current.resumed)
+        self.stored_id().is_some()
     }
 
     /// The id under which a stored position was found for the current source, if one was.
     pub fn stored_id(&self) -> Option<&str> {
-        self.current.as_ref().filter(|current| current.resumed).map(|current| current.id.as_str())
+        let current = self.current.as_ref()?;
+        (current.origin == Origin::Stored).then_some(current.id.as_str())
     }
 
     /// Bytes of the file being read that were not handed out yet (of a packed one: 0).
@@ -213,8 +234,7 @@ impl Follow {
 
     /// When the file being read was last written.
     pub fn modified(&self) -> Option<Time> {
-        let stamp = self.held.as_ref()?.log.stamp().ok()?;
-        unix_time(stamp.modified?)
+        self.held.as_ref()?.log.stamp().ok()?.time()
     }
 
     /// Sleeps: after [`Step::Idle`], before the next question. 20 to 50 ms are a good pace.
@@ -228,30 +248,23 @@ impl Follow {
         };
         match &mut held.reading {
             Reading::Unnamed => self.name(positions),
-            Reading::Packed(stream) => {
-                let room = self.lines.room();
-                match read_fully(stream, room) {
-                    Ok(0) => {
-                        let rest = self.lines.take_rest();
-                        self.leave();
-                        rest.map_or(Turn::Again, Turn::Line)
-                    }
-                    Ok(read) => {
-                        self.lines.filled(read);
-                        Turn::Again
-                    }
-                    Err(error) => {
-                        let byte = held.log.stamp().map_or(0, |stamp| stamp.size);
-                        let reason = error.to_string();
-                        self.leave();
-                        Turn::Trouble(SourceTrouble::Damaged {
-                            path: self.path.clone(),
-                            byte,
-                            reason,
-                        })
-                    }
+            Reading::Packed(stream) => match read_some(stream, self.lines.room()) {
+                Ok(0) => {
+                    let rest = self.lines.take_rest();
+                    self.leave();
+                    rest.map_or(Turn::Again, Turn::Line)
                 }
-            }
+                Ok(read) => {
+                    self.lines.filled(read);
+                    Turn::Again
+                }
+                Err(error) => {
+                    let byte = held.consumed.load(Ordering::Relaxed);
+                    let trouble = SourceTrouble::from_reading(&held.path, &error, byte);
+                    self.leave();
+                    Turn::Trouble(trouble)
+                }
+            },
             Reading::Plain => match self.read_plain() {
                 Ok(Read::Some) => Turn::Again,
                 Ok(Read::End) => self.at_end(),
@@ -376,7 +389,7 @@ impl Follow {
         }
         let log = left.log.clone();
         self.left = None;
-        self.held = Some(Held { log, place: Place::Beside, reading: Reading::Unnamed });
+        self.held = Some(Held::new(log, &self.path, Place::Beside));
         Turn::Again
     }
 
@@ -402,7 +415,7 @@ impl Follow {
         let Some(held) = &self.held else {
             return Turn::Again;
         };
-        match judge(&held.log, positions, self.own()) {
+        match judge(&held.log, positions, self.own(), &held.consumed) {
             Ok(Judgement::Nameless) if held.place == Place::Beside => {
                 self.leave();
                 Turn::Again
@@ -420,8 +433,8 @@ impl Follow {
                     Turn::Again
                 }
             },
-            Ok(Judgement::Known(known)) => self.begin(known.id, Some((known.offset, known.tail, known.stream))),
-            Ok(Judgement::New { id, .. }) => self.begin(id, None),
+            Ok(Judgement::Known(known)) => self.begin_known(known),
+            Ok(Judgement::New { id, .. }) => self.begin_new(id),
             Err(error) => {
                 let trouble = SourceTrouble::from_io(&self.path, &error);
                 self.held = None;
@@ -430,21 +443,37 @@ impl Follow {
         }
     }
 
-    /// Begins to read the held file as `id`.
-    fn begin(&mut self, id: String, known: Option<(u64, Vec<u8>, Option<Stream>)>) -> Turn {
-        let own = self.own();
-        let before = own.map(|(id, position)| (id.to_owned(), position));
-        let Some(held) = &mut self.held else {
+    /// Begins to read the held file from a stored position.
+    fn begin_known(&mut self, known: Resume) -> Turn {
+        let before = self.own().map(|(id, position)| (id.to_owned(), position));
+        self.lines.restart(known.offset, &known.tail);
+        self.read_from(known.stream);
+        self.enter(known.id, Origin::Stored, before)
+    }
+
+    /// Begins to read the held file from its beginning.
+    fn begin_new(&mut self, id: String) -> Turn {
+        let before = self.own().map(|(id, position)| (id.to_owned(), position));
+        self.lines.restart(0, &[]);
+        if let Some(held) = &self.held {
+            let stream = held.log.stream(&held.consumed);
+            self.read_from(stream);
+        }
+        self.enter(id, Origin::Fresh, before)
+    }
+
+    fn read_from(&mut self, stream: Stream) {
+        let Some(held) = &mut self.held else { return };
+        held.reading = match held.log.packing {
+            Packing::Plain => Reading::Plain,
+            Packing::Gzip => Reading::Packed(stream),
+        };
+    }
+
+    fn enter(&mut self, id: String, origin: Origin, before: Option<(String, Position)>) -> Turn {
+        let Some(held) = &self.held else {
             return Turn::Again;
         };
-        let resumed = known.is_some();
-        let (offset, tail, stream) = known.unwrap_or_default();
-        held.reading = match (held.log.packing, stream) {
-            (Packing::Plain, _) => Reading::Plain,
-            (Packing::Gzip, Some(stream)) => Reading::Packed(stream),
-            (Packing::Gzip, None) => Reading::Packed(held.log.stream(&Arc::default())),
-        };
-        self.lines.restart(offset, &tail);
         let (dev, inode) = (held.log.dev, held.log.inode);
         match &mut self.current {
             // The same content under another name, from where it was left: nothing to tell.
@@ -453,7 +482,7 @@ impl Follow {
                 Turn::Again
             }
             current => {
-                *current = Some(Current { id, resumed, dev, inode });
+                *current = Some(Current { id, origin, dev, inode });
                 self.previous = before;
                 Turn::NewSource
             }
@@ -476,7 +505,7 @@ impl Follow {
         match at_path {
             Ok(log) => {
                 self.missing_since = None;
-                self.held = Some(Held { log, place: Place::AtPath, reading: Reading::Unnamed });
+                self.held = Some(Held::new(log, &self.path, Place::AtPath));
                 Turn::Again
             }
             Err(trouble) => Turn::Trouble(trouble),
@@ -484,7 +513,11 @@ impl Follow {
     }
 
     /// The oldest sibling with something to read that is ours to read.
-    fn find_beside(&mut self, positions: &dyn Positions, at_path: Option<&LogFile>) -> Option<Held> {
+    fn find_beside(
+        &mut self,
+        positions: &dyn Positions,
+        at_path: Option<&LogFile>,
+    ) -> Option<Held> {
         let (opened, listed) = self.open_siblings();
         self.siblings.settled.retain(|stamp| listed.contains(stamp));
         let since = self.siblings.since;
@@ -508,12 +541,12 @@ impl Follow {
                     after_known |= is_rotation;
                 }
                 Interest::Rest => {
-                    return Some(Held { log, place: Place::Beside, reading: Reading::Unnamed });
+                    return Some(Held::new(log, &sibling.path, Place::Beside));
                 }
                 Interest::Unread if is_rotation => {
                     let later = since.is_some() && sibling.stamp.modified >= since;
                     if after_known || later {
-                        return Some(Held { log, place: Place::Beside, reading: Reading::Unnamed });
+                        return Some(Held::new(log, &sibling.path, Place::Beside));
                     }
                 }
                 Interest::Unread | Interest::None => {}
@@ -548,11 +581,11 @@ impl Follow {
         if log.packing == Packing::Gzip && self.is_read_whole(log, positions) {
             return Interest::Settled;
         }
-        match judge(log, positions, self.own()) {
+        match judge(log, positions, self.own(), &Arc::default()) {
             Ok(Judgement::Known(mut known)) => {
-                let rest = match &mut known.stream {
-                    Some(stream) => read_fully(stream, &mut [0]).map(|read| read > 0),
-                    None => log.has_line_at(known.offset),
+                let rest = match log.packing {
+                    Packing::Gzip => read_some(&mut known.stream, &mut [0]).map(|read| read > 0),
+                    Packing::Plain => log.has_line_at(known.offset),
                 };
                 if rest.unwrap_or(false) { Interest::Rest } else { Interest::Settled }
             }
@@ -628,12 +661,13 @@ fn judge(
     log: &LogFile,
     positions: &dyn Positions,
     own: Option<(&str, Position)>,
+    consumed: &Arc<AtomicU64>,
 ) -> std::io::Result<Judgement> {
     let Some(fingerprint) = log.beginning()?.fingerprint() else {
         return Ok(Judgement::Nameless);
     };
     let known = known(positions, &fingerprint, own);
-    if let Some(resume) = resume(log, &known, &Arc::new(AtomicU64::new(0)))? {
+    if let Some(resume) = resume(log, &known, consumed)? {
         return Ok(Judgement::Known(resume));
     }
     let furthest = known.iter().filter_map(|known| known.position).map(|at| at.offset).max();
@@ -647,10 +681,4 @@ fn is_young_and_short(log: &LogFile, furthest: u64) -> bool {
     };
     let age = stamp.modified.and_then(|modified| modified.elapsed().ok());
     stamp.size < furthest && age.is_none_or(|age| age < YOUNG)
-}
-
-/// A file's time as the ledger counts it.
-pub(super) fn unix_time(time: SystemTime) -> Option<Time> {
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
-    Some(Time::from_unix(i64::try_from(seconds).ok()?))
 }

@@ -5,32 +5,37 @@
 //!
 //! - A plain file may still grow: its last line without a line feed is not handed out, only counted.
 //!   Of a gzip file or a stream it is handed out.
-//! - Damaged gzip data are an error after everything before the damage was handed out; the position
-//!   stays good, so a whole copy of the same log is read on from there.
-//! - A stream cannot go back. When positions are stored for its first line, what has to be passed to
-//!   check them is kept in an unlinked file in the system's temporary folder, until it is known where
-//!   to begin; memory stays bounded.
+//! - Damaged gzip data are an error after what was decoded before the damage was handed out; the
+//!   position stays good, so a whole copy of the same log is read on from there.
+//! - A stream without any content has no id, and nothing is to be stored for it.
 
-use std::fs::File;
-use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::fmt;
+use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use helostat_zones::time::Time;
 
-use super::file::{LogFile, Packing, Stream, Walk, is_gzip, read_fully};
-use super::follow::unix_time;
-use super::identity::{Beginning, End, FINGERPRINT_BYTES, Known, Position, free_id, known};
+use super::file::{LogFile, Packing, Stream, is_gzip, read_some};
+use super::identity::{Beginning, End, Known, Position, free_id, known};
 use super::lines::{Found, Lines};
-use super::resume::{Resume, best, candidates, resume, walk_over};
+use super::resume::resume;
+use super::spool::{NO_FILE, Spooled, resume_stream};
 use super::{Positions, SourceError, Step};
+
+/// How much of a stream is looked at to see whether it is gzip.
+const MAGIC_BYTES: u64 = 3;
+
+/// How much of a compressed stream is read at once.
+const PACKED_BYTES: usize = 64 * 1024;
 
 /// A finished log.
 pub struct History {
     path: PathBuf,
-    input: Input,
+    /// None for a stream.
+    log: Option<LogFile>,
     state: State,
     lines: Lines,
     id: Option<String>,
@@ -39,16 +44,21 @@ pub struct History {
     consumed: Arc<AtomicU64>,
 }
 
-enum Input {
+enum State {
+    /// A file that was not begun.
     File(LogFile),
-    Stream(Option<Box<dyn Read + Send>>),
+    /// A stream that was not begun.
+    Stream(Stream),
+    Reading(Stream),
+    Ended,
 }
 
-enum State {
-    /// Nothing was read.
-    Closed,
-    Reading(Stream, End),
-    Ended,
+/// What one turn came to.
+enum Turn {
+    Again,
+    Line(Found),
+    NewSource,
+    End,
 }
 
 impl History {
@@ -58,19 +68,19 @@ impl History {
             return Ok(Self::from_reader("standard input", Box::new(io::stdin())));
         }
         let log = LogFile::open(path)?;
-        Ok(Self::new(path.to_path_buf(), Input::File(log)))
+        Ok(Self::new(path.to_path_buf(), Some(log.clone()), State::File(log)))
     }
 
-    /// Reads `stream`, which `name` stands for in messages; plain or gzip.
+    /// Reads `stream`, plain or gzip, which `name` stands for in messages.
     pub fn from_reader(name: &str, stream: Box<dyn Read + Send>) -> Self {
-        Self::new(PathBuf::from(name), Input::Stream(Some(stream)))
+        Self::new(PathBuf::from(name), None, State::Stream(stream))
     }
 
-    fn new(path: PathBuf, input: Input) -> Self {
+    fn new(path: PathBuf, log: Option<LogFile>, state: State) -> Self {
         Self {
             path,
-            input,
-            state: State::Closed,
+            log,
+            state,
             lines: Lines::new(),
             id: None,
             resumed: false,
@@ -85,15 +95,15 @@ impl History {
             if let Some(found) = self.lines.take() {
                 return Ok(Step::Line(self.lines.line(&found)));
             }
-            let turn = self.turn(positions).map_err(|error| {
-                self.state = State::Ended;
-                self.error(&error)
-            })?;
-            match turn {
-                Turn::Again => {}
-                Turn::Line(found) => return Ok(Step::Line(self.lines.line(&found))),
-                Turn::NewSource => return Ok(Step::NewSource),
-                Turn::End => return Ok(Step::End),
+            match self.turn(positions) {
+                Ok(Turn::Again) => {}
+                Ok(Turn::Line(found)) => return Ok(Step::Line(self.lines.line(&found))),
+                Ok(Turn::NewSource) => return Ok(Step::NewSource),
+                Ok(Turn::End) => return Ok(Step::End),
+                Err(error) => {
+                    self.state = State::Ended;
+                    return Err(SourceError::from_reading(&self.path, &error, self.read_bytes()));
+                }
             }
         }
     }
@@ -105,7 +115,7 @@ impl History {
 
     /// Just after the last line handed out.
     pub fn position(&self) -> Position {
-        let (dev, inode) = self.file_id();
+        let (dev, inode) = self.log.as_ref().map_or(NO_FILE, |log| (log.dev, log.inode));
         Position { offset: self.lines.offset(), tail: self.lines.tail(), dev, inode }
     }
 
@@ -116,18 +126,12 @@ impl History {
 
     /// When the file was last written; none for a stream.
     pub fn modified(&self) -> Option<Time> {
-        match &self.input {
-            Input::File(log) => unix_time(log.stamp().ok()?.modified?),
-            Input::Stream(_) => None,
-        }
+        self.log.as_ref()?.stamp().ok()?.time()
     }
 
     /// The size on disk; none for a stream.
     pub fn total_bytes(&self) -> Option<u64> {
-        match &self.input {
-            Input::File(log) => log.stamp().ok().map(|stamp| stamp.size),
-            Input::Stream(_) => None,
-        }
+        Some(self.log.as_ref()?.stamp().ok()?.size)
     }
 
     /// Bytes on disk, or of the stream, consumed so far.
@@ -146,68 +150,109 @@ impl History {
     }
 
     fn turn(&mut self, positions: &dyn Positions) -> io::Result<Turn> {
-        match &mut self.state {
-            State::Closed => self.begin(positions),
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::File(log) => self.begin_file(&log, positions),
+            State::Stream(stream) => self.begin_stream(stream, positions),
+            State::Reading(stream) => self.read_on(stream),
             State::Ended => Ok(Turn::End),
-            State::Reading(stream, end) => match read_fully_or_error(stream, self.lines.room()) {
-                (0, None) => {
-                    let rest = if *end == End::Final { self.lines.take_rest() } else { None };
-                    self.state = State::Ended;
-                    Ok(rest.map_or(Turn::End, Turn::Line))
-                }
-                (0, Some(error)) => Err(error),
-                (read, _) => {
-                    self.lines.filled(read);
-                    Ok(Turn::Again)
-                }
-            },
         }
     }
 
-    fn begin(&mut self, positions: &dyn Positions) -> io::Result<Turn> {
-        let (beginning, unread) = match &mut self.input {
-            Input::File(log) => (log.beginning()?, None),
-            Input::Stream(stream) => {
-                let stream = stream.take().unwrap_or_else(|| Box::new(io::empty()));
-                let (beginning, stream) = begin_stream(stream, &self.consumed)?;
-                (beginning, Some(stream))
-            }
-        };
+    fn read_on(&mut self, mut stream: Stream) -> io::Result<Turn> {
+        let read = read_some(&mut stream, self.lines.room())?;
+        if read > 0 {
+            self.lines.filled(read);
+            self.state = State::Reading(stream);
+            return Ok(Turn::Again);
+        }
+        if self.log.as_ref().is_some_and(|log| log.packing == Packing::Plain) {
+            return Ok(Turn::End);
+        }
+        Ok(self.lines.take_rest().map_or(Turn::End, Turn::Line))
+    }
+
+    fn begin_file(&mut self, log: &LogFile, positions: &dyn Positions) -> io::Result<Turn> {
+        let beginning = log.beginning()?;
         let Some(fingerprint) = beginning.fingerprint() else {
-            self.state = State::Ended;
-            self.count_unfinished(&beginning);
+            // Not a single line yet; counted like any last line without an end.
+            return self.begin(None, log.stream(&self.consumed));
+        };
+        let known = known(positions, &fingerprint, None);
+        match resume(log, &known, &self.consumed)? {
+            Some(resume) => self.begin_known(Spooled::Known(resume), &fingerprint, &known),
+            None => {
+                let whole = Spooled::New(log.stream(&self.consumed));
+                self.begin_known(whole, &fingerprint, &known)
+            }
+        }
+    }
+
+    fn begin_stream(&mut self, stream: Stream, positions: &dyn Positions) -> io::Result<Turn> {
+        let counted = Counted { stream, consumed: Arc::clone(&self.consumed) };
+        let mut content = unpacked(counted)?;
+        let beginning = Beginning::read(&mut content, End::Final)?;
+        let fingerprint = beginning.fingerprint();
+        let content: Stream = Box::new(Cursor::new(beginning.bytes).chain(content));
+        let Some(fingerprint) = fingerprint else {
             return Ok(Turn::End);
         };
         let known = known(positions, &fingerprint, None);
-        let (resumed, from_start) = match (&self.input, unread) {
-            (Input::File(log), _) => (resume(log, &known, &self.consumed)?, None),
-            (Input::Stream(_), unread) => {
-                let stream = unread.unwrap_or_else(|| Box::new(io::empty()));
-                resume_stream(stream, &known)?
+        let spooled = resume_stream(content, &known)?;
+        self.begin_known(spooled, &fingerprint, &known)
+    }
+
+    fn begin_known(
+        &mut self,
+        content: Spooled,
+        fingerprint: &str,
+        known: &[Known],
+    ) -> io::Result<Turn> {
+        match content {
+            Spooled::Known(resume) => {
+                self.lines.restart(resume.offset, &resume.tail);
+                self.skipped = resume.offset;
+                self.resumed = true;
+                self.begin(Some(resume.id), resume.stream)
             }
-        };
-        self.resumed = resumed.is_some();
-        let stream = match resumed {
-            Some(Resume { id, offset, tail, stream }) => {
-                self.lines.restart(offset, &tail);
-                self.skipped = offset;
-                self.id = Some(id);
-                match (stream, &self.input) {
-                    (Some(stream), _) => stream,
-                    (None, Input::File(log)) => log.stream_from(offset, &self.consumed),
-                    (None, Input::Stream(_)) => Box::new(io::empty()),
-                }
-            }
-            None => {
-                self.id = Some(free_id(&fingerprint, &known));
-                match (from_start, &self.input) {
-                    (Some(stream), _) => stream,
-                    (None, Input::File(log)) => log.stream(&self.consumed),
-                    (None, Input::Stream(_)) => Box::new(io::empty()),
-                }
-            }
-        };
-        self.state = State::Reading(stream, beginning.end);
-        Ok(Turn::NewSource)
+            Spooled::New(stream) => self.begin(Some(free_id(fingerprint, known)), stream),
+        }
+    }
+
+    fn begin(&mut self, id: Option<String>, stream: Stream) -> io::Result<Turn> {
+        self.state = State::Reading(stream);
+        self.id = id;
+        Ok(if self.id.is_some() { Turn::NewSource } else { Turn::Again })
+    }
+}
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("History").field("path", &self.path).field("id", &self.id).finish()
+    }
+}
+
+/// The content of a stream, by its first bytes.
+fn unpacked(mut stream: Counted) -> io::Result<Stream> {
+    let mut magic = Vec::new();
+    (&mut stream).take(MAGIC_BYTES).read_to_end(&mut magic)?;
+    let packed = is_gzip(&magic);
+    let whole = Cursor::new(magic).chain(stream);
+    if !packed {
+        return Ok(Box::new(whole));
+    }
+    Ok(Box::new(MultiGzDecoder::new(BufReader::with_capacity(PACKED_BYTES, whole))))
+}
+
+/// A stream whose bytes are counted.
+struct Counted {
+    stream: Stream,
+    consumed: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(room)?;
+        self.consumed.fetch_add(u64::try_from(read).unwrap_or_default(), Ordering::Relaxed);
+        Ok(read)
     }
 }

@@ -13,7 +13,10 @@
 //! A [`Position`] is stored as 33 bytes: version (1), then offset, tail, device and inode as
 //! big-endian `u64`.
 
+use std::io::{self, Read};
+
 use super::Positions;
+use super::file::read_some;
 
 /// How much of a first line counts, at most.
 pub const FINGERPRINT_BYTES: usize = 4096;
@@ -99,6 +102,30 @@ pub(super) enum End {
 }
 
 impl Beginning {
+    /// Reads the beginning of `stream`, whose end is `end`. Damage behind the first line is no
+    /// failure here.
+    pub(super) fn read(stream: &mut dyn Read, end: End) -> io::Result<Self> {
+        let mut bytes = vec![0; FINGERPRINT_BYTES];
+        let mut filled = 0;
+        while let Some(room) = bytes.get_mut(filled..).filter(|room| !room.is_empty()) {
+            match read_some(stream, room) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) => {
+                    bytes.truncate(filled);
+                    let readable = Self { bytes, end: End::Open };
+                    return if readable.fingerprint().is_some() {
+                        Ok(readable)
+                    } else {
+                        Err(error)
+                    };
+                }
+            }
+        }
+        bytes.truncate(filled);
+        Ok(Self { bytes, end })
+    }
+
     /// The fingerprint, once the first line is there.
     pub(super) fn fingerprint(&self) -> Option<String> {
         let line = match memchr::memchr(b'\n', &self.bytes) {

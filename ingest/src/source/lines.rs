@@ -146,10 +146,7 @@ impl Lines {
 
     fn found(&self, end: usize) -> Found {
         let longest = self.start + LINE_BYTES;
-        Found {
-            place: self.start..end.min(longest),
-            too_long: self.cut > 0 || end > longest,
-        }
+        Found { place: self.start..end.min(longest), too_long: self.cut > 0 || end > longest }
     }
 
     fn finish(&mut self, next: usize) {

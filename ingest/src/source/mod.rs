@@ -24,6 +24,7 @@ mod file;
 mod lines;
 mod resume;
 mod rotated;
+mod spool;
 
 use std::path::{Path, PathBuf};
 
@@ -128,5 +129,17 @@ impl SourceTrouble {
             std::io::ErrorKind::PermissionDenied => Self::PermissionDenied { path },
             _ => Self::Unreadable { path, reason: error.to_string() },
         }
+    }
+
+    /// What an error while reading the content of `path` means, `byte` bytes into the file.
+    fn from_reading(path: &Path, error: &std::io::Error, byte: u64) -> Self {
+        use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        let path = path.to_path_buf();
+        let reason = match error.kind() {
+            UnexpectedEof => "they end too soon".to_owned(),
+            InvalidData | InvalidInput => error.to_string(),
+            _ => return Self::from_io(&path, error),
+        };
+        Self::Damaged { path, byte, reason }
     }
 }

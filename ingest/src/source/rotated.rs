@@ -43,11 +43,7 @@ pub(super) fn siblings(log: &Path) -> Vec<Sibling> {
         .filter_map(|entry| {
             let suffix = suffix(&entry.file_name(), name)?;
             let metadata = std::fs::metadata(entry.path()).ok().filter(|what| what.is_file())?;
-            Some(Sibling {
-                path: entry.path(),
-                stamp: Stamp::of(&metadata),
-                age: age(&suffix),
-            })
+            Some(Sibling { path: entry.path(), stamp: Stamp::of(&metadata), age: age(&suffix) })
         })
         .collect();
     siblings.sort_by(|a, b| {

@@ -26,7 +26,7 @@ mod resolver;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use helostat_zones::evidence::lookup::Age;
@@ -51,6 +51,8 @@ use metrics::{Limit, Metrics};
 /// The live look-ups of one process.
 pub struct Live {
     config: LiveConfig,
+    /// `config.wait` in milliseconds; may change while running.
+    wait_ms: AtomicU64,
     runtime: Handle,
     /// None if live look-ups are off: then there is no way to ask anybody.
     questions: Option<Arc<Questions>>,
@@ -72,13 +74,20 @@ impl Live {
         };
         let memory = FindingMemory::new(&config);
         let running = Mutex::new(HashMap::new());
-        Ok(Arc::new(Self { config, runtime, questions, memory, running, metrics }))
+        let wait_ms = AtomicU64::new(milliseconds(config.wait));
+        Ok(Arc::new(Self { config, wait_ms, runtime, questions, memory, running, metrics }))
     }
 
     /// What is known of a pair within `wait`; what is not looks itself up in the background. Where
     /// nothing came in time, a finding past its time stands in, marked.
     pub async fn findings(self: &Arc<Self>, ip: IpAddr, name: &Name) -> Findings {
-        self.findings_within(self.config.wait, ip, name).await
+        let wait = Duration::from_millis(self.wait_ms.load(Ordering::Relaxed));
+        self.findings_within(wait, ip, name).await
+    }
+
+    /// Lets answers wait this long from now on.
+    pub fn set_wait(&self, wait: Duration) {
+        self.wait_ms.store(milliseconds(wait), Ordering::Relaxed);
     }
 
     /// All findings of a pair, however long that takes, within the limit of a look-up. For people
@@ -212,6 +221,10 @@ async fn run(place: Place, questions: Arc<Questions>, progress: watch::Sender<Fi
     for system in waiting {
         publish(system, Finding::failed(Failure::Timeout, live.config.holds.failure));
     }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The DNS as one look-up may use it.

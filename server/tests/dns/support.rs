@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use helostat_server::config::{DnsConfig, NameServer, ZoneConfig};
 use helostat_server::handler::Handler;
-use helostat_server::judge_trait::{Asker, Judge};
+use helostat_server::judge::{Asker, Judge};
 use helostat_server::listen::Listeners;
 use helostat_server::metrics::Metrics;
 use helostat_zones::name::Name;
