@@ -75,7 +75,10 @@ fn line_ends_and_byte_order_mark_move_no_place() {
 
 #[test]
 fn depth_and_length_are_bounded() {
-    for text in ["[".repeat(50_000), format!("x = {}", "[".repeat(50_000)), "=\n".repeat(5_000)] {
+    let long_list = format!("[dns]\nallow = [{}]", "\"::1\", ".repeat(1001));
+    for text in
+        ["[".repeat(50_000), format!("x = {}", "[".repeat(50_000)), "=\n".repeat(5_000), long_list]
+    {
         let errors = errors_of(&text);
         assert!((1..=MOST_SYNTAX_ERRORS).contains(&errors.len()), "{}", errors.len());
     }
