@@ -448,7 +448,7 @@ fn sound_file() -> impl Strategy<Value = String> {
         pick(&["", "[evidence.csa]\nenabled = false\n"]),
         pick(&[
             "",
-            "[policy]\nfile = \"p.toml\"\nstrong-days = 90\n",
+            "[policy]\nfile = \"p.toml\"\nstrong-days = 64\n",
             "[policy]\njunk-days = 90\n",
         ]),
     );

@@ -417,9 +417,8 @@ fn tail(text: &[u8]) -> Said<'_> {
     let Some((_, end)) = cut_at_last(text, b" proto=") else {
         return if contains(text, b" helo=<") { Said::Doubtful("helo") } else { Said::Unknown };
     };
-    let end = match end.strip_prefix(b"ESMTP").or_else(|| end.strip_prefix(b"SMTP")) {
-        Some(end) => end,
-        None => return Said::Doubtful("proto"),
+    let Some(end) = end.strip_prefix(b"ESMTP").or_else(|| end.strip_prefix(b"SMTP")) else {
+        return Said::Doubtful("proto");
     };
     if end.is_empty() {
         return Said::Nothing;
