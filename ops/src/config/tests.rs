@@ -449,7 +449,7 @@ fn sound_file() -> impl Strategy<Value = String> {
         pick(&[
             "",
             "[policy]\nfile = \"p.toml\"\nstrong-days = 64\n",
-            "[policy]\njunk-days = 90\n",
+            "[policy]\njunk-days = 64\n",
         ]),
     );
     let zones = proptest::collection::vec(
