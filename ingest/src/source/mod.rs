@@ -1,0 +1,145 @@
+//! Where lines come from: a log file followed for ever, or finished files and streams read once.
+//!
+//! In: paths, and the positions stored so far (through [`Positions`]). Out: a sequence of [`Step`]s,
+//! mostly lines, and at any time the [`Position`] just after the last line handed out. Whoever stores
+//! that position together with what the lines meant has read every line exactly once, across
+//! restarts, rotation, truncation and compression.
+//!
+//! - [`identity`]: what makes a source the same source: its content, not its name
+//! - [`follow`]: [`Follow`], one growing log file
+//! - [`history`]: [`History`], a finished file, a `.gz` of one, or a stream
+//!
+//! Everything here blocks and is plain `std`: each source runs in a thread of its own. Offsets and
+//! sizes are bytes. A log that cannot be read is a [`SourceTrouble`], never a panic: a followed log is
+//! tried again for as long as it takes, a finished one fails with what was read before kept.
+//!
+//! What is not done here: character sets, framing and time stamps (lines are bytes), journald and
+//! sockets, compression other than gzip, watching by inotify (a poll costs a few microseconds).
+
+pub mod follow;
+pub mod history;
+pub mod identity;
+
+mod file;
+mod lines;
+mod resume;
+mod rotated;
+mod spool;
+
+use std::path::{Path, PathBuf};
+
+pub use follow::Follow;
+pub use history::History;
+pub use identity::{Position, PositionError};
+pub use lines::LINE_BYTES;
+
+/// The positions stored so far.
+///
+/// Two sources read at the same time by the same caller must see each other's positions here, or
+/// two logs with the same first line are given one id.
+pub trait Positions {
+    /// Everything stored under ids of `fingerprint`: each source id with its [`Position::to_bytes`].
+    fn find(&self, fingerprint: &str) -> Vec<(String, Vec<u8>)>;
+}
+
+/// A line of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// The bytes without the line feed, without one carriage return before it, and without NUL bytes
+    /// in front (what a crash or a truncation under a writer leaves behind).
+    pub bytes: &'a [u8],
+    /// The line was longer than [`LINE_BYTES`]: `bytes` is its beginning, the rest is gone.
+    pub too_long: bool,
+}
+
+/// What a source says when asked for the next thing.
+#[derive(Debug, PartialEq)]
+pub enum Step<'a> {
+    /// From now on lines come from another source than before: `id()` and `position()` are the new
+    /// one's. The caller stores what it has under `previous_id()` and `previous_position()`, which
+    /// are final, *before* it asks again; its sessions carry over. Also said before the first line.
+    NewSource,
+    /// The next line.
+    Line(Line<'a>),
+    /// Nothing more for now: a good moment to store, and then to wait.
+    Idle,
+    /// The log cannot be read now. Said once for each change; later steps go on as if nothing was.
+    Trouble(SourceTrouble),
+    /// There will be no more (only of a [`History`]).
+    End,
+}
+
+/// Why a log cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceTrouble {
+    /// Nothing has this name (yet, or any more).
+    #[error("{} does not exist", path.display())]
+    NotFound {
+        /// The log.
+        path: PathBuf,
+    },
+    /// The name is a folder's.
+    #[error("{} is a directory, not a log file", path.display())]
+    IsDirectory {
+        /// The log.
+        path: PathBuf,
+    },
+    /// The name is a pipe's, a socket's or a device's.
+    #[error("{} is not a regular file", path.display())]
+    NotRegular {
+        /// The log.
+        path: PathBuf,
+    },
+    /// This process may not read it.
+    #[error("{} may not be read by this user (permission denied)", path.display())]
+    PermissionDenied {
+        /// The log.
+        path: PathBuf,
+    },
+    /// The compressed data end too soon or are not gzip; what came before was handed out.
+    #[error("{} is damaged: its gzip data cannot be read on near byte {byte} ({reason})", path.display())]
+    Damaged {
+        /// The log.
+        path: PathBuf,
+        /// About how far into the file on disk the damage is.
+        byte: u64,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// Anything else the system says.
+    #[error("{} cannot be read: {reason}", path.display())]
+    Unreadable {
+        /// The log.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+/// Why a finished log cannot be read: the same reasons, but final.
+pub type SourceError = SourceTrouble;
+
+impl SourceTrouble {
+    /// What an error of the system about `path` means.
+    fn from_io(path: &Path, error: &std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::NotFound { path },
+            std::io::ErrorKind::IsADirectory => Self::IsDirectory { path },
+            std::io::ErrorKind::PermissionDenied => Self::PermissionDenied { path },
+            _ => Self::Unreadable { path, reason: error.to_string() },
+        }
+    }
+
+    /// What an error while reading the content of `path` means, `byte` bytes into the file.
+    fn from_reading(path: &Path, error: &std::io::Error, byte: u64) -> Self {
+        use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        let path = path.to_path_buf();
+        let reason = match error.kind() {
+            UnexpectedEof => "they end too soon".to_owned(),
+            InvalidData | InvalidInput => error.to_string(),
+            _ => return Self::from_io(&path, error),
+        };
+        Self::Damaged { path, byte, reason }
+    }
+}
