@@ -125,10 +125,10 @@ impl LogFile {
     }
 
     /// The first bytes of the content. Damage behind the first line is left for later reading.
-    pub(super) fn beginning(&self) -> io::Result<Beginning> {
+    pub(super) fn beginning(&self, consumed: &Arc<AtomicU64>) -> io::Result<Beginning> {
         match self.packing {
-            Packing::Plain => Beginning::read(&mut self.stream(&Arc::default()), End::Open),
-            Packing::Gzip => Beginning::read(&mut self.stream(&Arc::default()), End::Final),
+            Packing::Plain => Beginning::read(&mut self.stream(consumed), End::Open),
+            Packing::Gzip => Beginning::read(&mut self.stream(consumed), End::Final),
         }
     }
 

@@ -269,12 +269,11 @@ impl Follow {
                 Ok(Read::Some) => Turn::Again,
                 Ok(Read::End) => self.at_end(),
                 Ok(Read::Replaced) => {
-                    self.leave();
+                    self.give_up();
                     Turn::Again
                 }
                 Err(trouble) => {
-                    self.held = None;
-                    self.siblings.due = true;
+                    self.give_up();
                     Turn::Trouble(trouble)
                 }
             },
@@ -316,15 +315,18 @@ impl Follow {
             Look::NotYet => Turn::Idle,
             Look::Trouble(trouble) => Turn::Trouble(trouble),
             Look::Gone => {
-                self.held = None;
-                self.siblings.due = true;
+                self.give_up();
                 Turn::Idle
             }
             // Read once more: lines may have come between our last read and the rename.
             Look::Other => match self.read_plain() {
                 Ok(Read::Some) => Turn::Again,
-                Ok(Read::End | Read::Replaced) | Err(_) => {
+                Ok(Read::End) => {
                     self.leave();
+                    Turn::Again
+                }
+                Ok(Read::Replaced) | Err(_) => {
+                    self.give_up();
                     Turn::Again
                 }
             },
@@ -350,10 +352,9 @@ impl Follow {
         if let Err(trouble) = regular(&self.path, &metadata) {
             return Look::Trouble(trouble);
         }
-        self.missing_since = None;
+        (self.missing_since, self.trouble) = (None, None);
         let stamp = Stamp::of(&metadata);
         if (stamp.dev, stamp.inode) == (held.log.dev, held.log.inode) {
-            self.trouble = None;
             return Look::Same;
         }
         // An empty new file has nothing to say, and the old one may still be written to.
@@ -393,7 +394,19 @@ impl Follow {
         Turn::Again
     }
 
-    /// Gives the held file up and remembers what is needed of it.
+    /// Gives up a file that cannot be read on: its content is gone or unreadable.
+    fn give_up(&mut self) {
+        self.siblings.due = true;
+        let Some(held) = self.held.take().filter(|held| held.place == Place::Beside) else {
+            return;
+        };
+        // Until it changes: a sibling on a bad disk must not keep us from the log itself.
+        if let Ok(stamp) = held.log.stamp() {
+            self.siblings.settled.insert(stamp);
+        }
+    }
+
+    /// Leaves a file that was read to its end, and remembers what is needed of it.
     fn leave(&mut self) {
         self.siblings.due = true;
         let Some(held) = self.held.take() else {
@@ -599,7 +612,9 @@ impl Follow {
 
     /// Whether the length a gzip file states is a position stored for it: saves unpacking it all.
     fn is_read_whole(&self, log: &LogFile, positions: &dyn Positions) -> bool {
-        let Some(fingerprint) = log.beginning().ok().and_then(|start| start.fingerprint()) else {
+        let Some(fingerprint) =
+            log.beginning(&Arc::default()).ok().and_then(|start| start.fingerprint())
+        else {
             return false;
         };
         let Ok(stated) = log.stated_length() else {
@@ -663,7 +678,7 @@ fn judge(
     own: Option<(&str, Position)>,
     consumed: &Arc<AtomicU64>,
 ) -> std::io::Result<Judgement> {
-    let Some(fingerprint) = log.beginning()?.fingerprint() else {
+    let Some(fingerprint) = log.beginning(consumed)?.fingerprint() else {
         return Ok(Judgement::Nameless);
     };
     let known = known(positions, &fingerprint, own);

@@ -172,7 +172,7 @@ impl History {
     }
 
     fn begin_file(&mut self, log: &LogFile, positions: &dyn Positions) -> io::Result<Turn> {
-        let beginning = log.beginning()?;
+        let beginning = log.beginning(&self.consumed)?;
         let Some(fingerprint) = beginning.fingerprint() else {
             // Not a single line yet; counted like any last line without an end.
             return self.begin(None, log.stream(&self.consumed));
