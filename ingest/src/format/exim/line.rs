@@ -231,6 +231,9 @@ fn about_message(text: &[u8]) -> Line<'_> {
     {
         return with_host(rest, |host, _| Line::Lost(host, Lost::InMessage));
     }
+    if let Some(rest) = text.strip_prefix(b"TLS error on connection from ") {
+        return with_host(rest, |host, _| Line::Shown(host));
+    }
     Line::Nothing
 }
 
@@ -323,7 +326,7 @@ fn refused<'a>(mut host: Host<'a>, refusal: Refusal, what: &'a [u8]) -> Line<'a>
     let word = what.split(|&byte| matches!(byte, b' ' | b':')).next().unwrap_or_default();
     let mut stage = match word {
         b"connection" => Stage::Connect,
-        b"after" | b"by" | b"during" => Stage::EndOfMessage,
+        b"after" | b"by" | b"during" | b"DKIM" => Stage::EndOfMessage,
         _ => Stage::of(word).unwrap_or(Stage::Other),
     };
     if let Some(rest) = what.strip_prefix(b"EHLO or HELO ") {
@@ -468,7 +471,7 @@ fn about_connection(text: &[u8]) -> Line<'_> {
     {
         return with_host(rest.strip_prefix(b"H=").unwrap_or(rest), |host, _| Line::Shown(host));
     }
-    const NOTHING: [&[u8]; 13] = [
+    const NOTHING: [&[u8]; 14] = [
         b"no host name found for IP address ",
         b"no IP address found for host ",
         b"exim ",
@@ -482,6 +485,7 @@ fn about_connection(text: &[u8]) -> Line<'_> {
         b"TLS session: ",
         b"U=",
         b"Warning: ",
+        b"unqualified verify rejected: ",
     ];
     if NOTHING.iter().any(|start| text.starts_with(start)) { Line::Nothing } else { Line::Unknown }
 }

@@ -194,19 +194,14 @@ pub(super) fn read_screen(text: &[u8]) -> Line<'_> {
 
 /// True for texts that only postscreen writes: for framings that cut the program's name.
 pub(super) fn is_screen_text(text: &[u8]) -> bool {
-    const STARTS: [&[u8]; 6] = [
-        b"CONNECT from [",
-        b"DISCONNECT [",
-        b"PASS ",
-        b"PREGREET ",
-        b"HANGUP after ",
-        b"DNSBL rank ",
-    ];
-    STARTS.iter().any(|start| text.starts_with(start))
+    // It speaks in capitals, a blank after the first word; a queue id is followed by a colon.
+    let is_capital = |byte: &&u8| byte.is_ascii_uppercase() || **byte == b'-';
+    let capitals = text.iter().take_while(is_capital).count();
+    capitals >= 4 && text.get(capitals) == Some(&b' ')
 }
 
 fn is_chatter(text: &[u8]) -> bool {
-    const STARTS: [&[u8]; 18] = [
+    const STARTS: [&[u8]; 23] = [
         b"warning: ",
         b"error: ",
         b"fatal: ",
@@ -225,6 +220,11 @@ fn is_chatter(text: &[u8]) -> bool {
         b"certificate verification ",
         b"using backwards-compatible default setting ",
         b"sender non-delivery notification",
+        b"addr ",
+        b"cache ",
+        b"daemon started ",
+        b"starting the Postfix mail system",
+        b"stopping the Postfix mail system",
     ];
     STARTS.iter().any(|start| text.starts_with(start))
 }
@@ -417,9 +417,8 @@ fn tail(text: &[u8]) -> Said<'_> {
     let Some((_, end)) = cut_at_last(text, b" proto=") else {
         return if contains(text, b" helo=<") { Said::Doubtful("helo") } else { Said::Unknown };
     };
-    let end = match end.strip_prefix(b"ESMTP").or_else(|| end.strip_prefix(b"SMTP")) {
-        Some(end) => end,
-        None => return Said::Doubtful("proto"),
+    let Some(end) = end.strip_prefix(b"ESMTP").or_else(|| end.strip_prefix(b"SMTP")) else {
+        return Said::Doubtful("proto");
     };
     if end.is_empty() {
         return Said::Nothing;
@@ -486,11 +485,19 @@ fn refused_greeting(text: &[u8]) -> Said<'_> {
         let is_status = status.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
         rest.strip_prefix(b"<").filter(|_| is_status)
     })();
-    let (Some(quoted), Some(body)) = (quoted, text.strip_suffix(b">")) else {
+    const MARKS: [&[u8]; 2] = [b"; proto=SMTP helo=<", b"; proto=ESMTP helo=<"];
+    let Some(body) = text.strip_suffix(b">") else {
         return DOUBT;
     };
+    let Some(quoted) = quoted else {
+        // A milter's refusal has one copy only: it is the name if nothing in the line imitates its mark.
+        let count: usize =
+            MARKS.iter().map(|mark| memchr::memmem::find_iter(body, mark).count()).sum();
+        let found = MARKS.iter().find_map(|mark| cut_at(body, mark));
+        return found.filter(|_| count == 1).map_or(DOUBT, |(_, name)| neutered(name));
+    };
     let mut fits: Option<&[u8]> = None;
-    for mark in [&b"; proto=SMTP helo=<"[..], b"; proto=ESMTP helo=<"] {
+    for mark in MARKS {
         for at in memchr::memmem::find_iter(body, mark) {
             let Some(argument) = body.get(at + mark.len()..) else { continue };
             let agrees = quoted
@@ -572,6 +579,16 @@ mod tests {
                 "NOQUEUE: reject: EHLO from r.example[192.0.2.7]: 504 5.5.2 <good>: Helo command rejected: x; \
                  proto=SMTP helo=<good>: Helo command rejected: need; proto=SMTP helo=<good>: Helo command \
                  rejected: x; proto=SMTP helo=<good>",
+                Said::Doubtful("refused-greeting"),
+            ),
+            (
+                "NOQUEUE: milter-reject: EHLO from r.example[192.0.2.7]: 550 5.7.1 Command rejected; proto=SMTP \
+                 helo=<union>",
+                Said::Name(b"union"),
+            ),
+            (
+                "NOQUEUE: milter-reject: EHLO from r.example[192.0.2.7]: 550 5.7.1 Command rejected; proto=SMTP \
+                 helo=<x; proto=SMTP helo=<good.example>",
                 Said::Doubtful("refused-greeting"),
             ),
             (
