@@ -323,14 +323,18 @@ impl Session {
         out: &mut Vec<Observation>,
     ) -> Reading {
         self.greeting_refused |= refused.stage == Stage::Ehlo;
-        let at = match refused.host.said {
-            // Without a reverse name Exim shows every name it has been given.
-            Said::Nothing => self.place(Name::absent(), time),
-            _ => self.show(refused.host, time),
-        };
         if refused.stage == Stage::Other {
+            self.show(refused.host, time);
             return SESSION;
         }
+        let before_greeting = matches!(refused.stage, Stage::Ehlo | Stage::Auth);
+        let at = match refused.host.said {
+            // Without a reverse name Exim shows every name it has been given.
+            Said::Nothing if !before_greeting && !self.greeting_refused => {
+                self.place(Name::absent(), time)
+            }
+            _ => self.show(refused.host, time),
+        };
         let Some(named) = at.and_then(|at| self.names.get_mut(at)) else {
             self.unnamed.refuse(refused.refusal, refused.stage);
             return SESSION;

@@ -104,16 +104,23 @@ impl Postfix {
             Line::Nothing => IRRELEVANT,
             Line::Unknown => not_understood("shape"),
             Line::MessageId(queue_id) => self.message_id(frame, queue_id),
-            Line::Connect(None) => IRRELEVANT,
+            Line::Connect(None) => {
+                if let Some(over) = self.sessions.close(&process_key(frame)) {
+                    self.finish(over, None, out);
+                }
+                IRRELEVANT
+            }
             Line::Connect(Some(client)) => {
                 let key = session_key(frame, client);
                 self.open(&key, client, frame.time, out);
                 SESSION
             }
-            Line::Disconnect(summary) => {
+            Line::Disconnect(client, summary) => {
                 let key = process_key(frame);
                 let Some(session) = self.sessions.close(&key) else { return IRRELEVANT };
-                self.finish(session, Some(summary), out);
+                // The counters of another client, whose `connect` was lost, are not this one's.
+                let same = client.is_none_or(|client| client.ip == session.caller.ip);
+                self.finish(session, same.then_some(summary), out);
                 SESSION
             }
             Line::ScreenEnd(client) => {

@@ -27,7 +27,7 @@ pub(super) enum Line<'a> {
     /// A client connected.
     Connect(Option<Client<'a>>),
     /// The connection is over.
-    Disconnect(Summary),
+    Disconnect(Option<Client<'a>>, Summary),
     /// `lost connection` or `timeout` after a stage.
     Lost(Option<Stage>, Option<Client<'a>>),
     /// The first recipient of a message was taken: `QID: client=`.
@@ -131,10 +131,14 @@ pub(super) fn read(text: &[u8]) -> Line<'_> {
         return Line::Connect(client(rest).map(|(client, _)| client));
     }
     if let Some(rest) = text.strip_prefix(b"disconnect from ") {
-        return Line::Disconnect(summary(rest));
+        return Line::Disconnect(client(rest).map(|(client, _)| client), summary(rest));
     }
     if let Some(rest) = text.strip_prefix(b"NOQUEUE: ") {
-        return action(None, rest, text);
+        // Before a proxy filter: whether the message was taken, `proxy-accept` says.
+        return match rest.strip_prefix(b"client=") {
+            Some(rest) => proxied(rest),
+            None => action(None, rest, text),
+        };
     }
     if let Some(rest) = text
         .strip_prefix(b"lost connection after ")
@@ -250,6 +254,16 @@ fn screen_client(text: &[u8]) -> Option<(Client<'_>, &[u8])> {
     let (client, rest) = client(text)?;
     (client.rdns.is_none() && text.starts_with(b"[") && client.port.is_some())
         .then_some((client, rest))
+}
+
+/// `NOQUEUE: client=`: of use only where it says that this is no stranger.
+fn proxied(rest: &[u8]) -> Line<'_> {
+    match client(rest) {
+        Some((client, rest)) if origin(rest) != Origin::Client => {
+            Line::Opened(b"NOQUEUE", Some(client), origin(rest))
+        }
+        _ => Line::Nothing,
+    }
 }
 
 fn origin(rest: &[u8]) -> Origin {
@@ -649,13 +663,17 @@ mod tests {
             mail_tried: 1,
             ..Summary::default()
         };
-        assert_eq!(read(text), Line::Disconnect(expected));
+        let Line::Disconnect(Some(client), summary) = read(text) else {
+            panic!("no disconnect");
+        };
+        assert_eq!((client.ip.to_string().as_str(), summary), ("192.0.2.7", expected));
     }
 
     #[test]
     fn lines_of_other_kinds() {
         for text in [
             "4A: removed",
+            "NOQUEUE: client=a.example[192.0.2.7]",
             "4A: to=<a@b>, relay=none",
             "4A: from=<>, size=1, nrcpt=1 (queue active)",
             "warning: hostname a.example does not resolve to address 192.0.2.7",
