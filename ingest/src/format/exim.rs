@@ -89,6 +89,10 @@ impl Exim {
         self.sessions.len()
     }
 
+    pub(crate) fn closed_early(&self) -> u64 {
+        self.sessions.closed_early()
+    }
+
     /// Reads one line.
     pub(crate) fn read(&mut self, frame: &Frame<'_>, out: &mut Vec<Observation>) -> Reading {
         let (logged_pid, text) = leading_pid(without_exim_stamp(frame.text));

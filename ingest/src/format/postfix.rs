@@ -77,6 +77,10 @@ impl Postfix {
         self.sessions.len()
     }
 
+    pub(crate) fn closed_early(&self) -> u64 {
+        self.sessions.closed_early()
+    }
+
     /// Reads one line.
     pub(crate) fn read(&mut self, frame: &Frame<'_>, out: &mut Vec<Observation>) -> Reading {
         let component = component(frame.tag);

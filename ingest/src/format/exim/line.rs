@@ -338,7 +338,15 @@ fn refused<'a>(mut host: Host<'a>, refusal: Refusal, what: &'a [u8]) -> Line<'a>
     } else if stage == Stage::Connect {
         host.said = Said::Nothing;
     }
-    Line::Refused(Refused { host, stage, refusal, by_us: contains(what, OUR_MARK) })
+    Line::Refused(Refused { host, stage, refusal, by_us: contains(own_text(what), OUR_MARK) })
+}
+
+/// The administrator's text: what follows `<RECIPIENT>: ` or `NAME: `. A quoted recipient may imitate it.
+fn own_text(what: &[u8]) -> &[u8] {
+    if let Some((recipient, text)) = cut_at(what, b">: ") {
+        return if recipient.contains(&b'"') { b"" } else { text };
+    }
+    cut_at(what, b": ").map_or(&b""[..], |(_, text)| text)
 }
 
 /// Which of the two hidden names a refused greeting repeats: the reverse name, or the address.
@@ -689,6 +697,18 @@ mod tests {
         ] {
             let line = read(text.as_bytes());
             assert_eq!(summary(&line), (kind.to_owned(), host.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn our_own_refusals_are_known_by_the_administrator_s_text() {
+        for (what, ours) in [
+            ("RCPT <a@b>: helostat: suspect", true),
+            ("after DATA: helostat: suspect", true),
+            ("RCPT <helostat@b>: User unknown", false),
+            ("RCPT <\"x>: helostat\"@b>: User unknown", false),
+        ] {
+            assert_eq!(contains(own_text(what.as_bytes()), OUR_MARK), ours, "{what}");
         }
     }
 

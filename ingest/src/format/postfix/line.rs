@@ -374,9 +374,17 @@ fn action<'a>(queue_id: Option<&'a [u8]>, rest: &'a [u8], whole: &'a [u8]) -> Li
         stage,
         client: Some(client),
         said,
-        by_us: contains(text, OUR_MARK),
+        by_us: is_ours(text),
         screen,
     })
+}
+
+/// True if a DNS list's refusal quotes us: `554 5.7.1 Service unavailable; Client host [IP] blocked using ZONE;
+/// TEXT; from=<`. Only what stands after `blocked using` and before the sender is looked at: a client that
+/// could put our word there would have its refusals forgiven.
+fn is_ours(text: &[u8]) -> bool {
+    let text = cut_at(text, b"; from=<").map_or(text, |(text, _)| text);
+    cut_at_last(text, b" blocked using ").is_some_and(|(_, text)| contains(text, OUR_MARK))
 }
 
 /// header_checks and their like: `header X: TEXT from NAME[IP]; from=<> to=<> proto= helo=<H>: MSG`.
@@ -648,6 +656,23 @@ mod tests {
                 rdns: rdns.map(str::as_bytes),
             });
             assert_eq!(read(text.as_bytes()), Line::Connect(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn our_own_refusals_are_known_by_the_list_s_text() {
+        for (text, ours) in [
+            (
+                "554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using bl.a; helostat: suspect; from=<a>",
+                true,
+            ),
+            (
+                "554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using bl.a; listed; from=<helostat@a>",
+                false,
+            ),
+            ("550 5.1.1 <helostat@a>: User unknown; from=<a@b>", false),
+        ] {
+            assert_eq!(is_ours(text.as_bytes()), ours, "{text}");
         }
     }
 
