@@ -11,7 +11,7 @@
 //! bytes from `save`, as one that was never stopped. A version that is not known is refused.
 //!
 //! Sessions are closed by the log alone: by their own last line, by silence in log time, or, beyond
-//! `MAX_SESSIONS`, oldest first. What is closed early counts in `LineReading` as any other.
+//! `MAX_SESSIONS`, oldest first (`closed_early` counts those).
 
 use std::fmt;
 use std::str::FromStr;
@@ -232,6 +232,11 @@ impl Reader {
     /// How many sessions are open.
     pub fn open_sessions(&self) -> usize {
         self.postfix.open_sessions() + self.exim.open_sessions()
+    }
+
+    /// How many sessions were closed early because too many were open; counted since `new` or `restore`.
+    pub fn closed_early(&self) -> u64 {
+        self.postfix.closed_early() + self.exim.closed_early()
     }
 
     /// The open sessions as bytes, to be stored with the position.
