@@ -1,5 +1,22 @@
-//! The ear of helostat: where log lines come from and what they say.
+//! The ear of helostat: from the bytes of mail logs to batches for the ledger.
 //!
-//! - [`source`]: log files and streams -> lines, each with the position that makes reading exactly once
+//! In the order in which the data meets the parts:
+//!
+//! - [`source`]: where lines come from: files that are followed, files that are read once
+//! - [`framing`]: how a line is wrapped: syslog's forms, Exim's own stamps
+//! - [`reader`]: lines in, observations out, over one file per format and [`session`], which joins
+//!   the lines of a connection
+//! - [`learner`]: observations into batches, with the record that makes them count exactly once
+//! - [`pipeline`]: a log into a sink, for ever or once; [`sink`]: the ledger, or what stands for it
+//! - [`metrics`]: what is counted
 
+mod bytes;
+mod format;
+pub mod framing;
+pub mod learner;
+pub mod metrics;
+pub mod pipeline;
+pub mod reader;
+pub mod session;
+pub mod sink;
 pub mod source;
