@@ -174,7 +174,7 @@ impl Learner {
     }
 
     /// The batch so far with the record for `source`, which stands at `position`.
-    pub fn batch_at(&mut self, source: &str, position: &[u8]) -> &Batch {
+    pub fn batch_at(&mut self, source: &str, position: &[u8]) -> &mut Batch {
         let state = self.reader.save();
         let length = u32::try_from(position.len()).unwrap_or(u32::MAX);
         let mut record = Vec::with_capacity(5 + position.len() + state.len());
@@ -183,7 +183,7 @@ impl Learner {
         record.extend_from_slice(position);
         record.extend_from_slice(&state);
         self.batch.reach(source, record);
-        &self.batch
+        &mut self.batch
     }
 
     /// Starts a new batch after a commit; gives back what was counted since the last one.

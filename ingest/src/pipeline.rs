@@ -66,6 +66,13 @@ pub struct Followed {
     pub batching: Batching,
 }
 
+impl Followed {
+    /// Where it is stored which source the path last led to.
+    fn memory(&self) -> String {
+        format!("log:{}", self.path.display())
+    }
+}
+
 /// Follows a log until `stop`. What was read is committed before it returns.
 pub fn follow(
     log: &Followed,
@@ -128,6 +135,8 @@ struct Run<'a> {
     learner: Learner,
     source: Option<String>,
     position: Option<Position>,
+    /// True until the first source is entered.
+    at_start: bool,
     seen: Vec<(IpAddr, Name)>,
     lines: u64,
     since: Instant,
@@ -153,6 +162,7 @@ impl<'a> Run<'a> {
             learner: Learner::new(log.learning.clone()),
             source: None,
             position: None,
+            at_start: true,
             seen: Vec::new(),
             lines: 0,
             since: Instant::now(),
@@ -162,24 +172,38 @@ impl<'a> Run<'a> {
     }
 
     /// From now on lines come from another source. If it was read before, its open sessions are taken
-    /// up again; otherwise those of the file before go on in it, since sessions span a rotation.
+    /// up again; otherwise those of the file before go on in it, since sessions span a rotation: from
+    /// memory, or, if the program ended just between the two files, from that file's record.
     fn enter(&mut self, id: Option<&str>, resumed: bool) {
         self.mended();
         self.source = id.map(str::to_owned);
         self.position = None;
-        let Some(id) = id.filter(|_| resumed) else { return };
-        let record = match self.sink.positions(id) {
-            Ok(stored) => stored.into_iter().find(|(source, _)| source == id),
-            Err(error) => {
-                self.watcher.trouble(&self.log.label, &error.to_string());
-                None
-            }
+        let at_start = std::mem::take(&mut self.at_start);
+        let sessions_of = match id {
+            Some(id) if resumed => Some(id.to_owned()),
+            Some(_) if at_start => self.last_source(),
+            _ => None,
         };
-        if let Some((_, record)) = record
-            && let Err(error) = self.learner.resume(&record)
-        {
-            self.watcher.trouble(&self.log.label, &error.to_string());
+        let Some(id) = sessions_of else { return };
+        let taken_up = self.record(&id).and_then(|record| {
+            let Some(record) = record else { return Ok(()) };
+            self.learner.resume(&record).map(|_| ()).map_err(|error| error.to_string())
+        });
+        if let Err(error) = taken_up {
+            self.watcher.trouble(&self.log.label, &error);
         }
+    }
+
+    /// The record stored under exactly this name.
+    fn record(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        let stored = self.sink.positions(name).map_err(|error| error.to_string())?;
+        Ok(stored.into_iter().find(|(source, _)| source == name).map(|(_, record)| record))
+    }
+
+    /// The source that this log's path led to when it was last committed.
+    fn last_source(&self) -> Option<String> {
+        let record = self.record(&self.log.memory()).ok()??;
+        String::from_utf8(record).ok()
     }
 
     fn trouble(&mut self, what: &str) {
@@ -256,6 +280,7 @@ impl<'a> Run<'a> {
         loop {
             let begun = Instant::now();
             let batch = self.learner.batch_at(source, &position);
+            batch.reach(self.log.memory(), source.clone().into_bytes());
             let newest = batch.newest();
             match self.sink.commit(batch) {
                 Ok(()) => {
