@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use helostat_zones::ledger::Batch;
-use helostat_zones::observation::{Observation, Outcome, Reporter, ReporterKind};
+use helostat_zones::observation::{Observation, Reporter, ReporterKind};
 use helostat_zones::time::Time;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
@@ -56,6 +56,8 @@ pub struct Tally {
     pub observations: BTreeMap<&'static str, u64>,
     /// Observations not learned, by why.
     pub set_aside: BTreeMap<&'static str, u64>,
+    /// Sessions that were closed before their end, because too many were open.
+    pub closed_early: u64,
 }
 
 impl Tally {
@@ -66,6 +68,7 @@ impl Tally {
         sum(&mut self.unread, &other.unread);
         sum(&mut self.observations, &other.observations);
         sum(&mut self.set_aside, &other.set_aside);
+        self.closed_early += other.closed_early;
     }
 
     /// Observations learned.
@@ -92,6 +95,8 @@ pub struct Learner {
     batch: Batch,
     tally: Tally,
     fresh: Vec<Observation>,
+    /// What the reader had counted of sessions closed early at the last commit.
+    closed_early: u64,
 }
 
 impl Learner {
@@ -104,6 +109,7 @@ impl Learner {
             batch: Batch::default(),
             tally: Tally::default(),
             fresh: Vec::new(),
+            closed_early: 0,
         }
     }
 
@@ -117,6 +123,7 @@ impl Learner {
             state,
         )
         .map_err(|error| RecordError(error.to_string()))?;
+        self.closed_early = self.reader.closed_early();
         Ok(position.to_vec())
     }
 
@@ -189,7 +196,16 @@ impl Learner {
     /// Starts a new batch after a commit; gives back what was counted since the last one.
     pub fn committed(&mut self) -> Tally {
         self.batch = Batch::default();
+        let closed_early = self.reader.closed_early();
+        self.tally.closed_early = closed_early - self.closed_early;
+        self.closed_early = closed_early;
         std::mem::take(&mut self.tally)
+    }
+
+    /// Closes every session still open, as if its client had gone away: there will be no more lines.
+    pub fn close(&mut self, now: Time) -> &[Observation] {
+        self.reader.close(&mut self.fresh);
+        self.keep_fresh(now)
     }
 
     /// Who reports here.
@@ -211,9 +227,4 @@ pub fn split_record(record: &[u8]) -> Result<(&[u8], &[u8]), RecordError> {
     rest.split_first_chunk::<4>()
         .and_then(|(length, rest)| rest.split_at_checked(u32::from_be_bytes(*length) as usize))
         .ok_or_else(|| RecordError("it is cut short".into()))
-}
-
-/// Every word a tally of outcomes can have, for metrics that should exist before they count.
-pub fn outcome_words() -> impl Iterator<Item = &'static str> {
-    Outcome::ALL.into_iter().map(Outcome::word)
 }

@@ -288,6 +288,7 @@ impl<'a> Run<'a> {
                     self.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
                     if let Some(newest) = newest {
                         let seconds = i64::from(newest.0);
+                        self.metrics.lag.set(i64::from(now().0) - seconds);
                         if seconds > self.metrics.newest.get() {
                             self.metrics.newest.set(seconds);
                         }
@@ -344,6 +345,7 @@ fn count(metrics: &Metrics, tally: &Tally) {
     for (outcome, n) in &tally.observations {
         metrics.observations.with_label_values(&[outcome]).inc_by(*n);
     }
+    metrics.closed_early.inc_by(tally.closed_early);
     for (why, n) in &tally.set_aside {
         metrics.set_aside.with_label_values(&[why]).inc_by(*n);
     }
@@ -448,6 +450,9 @@ pub fn observe(
             Step::End => break,
             Step::NewSource | Step::Idle | Step::Trouble(_) => {}
         }
+    }
+    for observation in learner.close(now) {
+        each(observation)?;
     }
     total.add(&learner.committed());
     Ok(total)
