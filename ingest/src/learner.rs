@@ -22,7 +22,8 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::reader::{Fate, FormatChoice, Program, Reader};
+use crate::fate::{Fate, Program};
+use crate::reader::{FormatChoice, Reader};
 
 const RECORD_VERSION: u8 = 1;
 

@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::Path;
 
-use helostat_ingest::reader::{Fate, FormatChoice, LINE_MAX, Reader, RestoreError};
+use helostat_ingest::fate::Fate;
+use helostat_ingest::reader::{FormatChoice, LINE_MAX, Reader, RestoreError};
 use helostat_ingest::session::MAX_SESSIONS;
 use helostat_zones::name::NameKind;
 use helostat_zones::observation::{Observation, Outcome};

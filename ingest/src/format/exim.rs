@@ -32,8 +32,8 @@ use self::line::{Host, Line, Lost, Protocol, Refused, Said};
 pub(crate) use self::saved::Saved;
 use super::{Caller, IRRELEVANT, Reading, SESSION, ambiguous, not_understood, reverse_name};
 use crate::bytes::number;
+use crate::fate::Fate;
 use crate::framing::{Frame, leading_pid, without_exim_stamp};
-use crate::reader::Fate;
 use crate::session::{MAX_NAMES, Refusal, Stage, Table, Tally, is_past};
 
 /// How long after its last line a process' session is forgotten: longer than `smtp_receive_timeout` (5 min).

@@ -25,8 +25,8 @@ use helostat_zones::time::Time;
 use self::line::{Action, Client, Line, Origin, Said, Summary, Verdict};
 pub(crate) use self::saved::Saved;
 use super::{Caller, IRRELEVANT, Reading, SESSION, ambiguous, not_understood, reverse_name};
+use crate::fate::Fate;
 use crate::framing::Frame;
-use crate::reader::Fate;
 use crate::session::{IDLE, MAX_NAMES, Refusal, Stage, Table, Tally, is_past};
 
 /// How many messages of one session are followed one by one; more are counted with the last.
