@@ -37,7 +37,7 @@ const FREE_PORT_TRIES: usize = 16;
 
 /// An address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({transport}): {source}")]
+#[error("cannot listen on {address} ({transport})")]
 pub struct BindError {
     /// The address.
     pub address: SocketAddr,

@@ -47,7 +47,7 @@ pub(super) struct Reading<'a> {
     pub(super) folder: &'a Path,
 }
 
-/// What is wrong with a value: goes on after "`key` in [section]".
+/// What is wrong with a value: goes on after `key in [section]`.
 #[derive(Debug)]
 pub(super) struct Flaw {
     pub(super) span: Range<usize>,
