@@ -428,30 +428,48 @@ impl Follow {
         let Some(held) = &self.held else {
             return Turn::Again;
         };
-        match judge(&held.log, positions, self.own(), &held.consumed) {
-            Ok(Judgement::Nameless) if held.place == Place::Beside => {
+        let judgement = match judge(&held.log, positions, self.own(), &held.consumed) {
+            Ok(judgement) => judgement,
+            Err(error) => {
+                let trouble = SourceTrouble::from_io(&held.path, &error);
+                self.give_up();
+                return Turn::Trouble(trouble);
+            }
+        };
+        // While it had no line, it may have had lines that were copied and truncated away.
+        let was_waiting = held.place == Place::AtPath && self.siblings.due;
+        if was_waiting && !matches!(judgement, Judgement::Nameless) {
+            let at_path = held.log.clone();
+            if let Some(held) = self.find_beside(positions, Some(&at_path)) {
+                self.held = Some(held);
+                return Turn::Again;
+            }
+        }
+        match judgement {
+            Judgement::Known(known) => self.begin_known(known),
+            Judgement::New { id, .. } => self.begin_new(id),
+            Judgement::Nameless => self.wait_for_name(),
+        }
+    }
+
+    /// Not a complete line in the held file yet.
+    fn wait_for_name(&mut self) -> Turn {
+        if self.held.as_ref().is_some_and(|held| held.place == Place::Beside) {
+            self.leave();
+            return Turn::Again;
+        }
+        self.siblings.due = true;
+        match self.look() {
+            Look::Same => self.idle(),
+            Look::NotYet => Turn::Idle,
+            Look::Trouble(trouble) => Turn::Trouble(trouble),
+            Look::Gone => {
+                self.give_up();
+                Turn::Idle
+            }
+            Look::Other => {
                 self.leave();
                 Turn::Again
-            }
-            Ok(Judgement::Nameless) => match self.look() {
-                Look::Same => self.idle(),
-                Look::NotYet => Turn::Idle,
-                Look::Trouble(trouble) => Turn::Trouble(trouble),
-                Look::Gone => {
-                    self.held = None;
-                    Turn::Idle
-                }
-                Look::Other => {
-                    self.leave();
-                    Turn::Again
-                }
-            },
-            Ok(Judgement::Known(known)) => self.begin_known(known),
-            Ok(Judgement::New { id, .. }) => self.begin_new(id),
-            Err(error) => {
-                let trouble = SourceTrouble::from_io(&self.path, &error);
-                self.held = None;
-                Turn::Trouble(trouble)
             }
         }
     }
@@ -508,12 +526,11 @@ impl Follow {
         if at_path.is_ok() && self.trouble.take().is_some() {
             self.siblings.due = true;
         }
-        if self.siblings.due {
-            if let Some(held) = self.find_beside(positions, at_path.as_ref().ok()) {
-                self.held = Some(held);
-                return Turn::Again;
-            }
-            self.siblings.due = false;
+        if self.siblings.due
+            && let Some(held) = self.find_beside(positions, at_path.as_ref().ok())
+        {
+            self.held = Some(held);
+            return Turn::Again;
         }
         match at_path {
             Ok(log) => {
@@ -565,6 +582,7 @@ impl Follow {
                 Interest::Unread | Interest::None => {}
             }
         }
+        self.siblings.due = false;
         None
     }
 
