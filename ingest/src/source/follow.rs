@@ -6,7 +6,7 @@
 //! - **rename and create**: the open file is read on until the path names another file that has
 //!   something in it; then the siblings are looked through for a file in between; then the new one.
 //!   A writer that still has the old file (logrotate signals it late) is read too: the old file stays
-//!   open for [`LINGER`] and is gone back to when it grows.
+//!   open for ten minutes and is gone back to when it grows.
 //! - **copytruncate**: the file is shorter than what was read, or other bytes stand where the last
 //!   ones read stood. What was written between the last read and the copy is read from the copy.
 //! - **down over a rotation**: siblings with a stored position and more behind it are read first,

@@ -220,3 +220,30 @@ impl Walk {
         Ok(Reached::Offset)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_file_first_then_the_furthest() {
+        for (stored, expected) in [
+            (&[] as &[(u64, u64)], None),
+            (&[(10, 1), (20, 2)], Some(20)),
+            (&[(10, 7), (20, 2)], Some(10)),
+            (&[(10, 7), (15, 7), (20, 2)], Some(15)),
+            (&[(0, 2)], None),
+            (&[(0, 7)], Some(0)),
+        ] {
+            let known: Vec<Known> = stored
+                .iter()
+                .map(|&(offset, inode)| Known {
+                    id: offset.to_string(),
+                    position: Some(Position { offset, tail: 0, dev: 1, inode }),
+                })
+                .collect();
+            let best = best(candidates(&known, (1, 7)), (1, 7));
+            assert_eq!(best.map(|best| best.position.offset), expected, "{stored:?}");
+        }
+    }
+}
