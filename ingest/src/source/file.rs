@@ -90,6 +90,12 @@ impl LogFile {
         Ok(Self { file: Arc::new(file), packing: Packing::Plain, dev, inode })
     }
 
+    /// Whether both are the same file, whatever its name.
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+        (self.dev, self.inode) == (other.dev, other.inode)
+    }
+
+    /// What the file is like now.
     pub(super) fn stamp(&self) -> io::Result<Stamp> {
         Ok(Stamp::of(&self.file.metadata()?))
     }
