@@ -171,19 +171,17 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// From now on lines come from another source. If it was read before, its open sessions are taken
-    /// up again; otherwise those of the file before go on in it, since sessions span a rotation: from
-    /// memory, or, if the program ended just between the two files, from that file's record.
+    /// From now on lines come from another source. Open sessions go on in it, since they span a
+    /// rotation; only at the start there are none yet, and they are taken up from the newest record of
+    /// this log, whichever file it was that it led to then.
     fn enter(&mut self, id: Option<&str>, resumed: bool) {
         self.mended();
         self.source = id.map(str::to_owned);
         self.position = None;
-        let at_start = std::mem::take(&mut self.at_start);
-        let sessions_of = match id {
-            Some(id) if resumed => Some(id.to_owned()),
-            Some(_) if at_start => self.last_source(),
-            _ => None,
-        };
+        if !std::mem::take(&mut self.at_start) {
+            return;
+        }
+        let sessions_of = self.last_source().or_else(|| id.filter(|_| resumed).map(str::to_owned));
         let Some(id) = sessions_of else { return };
         let taken_up = self.record(&id).and_then(|record| {
             let Some(record) = record else { return Ok(()) };
