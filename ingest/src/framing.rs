@@ -27,6 +27,8 @@ use crate::bytes::{cut, cut_at, digits_of, number};
 
 /// How far after `latest` a stamp may lie: clocks and zones are set wrongly more often than that.
 const FUTURE_SECONDS: i64 = 86_400;
+/// How long host and tag may be together: 255 and 48 in RFC 5424. They are kept with every open session.
+const TAG_MAX: usize = 303;
 /// How many years back a stamp without a year is looked for: 29 February comes once in eight at worst.
 const YEARS_BACK: i16 = 8;
 
@@ -131,6 +133,9 @@ impl Framer {
             Some((host, app, pid, structured_data(rest)?))
         })();
         let (host, tag, pid, text) = fields.ok_or("cut-header")?;
+        if host.len() + tag.len() > TAG_MAX {
+            return Err("no-tag");
+        }
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let text = text.strip_prefix(b" ").unwrap_or(text);
         let frame = Frame { time, host, tag, pid: digits_of(pid), text, framing: Framing::Syslog };
@@ -220,7 +225,7 @@ fn tagged(time: Time, rest: &[u8]) -> Result<Frame<'_>, &'static str> {
         }
         None => (head, None),
     };
-    if tag.is_empty() || tag.contains(&b' ') {
+    if tag.is_empty() || tag.contains(&b' ') || host.len() + tag.len() > TAG_MAX {
         return Err("no-tag");
     }
     let mut text = text.strip_prefix(b" ").unwrap_or(text);

@@ -16,13 +16,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use helostat_zones::ledger::Batch;
-use helostat_zones::observation::{Observation, Outcome, Reporter, ReporterKind};
+use helostat_zones::observation::{Observation, Reporter, ReporterKind};
 use helostat_zones::time::Time;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::reader::{Fate, FormatChoice, Program, Reader};
+use crate::fate::{Fate, Program};
+use crate::reader::{FormatChoice, Reader};
 
 const RECORD_VERSION: u8 = 1;
 
@@ -56,6 +57,8 @@ pub struct Tally {
     pub observations: BTreeMap<&'static str, u64>,
     /// Observations not learned, by why.
     pub set_aside: BTreeMap<&'static str, u64>,
+    /// Sessions that were closed before their end, because too many were open.
+    pub closed_early: u64,
 }
 
 impl Tally {
@@ -66,6 +69,7 @@ impl Tally {
         sum(&mut self.unread, &other.unread);
         sum(&mut self.observations, &other.observations);
         sum(&mut self.set_aside, &other.set_aside);
+        self.closed_early += other.closed_early;
     }
 
     /// Observations learned.
@@ -92,6 +96,8 @@ pub struct Learner {
     batch: Batch,
     tally: Tally,
     fresh: Vec<Observation>,
+    /// What the reader had counted of sessions closed early at the last commit.
+    closed_early: u64,
 }
 
 impl Learner {
@@ -104,6 +110,7 @@ impl Learner {
             batch: Batch::default(),
             tally: Tally::default(),
             fresh: Vec::new(),
+            closed_early: 0,
         }
     }
 
@@ -117,6 +124,7 @@ impl Learner {
             state,
         )
         .map_err(|error| RecordError(error.to_string()))?;
+        self.closed_early = self.reader.closed_early();
         Ok(position.to_vec())
     }
 
@@ -174,7 +182,7 @@ impl Learner {
     }
 
     /// The batch so far with the record for `source`, which stands at `position`.
-    pub fn batch_at(&mut self, source: &str, position: &[u8]) -> &Batch {
+    pub fn batch_at(&mut self, source: &str, position: &[u8]) -> &mut Batch {
         let state = self.reader.save();
         let length = u32::try_from(position.len()).unwrap_or(u32::MAX);
         let mut record = Vec::with_capacity(5 + position.len() + state.len());
@@ -183,13 +191,22 @@ impl Learner {
         record.extend_from_slice(position);
         record.extend_from_slice(&state);
         self.batch.reach(source, record);
-        &self.batch
+        &mut self.batch
     }
 
     /// Starts a new batch after a commit; gives back what was counted since the last one.
     pub fn committed(&mut self) -> Tally {
         self.batch = Batch::default();
+        let closed_early = self.reader.closed_early();
+        self.tally.closed_early = closed_early - self.closed_early;
+        self.closed_early = closed_early;
         std::mem::take(&mut self.tally)
+    }
+
+    /// Closes every session still open, as if its client had gone away: there will be no more lines.
+    pub fn close(&mut self, now: Time) -> &[Observation] {
+        self.reader.close(&mut self.fresh);
+        self.keep_fresh(now)
     }
 
     /// Who reports here.
@@ -211,9 +228,4 @@ pub fn split_record(record: &[u8]) -> Result<(&[u8], &[u8]), RecordError> {
     rest.split_first_chunk::<4>()
         .and_then(|(length, rest)| rest.split_at_checked(u32::from_be_bytes(*length) as usize))
         .ok_or_else(|| RecordError("it is cut short".into()))
-}
-
-/// Every word a tally of outcomes can have, for metrics that should exist before they count.
-pub fn outcome_words() -> impl Iterator<Item = &'static str> {
-    Outcome::ALL.into_iter().map(Outcome::word)
 }

@@ -4,13 +4,14 @@
 //!
 //! - [`source`]: where lines come from: files that are followed, files that are read once
 //! - [`framing`]: how a line is wrapped: syslog's forms, Exim's own stamps
-//! - [`reader`]: lines in, observations out, over one file per format and [`session`], which joins
+//! - [`reader`]: lines in, observations and the [`fate`] of each line out, over one file per format and [`session`], which joins
 //!   the lines of a connection
 //! - [`learner`]: observations into batches, with the record that makes them count exactly once
 //! - [`pipeline`]: a log into a sink, for ever or once; [`sink`]: the ledger, or what stands for it
 //! - [`metrics`]: what is counted
 
 mod bytes;
+pub mod fate;
 mod format;
 pub mod framing;
 pub mod learner;

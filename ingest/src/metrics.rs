@@ -24,6 +24,10 @@ pub struct Metrics {
     pub behind: IntGaugeVec,
     /// Time of the newest observation learned, in seconds since the epoch.
     pub newest: IntGauge,
+    /// How old the newest observation of the last commit was, in seconds.
+    pub lag: IntGauge,
+    /// Sessions closed before their end, because too many were open.
+    pub closed_early: IntCounter,
     /// Followed logs that cannot be read right now.
     pub unreadable: IntGauge,
 }
@@ -85,6 +89,14 @@ impl Metrics {
             newest: gauge(
                 "helostat_ingest_newest_observation_timestamp_seconds",
                 "Time of the newest observation learned.",
+            )?,
+            lag: gauge(
+                "helostat_ingest_lag_seconds",
+                "How old the newest observation of the last commit was.",
+            )?,
+            closed_early: counter(
+                "helostat_ingest_sessions_closed_early_total",
+                "Sessions closed before their end, because too many were open.",
             )?,
             unreadable: gauge(
                 "helostat_ingest_unreadable_logs",

@@ -66,6 +66,13 @@ pub struct Followed {
     pub batching: Batching,
 }
 
+impl Followed {
+    /// Where it is stored which source the path last led to.
+    fn memory(&self) -> String {
+        format!("log:{}", self.path.display())
+    }
+}
+
 /// Follows a log until `stop`. What was read is committed before it returns.
 pub fn follow(
     log: &Followed,
@@ -128,6 +135,8 @@ struct Run<'a> {
     learner: Learner,
     source: Option<String>,
     position: Option<Position>,
+    /// True until the first source is entered.
+    at_start: bool,
     seen: Vec<(IpAddr, Name)>,
     lines: u64,
     since: Instant,
@@ -153,6 +162,7 @@ impl<'a> Run<'a> {
             learner: Learner::new(log.learning.clone()),
             source: None,
             position: None,
+            at_start: true,
             seen: Vec::new(),
             lines: 0,
             since: Instant::now(),
@@ -161,25 +171,37 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// From now on lines come from another source. If it was read before, its open sessions are taken
-    /// up again; otherwise those of the file before go on in it, since sessions span a rotation.
+    /// From now on lines come from another source. Open sessions go on in it, since they span a
+    /// rotation; only at the start there are none yet, and they are taken up from the newest record of
+    /// this log, whichever file it was that it led to then.
     fn enter(&mut self, id: Option<&str>, resumed: bool) {
         self.mended();
         self.source = id.map(str::to_owned);
         self.position = None;
-        let Some(id) = id.filter(|_| resumed) else { return };
-        let record = match self.sink.positions(id) {
-            Ok(stored) => stored.into_iter().find(|(source, _)| source == id),
-            Err(error) => {
-                self.watcher.trouble(&self.log.label, &error.to_string());
-                None
-            }
-        };
-        if let Some((_, record)) = record
-            && let Err(error) = self.learner.resume(&record)
-        {
-            self.watcher.trouble(&self.log.label, &error.to_string());
+        if !std::mem::take(&mut self.at_start) {
+            return;
         }
+        let sessions_of = self.last_source().or_else(|| id.filter(|_| resumed).map(str::to_owned));
+        let Some(id) = sessions_of else { return };
+        let taken_up = self.record(&id).and_then(|record| {
+            let Some(record) = record else { return Ok(()) };
+            self.learner.resume(&record).map(|_| ()).map_err(|error| error.to_string())
+        });
+        if let Err(error) = taken_up {
+            self.watcher.trouble(&self.log.label, &error);
+        }
+    }
+
+    /// The record stored under exactly this name.
+    fn record(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        let stored = self.sink.positions(name).map_err(|error| error.to_string())?;
+        Ok(stored.into_iter().find(|(source, _)| source == name).map(|(_, record)| record))
+    }
+
+    /// The source that this log's path led to when it was last committed.
+    fn last_source(&self) -> Option<String> {
+        let record = self.record(&self.log.memory()).ok()??;
+        String::from_utf8(record).ok()
     }
 
     fn trouble(&mut self, what: &str) {
@@ -256,6 +278,7 @@ impl<'a> Run<'a> {
         loop {
             let begun = Instant::now();
             let batch = self.learner.batch_at(source, &position);
+            batch.reach(self.log.memory(), source.clone().into_bytes());
             let newest = batch.newest();
             match self.sink.commit(batch) {
                 Ok(()) => {
@@ -263,6 +286,7 @@ impl<'a> Run<'a> {
                     self.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
                     if let Some(newest) = newest {
                         let seconds = i64::from(newest.0);
+                        self.metrics.lag.set(i64::from(now().0) - seconds);
                         if seconds > self.metrics.newest.get() {
                             self.metrics.newest.set(seconds);
                         }
@@ -319,6 +343,7 @@ fn count(metrics: &Metrics, tally: &Tally) {
     for (outcome, n) in &tally.observations {
         metrics.observations.with_label_values(&[outcome]).inc_by(*n);
     }
+    metrics.closed_early.inc_by(tally.closed_early);
     for (why, n) in &tally.set_aside {
         metrics.set_aside.with_label_values(&[why]).inc_by(*n);
     }
@@ -423,6 +448,9 @@ pub fn observe(
             Step::End => break,
             Step::NewSource | Step::Idle | Step::Trouble(_) => {}
         }
+    }
+    for observation in learner.close(now) {
+        each(observation)?;
     }
     total.add(&learner.committed());
     Ok(total)

@@ -11,9 +11,8 @@
 //! bytes from `save`, as one that was never stopped. A version that is not known is refused.
 //!
 //! Sessions are closed by the log alone: by their own last line, by silence in log time, or, beyond
-//! `MAX_SESSIONS`, oldest first. What is closed early counts in `LineReading` as any other.
+//! `MAX_SESSIONS`, oldest first (`closed_early` counts those).
 
-use std::fmt;
 use std::str::FromStr;
 
 use helostat_zones::observation::{Observation, Reporter};
@@ -21,6 +20,7 @@ use helostat_zones::time::Time;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::fate::{Fate, LineReading, Program};
 use crate::format::exim::{self, Exim};
 use crate::format::postfix::{self, Postfix};
 use crate::framing::{Frame, Framer, Framing};
@@ -70,73 +70,6 @@ impl FromStr for FormatChoice {
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is no log format; there are auto, postfix and exim")]
 pub struct UnknownFormat(String);
-
-/// The program that wrote a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Program {
-    /// Any of Postfix' programs.
-    Postfix,
-    /// Exim.
-    Exim,
-    /// Another, or nobody knows.
-    Other,
-}
-
-impl Program {
-    /// The word for it in metric labels.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Postfix => "postfix",
-            Self::Exim => "exim",
-            Self::Other => "other",
-        }
-    }
-}
-
-/// What became of one line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Fate {
-    /// It gave at least one observation.
-    Observed,
-    /// It is part of a session that is being followed.
-    Session,
-    /// Understood; says nothing of a client.
-    Irrelevant,
-    /// Two readings are possible: the name or the line was dropped.
-    Ambiguous,
-    /// Of no known shape.
-    NotUnderstood,
-}
-
-impl Fate {
-    /// The word for it in metric labels.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Observed => "observed",
-            Self::Session => "session",
-            Self::Irrelevant => "irrelevant",
-            Self::Ambiguous => "ambiguous",
-            Self::NotUnderstood => "not-understood",
-        }
-    }
-}
-
-impl fmt::Display for Fate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
-/// What became of one line, for the counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LineReading {
-    /// Whose line it is.
-    pub program: Program,
-    /// What became of it.
-    pub fate: Fate,
-    /// A short reason word where the fate is `Ambiguous` or `NotUnderstood`.
-    pub why: Option<&'static str>,
-}
 
 /// Saved state that cannot be continued.
 #[derive(Debug, thiserror::Error)]
@@ -232,6 +165,11 @@ impl Reader {
     /// How many sessions are open.
     pub fn open_sessions(&self) -> usize {
         self.postfix.open_sessions() + self.exim.open_sessions()
+    }
+
+    /// How many sessions were closed early because too many were open; counted since `new` or `restore`.
+    pub fn closed_early(&self) -> u64 {
+        self.postfix.closed_early() + self.exim.closed_early()
     }
 
     /// The open sessions as bytes, to be stored with the position.

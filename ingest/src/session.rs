@@ -205,6 +205,7 @@ pub(crate) struct Table<S> {
     slots: HashMap<Box<[u8]>, Slot<S>>,
     order: BTreeMap<u64, Box<[u8]>>,
     next: u64,
+    closed_early: u64,
 }
 
 #[derive(Debug)]
@@ -216,11 +217,16 @@ struct Slot<S> {
 impl<S> Table<S> {
     /// A table with nothing open.
     pub(crate) fn new() -> Self {
-        Self { slots: HashMap::new(), order: BTreeMap::new(), next: 0 }
+        Self { slots: HashMap::new(), order: BTreeMap::new(), next: 0, closed_early: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How many sessions gave way because the table was full.
+    pub(crate) fn closed_early(&self) -> u64 {
+        self.closed_early
     }
 
     pub(crate) fn get_mut(&mut self, key: &[u8]) -> Option<&mut S> {
@@ -237,6 +243,7 @@ impl<S> Table<S> {
         if replaced.is_some() || self.slots.len() <= MAX_SESSIONS {
             return replaced;
         }
+        self.closed_early += 1;
         let (_, oldest) = self.order.pop_first()?;
         self.slots.remove(&oldest).map(|slot| slot.session)
     }

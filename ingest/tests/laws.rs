@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::Path;
 
-use helostat_ingest::reader::{Fate, FormatChoice, LINE_MAX, Reader, RestoreError};
+use helostat_ingest::fate::Fate;
+use helostat_ingest::reader::{FormatChoice, LINE_MAX, Reader, RestoreError};
 use helostat_ingest::session::MAX_SESSIONS;
 use helostat_zones::name::NameKind;
 use helostat_zones::observation::{Observation, Outcome};
@@ -290,6 +291,7 @@ fn silence_closes_and_so_does_a_full_table() {
         reader.read(refuse(pid, 0).as_bytes(), latest(), &mut out);
     }
     assert_eq!(reader.open_sessions(), MAX_SESSIONS);
+    assert_eq!(reader.closed_early(), 3);
     let names: Vec<_> = out.iter().map(|one| one.name.text().to_owned()).collect();
     assert_eq!(names, ["a0.example", "a1.example", "a2.example"]);
     reader.read(refuse(9, 30).as_bytes(), latest(), &mut out);

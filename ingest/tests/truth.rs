@@ -11,6 +11,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use helostat_ingest::framing::Framer;
 use helostat_ingest::reader::{FormatChoice, Reader};
 use helostat_zones::name::{Name, NameKind};
 use helostat_zones::observation::{Observation, Outcome};
@@ -236,7 +237,9 @@ enum Agreement {
 }
 
 /// True if some line shows exactly this address with exactly this name.
-fn is_logged(lines: &[&[u8]], ip: IpAddr, name: &str) -> bool {
+fn is_logged(lines: &[(Time, &[u8])], session: &Session, name: &str) -> bool {
+    let ip = session.ip;
+    let (begin, end) = session.span();
     let (host, logged) = (format!("[{ip}]"), format!("ehlo-log ip={ip} "));
     let marks = [
         format!("helo=<{name}>"),
@@ -245,7 +248,7 @@ fn is_logged(lines: &[&[u8]], ip: IpAddr, name: &str) -> bool {
         format!("rejected EHLO or HELO {name}: "),
     ];
     let reverse = format!("H={name} [{ip}]");
-    lines.iter().any(|line| {
+    lines.iter().filter(|(time, _)| (begin..=end).contains(time)).any(|(_, line)| {
         let has = |mark: &str| memchr::memmem::find(line, mark.as_bytes()).is_some();
         let is_submission = has("postfix/submission/") || has("postfix/smtps/");
         if is_submission || !has(&host) && !has(&logged) {
@@ -256,7 +259,7 @@ fn is_logged(lines: &[&[u8]], ip: IpAddr, name: &str) -> bool {
 }
 
 fn compare(title: &str, log: &[u8], sessions: &[Session], format: FormatChoice, zone: TimeZone) {
-    let told: Vec<Told> = settled(read_log(log, format, zone))
+    let told: Vec<Told> = settled(read_log(log, format, zone.clone()))
         .into_iter()
         .map(|observation| {
             let session = sessions.iter().position(|session| {
@@ -318,7 +321,12 @@ fn compare(title: &str, log: &[u8], sessions: &[Session], format: FormatChoice, 
         }
     }
     let mut missed = Vec::new();
-    let lines: Vec<&[u8]> = log.split(|&byte| byte == b'\n').collect();
+    let mut framer = Framer::new(zone);
+    let latest = Time::parse(LATEST).expect("a time");
+    let lines: Vec<(Time, &[u8])> = log
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| Some((framer.frame(line, latest).ok()?.time, line)))
+        .collect();
     for session in sessions {
         let row = rows.entry(&session.listener).or_default();
         row.sessions += 1;
@@ -331,19 +339,20 @@ fn compare(title: &str, log: &[u8], sessions: &[Session], format: FormatChoice, 
         said.dedup();
         for said in said {
             let name = Name::parse(said.as_bytes());
-            if name.kind() == NameKind::Malformed || !is_logged(&lines, session.ip, said) {
+            if name.kind() == NameKind::Malformed || !is_logged(&lines, session, said) {
                 continue;
             }
             row.logged += 1;
             let found = told.iter().any(|told| {
                 let (begin, end) = session.span();
-                // A refusal or a name may have been told by an earlier session of the same minute.
-                let merged = session.listener.starts_with('a')
-                    && told.observation.time.0 + 60 >= begin.0
-                    && told.observation.time <= end;
+                // The line may be an earlier session's of the same name: of one that postscreen kept
+                // waiting, or (without pid in the log) of the same minute.
+                let before = if session.listener.starts_with('a') { 60 } else { 5 };
+                let near =
+                    told.observation.time.0 + before >= begin.0 && told.observation.time <= end;
                 told.observation.name == name
                     && session.ip.to_canonical() == told.observation.ip
-                    && (merged || session.holds(&told.observation))
+                    && near
             });
             if found {
                 row.found += 1;

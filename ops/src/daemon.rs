@@ -105,7 +105,9 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     if let Some(listener) = http {
         serve_http(listener, pages.clone(), shutdown.clone())?;
     }
-    let control = Control::start(&config.ledger.path, pages, shutdown.clone())?;
+    let control = Control::start(&config.ledger.path, pages, shutdown.clone())
+        .inspect_err(|error| tracing::warn!("{error:#}; commands cannot ask this daemon"))
+        .ok();
     health.listening();
     tracing::info!(
         dns = ?dns_addresses, http = ?http_address, ledger = %config.ledger.path.display(),

@@ -32,6 +32,11 @@ fn report(failure: Failure) -> Exit {
     if out::is_broken_pipe(&failure.error) {
         return Exit::Ok;
     }
-    out::note(format!("helostat: {:#}", failure.error));
+    let told = format!("{:#}", failure.error);
+    match told.lines().count() {
+        0 | 1 => out::note(format!("helostat: {told}")),
+        // Many errors at once: each line begins with its place, as editors want it.
+        errors => out::note(format!("{told}\nhelostat: {errors} errors")),
+    }
     failure.exit
 }

@@ -21,9 +21,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{DnsConfig, Limits};
+use crate::connections::Connections;
 use crate::handler::Handler;
 use crate::judge::Judge;
-use crate::tcp::{self, Connections};
+use crate::shared::Shared;
+use crate::tcp;
 use crate::udp;
 
 /// Room for a burst while a task is busy; the kernel gives what its limits allow.
@@ -35,7 +37,7 @@ const FREE_PORT_TRIES: usize = 16;
 
 /// An address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({transport}): {source}")]
+#[error("cannot listen on {address} ({transport})")]
 pub struct BindError {
     /// The address.
     pub address: SocketAddr,
@@ -116,33 +118,6 @@ impl Listeners {
                 shared.tasks.wait().await;
             }
         }))
-    }
-}
-
-/// What the tasks of all sockets share.
-pub(crate) struct Shared<J> {
-    pub(crate) handler: Arc<Handler<J>>,
-    pub(crate) limits: Limits,
-    /// Permits of UDP answers that wait for a verdict.
-    pub(crate) waiting: Arc<Semaphore>,
-    /// Who has how many TCP connections.
-    pub(crate) connections: Arc<Connections>,
-    /// Every task of the sockets, so that the end can wait for them.
-    pub(crate) tasks: TaskTracker,
-    /// Read nothing new.
-    pub(crate) stop: CancellationToken,
-    /// Leave at once.
-    give_up: CancellationToken,
-}
-
-impl<J: Judge> Shared<J> {
-    /// Runs `work` beside the others, until it ends or all is given up.
-    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let give_up = self.give_up.clone();
-        self.tasks.spawn(async move {
-            // `None` says that it was given up, which the log says once for all.
-            give_up.run_until_cancelled_owned(work).await.unwrap_or_default();
-        });
     }
 }
 

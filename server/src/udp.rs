@@ -16,8 +16,8 @@ use hickory_server::net::xfer::Protocol;
 use tokio::net::UdpSocket;
 
 use crate::judge::Judge;
-use crate::listen::Shared;
 use crate::metrics::Dropped;
+use crate::shared::Shared;
 
 /// Far above any question; what is cut here does not parse.
 const PACKET_MAX: usize = 4096;

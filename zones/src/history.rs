@@ -20,6 +20,8 @@ use crate::observation::{Outcome, ReporterKind};
 use crate::policy::Policy;
 use crate::time::Time;
 
+/// A client that said very many names is measured on this many pairs, those with accepted mail first.
+const PAIRS_PER_CLIENT: usize = 1000;
 /// A name that very many clients said is measured on this many of them.
 const CLIENTS_PER_NAME: usize = 1000;
 /// A network's families are counted on this many of its clients: a whole /24, part of a busy /48.
@@ -96,7 +98,7 @@ impl ClientHistory {
     /// Measures what the ledger holds of a client.
     pub fn of(ledger: &Ledger, client: Client, policy: &Policy, now: Time) -> Self {
         let (facts, rows) = ledger.client(client, |row| match row {
-            Some(ClientRow { facts, pairs }) => (facts.clone(), pairs.clone()),
+            Some(row) => (row.facts.clone(), measured_pairs(row)),
             None => Default::default(),
         });
         let mut pairs: Vec<_> =
@@ -145,6 +147,17 @@ impl ClientHistory {
     pub fn observations(&self) -> u32 {
         self.pairs.iter().fold(0, |sum, pair| sum.saturating_add(pair.observations))
     }
+}
+
+/// The pairs of a client that are measured: all, unless it said so many names that it would be slow.
+fn measured_pairs(row: &ClientRow) -> Vec<PairRow> {
+    if row.pairs.len() <= PAIRS_PER_CLIENT {
+        return row.pairs.clone();
+    }
+    let accepted = |pair: &&PairRow| pair.seen.iter().any(|(_, seen)| seen.accepted() > 0);
+    let good = row.pairs.iter().filter(accepted);
+    let other = row.pairs.iter().filter(|pair| !accepted(pair));
+    good.chain(other).take(PAIRS_PER_CLIENT).cloned().collect()
 }
 
 impl PairHistory {
@@ -326,9 +339,8 @@ impl NetworkHistory {
                     .or_insert((pair.first, pair.standing));
             }
         }
-        let since = now.before(std::time::Duration::from_secs(
-            u64::from(policy.crowded_window_days) * 86_400,
-        ));
+        let since = now
+            .before(std::time::Duration::from_secs(u64::from(policy.crowded_window_days) * 86_400));
         Self {
             network: network.to_string(),
             clients: known,

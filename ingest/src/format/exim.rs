@@ -20,20 +20,21 @@
 //! syslog records that Exim split (`[1/2]`).
 
 mod line;
+mod saved;
 
 use std::time::Duration;
 
 use helostat_zones::name::{Name, NameKind};
 use helostat_zones::observation::{Observation, Outcome, Reporter};
 use helostat_zones::time::Time;
-use serde::{Deserialize, Serialize};
 
 use self::line::{Host, Line, Lost, Protocol, Refused, Said};
+pub(crate) use self::saved::Saved;
 use super::{Caller, IRRELEVANT, Reading, SESSION, ambiguous, not_understood, reverse_name};
 use crate::bytes::number;
+use crate::fate::Fate;
 use crate::framing::{Frame, leading_pid, without_exim_stamp};
-use crate::reader::Fate;
-use crate::session::{MAX_NAMES, Refusal, SavedTally, Stage, Table, Tally, is_false, is_past};
+use crate::session::{MAX_NAMES, Refusal, Stage, Table, Tally, is_past};
 
 /// How long after its last line a process' session is forgotten: longer than `smtp_receive_timeout` (5 min).
 const PROCESS_IDLE: Duration = Duration::from_secs(600);
@@ -86,6 +87,10 @@ impl Exim {
 
     pub(crate) fn open_sessions(&self) -> usize {
         self.sessions.len()
+    }
+
+    pub(crate) fn closed_early(&self) -> u64 {
+        self.sessions.closed_early()
     }
 
     /// Reads one line.
@@ -245,6 +250,7 @@ impl Session {
 
     fn is_over(&self, now: Time) -> bool {
         match self.process {
+            Some(_) if self.ended => is_past(self.last, now, ADDRESS_SPAN),
             Some(_) => is_past(self.last, now, PROCESS_IDLE),
             None => is_past(self.begin, now, ADDRESS_SPAN),
         }
@@ -321,14 +327,18 @@ impl Session {
         out: &mut Vec<Observation>,
     ) -> Reading {
         self.greeting_refused |= refused.stage == Stage::Ehlo;
-        let at = match refused.host.said {
-            // Without a reverse name Exim shows every name it has been given.
-            Said::Nothing => self.place(Name::absent(), time),
-            _ => self.show(refused.host, time),
-        };
         if refused.stage == Stage::Other {
+            self.show(refused.host, time);
             return SESSION;
         }
+        let before_greeting = matches!(refused.stage, Stage::Ehlo | Stage::Auth);
+        let at = match refused.host.said {
+            // Without a reverse name Exim shows every name it has been given.
+            Said::Nothing if !before_greeting && !self.greeting_refused => {
+                self.place(Name::absent(), time)
+            }
+            _ => self.show(refused.host, time),
+        };
         let Some(named) = at.and_then(|at| self.names.get_mut(at)) else {
             self.unnamed.refuse(refused.refusal, refused.stage);
             return SESSION;
@@ -473,107 +483,4 @@ fn key(frame: &Frame<'_>, process: Option<u32>, host: Option<&Host<'_>>) -> Vec<
         (None, None) => {}
     }
     key
-}
-
-/// A session as it is stored.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Saved {
-    /// The key, each octet as the character of that number.
-    key: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    process: Option<u32>,
-    begin: u32,
-    last: u32,
-    ip: std::net::IpAddr,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    rdns: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    names: Vec<SavedName>,
-    unnamed: SavedTally,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    logged: Option<usize>,
-    #[serde(default, skip_serializing_if = "is_false")]
-    greeting_refused: bool,
-    #[serde(default, skip_serializing_if = "is_false")]
-    ended: bool,
-    #[serde(default, skip_serializing_if = "is_false")]
-    private: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SavedName {
-    tally: SavedTally,
-    time: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    told: Option<Outcome>,
-    #[serde(default, skip_serializing_if = "is_false")]
-    done: bool,
-}
-
-impl Exim {
-    /// The open sessions, in the order in which they began.
-    pub(crate) fn save(&self) -> Vec<Saved> {
-        self.sessions.iter().map(|(key, session)| session.save(key)).collect()
-    }
-
-    /// Opens what `save` wrote.
-    pub(crate) fn restore(reporter: Reporter, saved: Vec<Saved>) -> Option<Self> {
-        let mut exim = Self::new(reporter);
-        for saved in saved {
-            let key = crate::bytes::from_text(&saved.key)?;
-            if exim.sessions.open(&key, Session::restore(saved)).is_some() {
-                return None;
-            }
-        }
-        Some(exim)
-    }
-}
-
-impl Session {
-    fn save(&self, key: &[u8]) -> Saved {
-        Saved {
-            key: crate::bytes::to_text(key),
-            process: self.process,
-            begin: self.begin.0,
-            last: self.last.0,
-            ip: self.caller.ip,
-            rdns: self.caller.rdns.clone(),
-            names: self
-                .names
-                .iter()
-                .map(|named| SavedName {
-                    tally: SavedTally::of(&named.name, &named.tally),
-                    time: named.time.0,
-                    told: named.told,
-                    done: named.done,
-                })
-                .collect(),
-            unnamed: SavedTally::of(&Name::absent(), &self.unnamed),
-            logged: self.logged,
-            greeting_refused: self.greeting_refused,
-            ended: self.ended,
-            private: self.private,
-        }
-    }
-
-    fn restore(saved: Saved) -> Self {
-        let names = saved.names.into_iter().map(|saved| {
-            let (name, tally) = saved.tally.restore();
-            Named { name, tally, time: Time(saved.time), told: saved.told, done: saved.done }
-        });
-        Self {
-            process: saved.process,
-            begin: Time(saved.begin),
-            last: Time(saved.last),
-            caller: Caller { ip: saved.ip, rdns: saved.rdns },
-            names: names.collect(),
-            unnamed: saved.unnamed.restore().1,
-            logged: saved.logged,
-            greeting_refused: saved.greeting_refused,
-            ended: saved.ended,
-            private: saved.private,
-        }
-    }
 }

@@ -14,7 +14,7 @@ use helostat_zones::name::Name;
 use helostat_zones::observation::{Observation, Outcome, Reporter};
 use helostat_zones::time::Time;
 
-use crate::reader::Fate;
+use crate::fate::Fate;
 use crate::session::Tally;
 
 /// What became of one line: its fate, and a reason word where it was not understood.

@@ -14,21 +14,20 @@
 //! by a content filter. Not done: outbound delivery, the policy protocol, `last message repeated`.
 
 mod line;
+mod saved;
 
 use std::collections::HashMap;
 
 use helostat_zones::name::Name;
 use helostat_zones::observation::{Observation, Reporter};
 use helostat_zones::time::Time;
-use serde::{Deserialize, Serialize};
 
 use self::line::{Action, Client, Line, Origin, Said, Summary, Verdict};
+pub(crate) use self::saved::Saved;
 use super::{Caller, IRRELEVANT, Reading, SESSION, ambiguous, not_understood, reverse_name};
+use crate::fate::Fate;
 use crate::framing::Frame;
-use crate::reader::Fate;
-use crate::session::{
-    IDLE, MAX_NAMES, Refusal, SavedTally, Stage, Table, Tally, is_false, is_past,
-};
+use crate::session::{IDLE, MAX_NAMES, Refusal, Stage, Table, Tally, is_past};
 
 /// How many messages of one session are followed one by one; more are counted with the last.
 const MAX_MESSAGES: usize = 64;
@@ -78,6 +77,10 @@ impl Postfix {
         self.sessions.len()
     }
 
+    pub(crate) fn closed_early(&self) -> u64 {
+        self.sessions.closed_early()
+    }
+
     /// Reads one line.
     pub(crate) fn read(&mut self, frame: &Frame<'_>, out: &mut Vec<Observation>) -> Reading {
         let component = component(frame.tag);
@@ -105,16 +108,23 @@ impl Postfix {
             Line::Nothing => IRRELEVANT,
             Line::Unknown => not_understood("shape"),
             Line::MessageId(queue_id) => self.message_id(frame, queue_id),
-            Line::Connect(None) => IRRELEVANT,
+            Line::Connect(None) => {
+                if let Some(over) = self.sessions.close(&process_key(frame)) {
+                    self.finish(over, None, out);
+                }
+                IRRELEVANT
+            }
             Line::Connect(Some(client)) => {
                 let key = session_key(frame, client);
                 self.open(&key, client, frame.time, out);
                 SESSION
             }
-            Line::Disconnect(summary) => {
+            Line::Disconnect(client, summary) => {
                 let key = process_key(frame);
                 let Some(session) = self.sessions.close(&key) else { return IRRELEVANT };
-                self.finish(session, Some(summary), out);
+                // The counters of another client, whose `connect` was lost, are not this one's.
+                let same = client.is_none_or(|client| client.ip == session.caller.ip);
+                self.finish(session, same.then_some(summary), out);
                 SESSION
             }
             Line::ScreenEnd(client) => {
@@ -400,14 +410,13 @@ impl Session {
             self.tally(absent);
             return;
         }
-        if summary.greetings_tried > 0
-            && let Some(at) = self.names.iter().position(|(name, _)| *name == absent)
-        {
-            if self.names.len() > 1 || summary.greetings == summary.greetings_tried {
-                // The client greeted later in the session: what came before stays nobody's.
-                return;
-            }
-            self.names.remove(at);
+        // A refusal at the banner came before any greeting.
+        let at_banner = |tally: &Tally| tally.hard.or(tally.soft) == Some(Stage::Connect);
+        let doubtful = self.names.len() == 1
+            && summary.greetings < summary.greetings_tried
+            && self.names.iter().all(|(name, tally)| *name == absent && !at_banner(tally));
+        if doubtful {
+            self.names.clear();
             for message in &mut self.messages {
                 message.name = None;
             }
@@ -535,133 +544,4 @@ fn queue_key(host: &[u8], queue_id: &[u8]) -> Vec<u8> {
     key.push(0);
     key.extend_from_slice(queue_id);
     key
-}
-
-/// A session as it is stored.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Saved {
-    /// The key, each octet as the character of that number.
-    key: String,
-    begin: u32,
-    last: u32,
-    ip: std::net::IpAddr,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    rdns: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    names: Vec<SavedTally>,
-    unnamed: SavedTally,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    messages: Vec<SavedMessage>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    permitted: Option<usize>,
-    #[serde(default, skip_serializing_if = "is_false")]
-    in_mail: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    lost: Option<Stage>,
-    #[serde(default, skip_serializing_if = "is_false")]
-    private: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SavedMessage {
-    id: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<usize>,
-    #[serde(default, skip_serializing_if = "is_false")]
-    has_id: bool,
-    #[serde(default, skip_serializing_if = "is_false")]
-    refused: bool,
-    /// The queue id is another session's by now.
-    #[serde(default, skip_serializing_if = "is_false")]
-    reused: bool,
-}
-
-impl Postfix {
-    /// The open sessions, in the order in which they began.
-    pub(crate) fn save(&self) -> Vec<Saved> {
-        self.sessions.iter().map(|(_, session)| session.save(&self.queue)).collect()
-    }
-
-    /// Opens what `save` wrote.
-    pub(crate) fn restore(reporter: Reporter, saved: Vec<Saved>) -> Option<Self> {
-        let mut postfix = Self::new(reporter);
-        for saved in saved {
-            let current: Vec<bool> = saved.messages.iter().map(|message| !message.reused).collect();
-            let session = Session::restore(saved)?;
-            let host: Box<[u8]> = session.host().into();
-            for message in session
-                .messages
-                .iter()
-                .zip(current)
-                .filter_map(|(message, current)| current.then_some(message))
-            {
-                let key = queue_key(&host, &message.queue_id);
-                postfix.queue.insert(key.into(), session.key.clone());
-            }
-            let key = session.key.clone();
-            if postfix.sessions.open(&key, session).is_some() {
-                return None;
-            }
-        }
-        Some(postfix)
-    }
-}
-
-impl Session {
-    fn save(&self, queue: &HashMap<Box<[u8]>, Box<[u8]>>) -> Saved {
-        let host = self.host();
-        let reused = |message: &Message| {
-            queue.get(&queue_key(host, &message.queue_id)[..]) != Some(&self.key)
-        };
-        Saved {
-            key: crate::bytes::to_text(&self.key),
-            begin: self.begin.0,
-            last: self.last.0,
-            ip: self.caller.ip,
-            rdns: self.caller.rdns.clone(),
-            names: self.names.iter().map(|(name, tally)| SavedTally::of(name, tally)).collect(),
-            unnamed: SavedTally::of(&Name::absent(), &self.unnamed),
-            messages: self
-                .messages
-                .iter()
-                .map(|message| SavedMessage {
-                    id: crate::bytes::to_text(&message.queue_id),
-                    name: message.name,
-                    has_id: message.has_id,
-                    refused: message.refused,
-                    reused: reused(message),
-                })
-                .collect(),
-            permitted: self.permitted,
-            in_mail: self.in_mail,
-            lost: self.lost,
-            private: self.private,
-        }
-    }
-
-    fn restore(saved: Saved) -> Option<Self> {
-        let messages = saved.messages.into_iter().map(|message| {
-            Some(Message {
-                queue_id: crate::bytes::from_text(&message.id)?.into(),
-                name: message.name,
-                has_id: message.has_id,
-                refused: message.refused,
-            })
-        });
-        Some(Self {
-            key: crate::bytes::from_text(&saved.key)?.into(),
-            begin: Time(saved.begin),
-            last: Time(saved.last),
-            caller: Caller { ip: saved.ip, rdns: saved.rdns },
-            names: saved.names.into_iter().map(SavedTally::restore).collect(),
-            unnamed: saved.unnamed.restore().1,
-            messages: messages.collect::<Option<_>>()?,
-            permitted: saved.permitted,
-            in_mail: saved.in_mail,
-            lost: saved.lost,
-            private: saved.private,
-        })
-    }
 }

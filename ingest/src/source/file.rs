@@ -90,6 +90,12 @@ impl LogFile {
         Ok(Self { file: Arc::new(file), packing: Packing::Plain, dev, inode })
     }
 
+    /// Whether both are the same file, whatever its name.
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+        (self.dev, self.inode) == (other.dev, other.inode)
+    }
+
+    /// What the file is like now.
     pub(super) fn stamp(&self) -> io::Result<Stamp> {
         Ok(Stamp::of(&self.file.metadata()?))
     }
@@ -125,10 +131,10 @@ impl LogFile {
     }
 
     /// The first bytes of the content. Damage behind the first line is left for later reading.
-    pub(super) fn beginning(&self) -> io::Result<Beginning> {
+    pub(super) fn beginning(&self, consumed: &Arc<AtomicU64>) -> io::Result<Beginning> {
         match self.packing {
-            Packing::Plain => Beginning::read(&mut self.stream(&Arc::default()), End::Open),
-            Packing::Gzip => Beginning::read(&mut self.stream(&Arc::default()), End::Final),
+            Packing::Plain => Beginning::read(&mut self.stream(consumed), End::Open),
+            Packing::Gzip => Beginning::read(&mut self.stream(consumed), End::Final),
         }
     }
 

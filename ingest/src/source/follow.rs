@@ -6,7 +6,7 @@
 //! - **rename and create**: the open file is read on until the path names another file that has
 //!   something in it; then the siblings are looked through for a file in between; then the new one.
 //!   A writer that still has the old file (logrotate signals it late) is read too: the old file stays
-//!   open for [`LINGER`] and is gone back to when it grows.
+//!   open for ten minutes and is gone back to when it grows.
 //! - **copytruncate**: the file is shorter than what was read, or other bytes stand where the last
 //!   ones read stood. What was written between the last read and the copy is read from the copy.
 //! - **down over a rotation**: siblings with a stored position and more behind it are read first,
@@ -18,19 +18,18 @@
 //!
 //! What cannot be seen: lines written and truncated away between two polls that no copy holds.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use helostat_zones::time::Time;
 
+use super::beside::Siblings;
 use super::file::{LogFile, Packing, Stamp, Stream, read_some, regular};
-use super::identity::{Position, free_id, known};
+use super::identity::Position;
 use super::lines::{Found, Lines};
-use super::resume::{Resume, resume};
-use super::rotated::{Sibling, siblings};
+use super::resume::{Judgement, Resume, Sources, judge};
 use super::{Positions, SourceTrouble, Step};
 
 /// How long a file that was left stays open for a late writer. logrotate's postrotate scripts take
@@ -42,12 +41,6 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// How long a path may be missing before it is worth a word: rotation leaves a gap.
 const GAP: Duration = Duration::from_secs(1);
-
-/// A file younger than this may be a copy still being made.
-const YOUNG: Duration = Duration::from_secs(60);
-
-/// How often siblings are listed until two lists agree.
-const LISTINGS: usize = 5;
 
 /// One growing log file.
 pub struct Follow {
@@ -120,16 +113,6 @@ struct Left {
     since: Instant,
 }
 
-/// What is to be remembered of the files beside the log.
-struct Siblings {
-    /// They must be looked through before the file at the path is taken.
-    due: bool,
-    /// Read to their end, in the state they have.
-    settled: HashSet<Stamp>,
-    /// Rotations written later than this came after what was read; none before the first look.
-    since: Option<SystemTime>,
-}
-
 /// What one turn came to.
 enum Turn {
     Again,
@@ -143,13 +126,13 @@ impl Follow {
     /// Follows `path`, which need not exist.
     pub fn new(path: PathBuf) -> Self {
         Self {
+            siblings: Siblings::new(&path),
             path,
             lines: Lines::new(),
             held: None,
             current: None,
             previous: None,
             left: None,
-            siblings: Siblings { due: true, settled: HashSet::new(), since: None },
             trouble: None,
             looked: None,
             missing_since: None,
@@ -219,17 +202,18 @@ impl Follow {
         (current.origin == Origin::Stored).then_some(current.id.as_str())
     }
 
-    /// Bytes of the file being read that were not handed out yet (of a packed one: 0).
+    /// Bytes of the file being read that were not handed out yet; of a packed one, bytes on disk.
+    /// What waits in other files is not in it.
     pub fn lag_bytes(&self) -> u64 {
-        match &self.held {
-            Some(Held { log, reading: Reading::Plain, .. }) => {
-                log.stamp().map_or(0, |stamp| stamp.size.saturating_sub(self.lines.offset()))
-            }
-            Some(Held { log, reading: Reading::Unnamed, .. }) => {
-                log.stamp().map_or(0, |stamp| stamp.size)
-            }
-            _ => 0,
-        }
+        let Some(held) = &self.held else {
+            return 0;
+        };
+        let read = match held.reading {
+            Reading::Unnamed => 0,
+            Reading::Plain => self.lines.offset(),
+            Reading::Packed(_) => held.consumed.load(Ordering::Relaxed),
+        };
+        held.log.stamp().map_or(0, |stamp| stamp.size.saturating_sub(read))
     }
 
     /// When the file being read was last written.
@@ -266,15 +250,17 @@ impl Follow {
                 }
             },
             Reading::Plain => match self.read_plain() {
-                Ok(Read::Some) => Turn::Again,
+                Ok(Read::Some) => {
+                    self.trouble = None;
+                    Turn::Again
+                }
                 Ok(Read::End) => self.at_end(),
                 Ok(Read::Replaced) => {
-                    self.leave();
+                    self.give_up();
                     Turn::Again
                 }
                 Err(trouble) => {
-                    self.held = None;
-                    self.siblings.due = true;
+                    self.give_up();
                     Turn::Trouble(trouble)
                 }
             },
@@ -286,7 +272,7 @@ impl Follow {
         let Some(held) = &self.held else {
             return Ok(Read::End);
         };
-        let trouble = |error| SourceTrouble::from_io(&self.path, &error);
+        let trouble = |error| SourceTrouble::from_io(&held.path, &error);
         let offset = self.lines.read_offset();
         let read = held.log.read_at(self.lines.room(), offset).map_err(trouble)?;
         if read == 0 {
@@ -316,15 +302,18 @@ impl Follow {
             Look::NotYet => Turn::Idle,
             Look::Trouble(trouble) => Turn::Trouble(trouble),
             Look::Gone => {
-                self.held = None;
-                self.siblings.due = true;
+                self.give_up();
                 Turn::Idle
             }
             // Read once more: lines may have come between our last read and the rename.
             Look::Other => match self.read_plain() {
                 Ok(Read::Some) => Turn::Again,
-                Ok(Read::End | Read::Replaced) | Err(_) => {
+                Ok(Read::End) => {
                     self.leave();
+                    Turn::Again
+                }
+                Ok(Read::Replaced) | Err(_) => {
+                    self.give_up();
                     Turn::Again
                 }
             },
@@ -350,10 +339,9 @@ impl Follow {
         if let Err(trouble) = regular(&self.path, &metadata) {
             return Look::Trouble(trouble);
         }
-        self.missing_since = None;
+        (self.missing_since, self.trouble) = (None, None);
         let stamp = Stamp::of(&metadata);
         if (stamp.dev, stamp.inode) == (held.log.dev, held.log.inode) {
-            self.trouble = None;
             return Look::Same;
         }
         // An empty new file has nothing to say, and the old one may still be written to.
@@ -393,18 +381,30 @@ impl Follow {
         Turn::Again
     }
 
-    /// Gives the held file up and remembers what is needed of it.
+    /// Gives up a file that cannot be read on: its content is gone or unreadable.
+    fn give_up(&mut self) {
+        self.siblings.look_again();
+        let Some(held) = self.held.take().filter(|held| held.place == Place::Beside) else {
+            return;
+        };
+        // Until it changes: a sibling on a bad disk must not keep us from the log itself.
+        if let Ok(stamp) = held.log.stamp() {
+            self.siblings.settle(stamp);
+        }
+    }
+
+    /// Leaves a file that was read to its end, and remembers what is needed of it.
     fn leave(&mut self) {
-        self.siblings.due = true;
+        self.siblings.look_again();
         let Some(held) = self.held.take() else {
             return;
         };
         let Ok(stamp) = held.log.stamp() else {
             return;
         };
-        self.siblings.since = self.siblings.since.max(stamp.modified);
+        self.siblings.left(stamp.modified);
         if held.log.packing == Packing::Gzip {
-            self.siblings.settled.insert(stamp);
+            self.siblings.settle(stamp);
             return;
         }
         self.left = Some(Left { log: held.log, size: stamp.size, since: Instant::now() });
@@ -415,30 +415,47 @@ impl Follow {
         let Some(held) = &self.held else {
             return Turn::Again;
         };
-        match judge(&held.log, positions, self.own(), &held.consumed) {
-            Ok(Judgement::Nameless) if held.place == Place::Beside => {
+        let sources = Sources { positions, own: self.own() };
+        let judgement = match judge(&held.log, &sources, &held.consumed) {
+            Ok(judgement) => judgement,
+            Err(error) => {
+                let trouble = SourceTrouble::from_io(&held.path, &error);
+                self.give_up();
+                return Turn::Trouble(trouble);
+            }
+        };
+        if held.place == Place::AtPath && !matches!(judgement, Judgement::Nameless) {
+            // While it had no line, it may have had lines that were copied and truncated away.
+            let at_path = held.log.clone();
+            if let Some(turn) = self.turn_aside(positions, Some(&at_path)) {
+                return turn;
+            }
+        }
+        match judgement {
+            Judgement::Known(known) => self.begin_known(known),
+            Judgement::New { id, .. } => self.begin_new(id),
+            Judgement::Nameless => self.wait_for_name(),
+        }
+    }
+
+    /// Not a complete line in the held file yet.
+    fn wait_for_name(&mut self) -> Turn {
+        if self.held.as_ref().is_some_and(|held| held.place == Place::Beside) {
+            self.leave();
+            return Turn::Again;
+        }
+        self.siblings.look_again();
+        match self.look() {
+            Look::Same => self.idle(),
+            Look::NotYet => Turn::Idle,
+            Look::Trouble(trouble) => Turn::Trouble(trouble),
+            Look::Gone => {
+                self.give_up();
+                Turn::Idle
+            }
+            Look::Other => {
                 self.leave();
                 Turn::Again
-            }
-            Ok(Judgement::Nameless) => match self.look() {
-                Look::Same => self.idle(),
-                Look::NotYet => Turn::Idle,
-                Look::Trouble(trouble) => Turn::Trouble(trouble),
-                Look::Gone => {
-                    self.held = None;
-                    Turn::Idle
-                }
-                Look::Other => {
-                    self.leave();
-                    Turn::Again
-                }
-            },
-            Ok(Judgement::Known(known)) => self.begin_known(known),
-            Ok(Judgement::New { id, .. }) => self.begin_new(id),
-            Err(error) => {
-                let trouble = SourceTrouble::from_io(&self.path, &error);
-                self.held = None;
-                Turn::Trouble(trouble)
             }
         }
     }
@@ -492,15 +509,12 @@ impl Follow {
     /// No file is held: takes the next one.
     fn find(&mut self, positions: &dyn Positions) -> Turn {
         let at_path = LogFile::open_plain(&self.path);
-        if at_path.is_ok() && self.trouble.take().is_some() {
-            self.siblings.due = true;
+        if at_path.is_ok() && self.trouble.is_some() {
+            // Who knows what happened here meanwhile.
+            self.siblings.look_again();
         }
-        if self.siblings.due {
-            if let Some(held) = self.find_beside(positions, at_path.as_ref().ok()) {
-                self.held = Some(held);
-                return Turn::Again;
-            }
-            self.siblings.due = false;
+        if let Some(turn) = self.turn_aside(positions, at_path.as_ref().ok()) {
+            return turn;
         }
         match at_path {
             Ok(log) => {
@@ -512,103 +526,13 @@ impl Follow {
         }
     }
 
-    /// The oldest sibling with something to read that is ours to read.
-    fn find_beside(
-        &mut self,
-        positions: &dyn Positions,
-        at_path: Option<&LogFile>,
-    ) -> Option<Held> {
-        let (opened, listed) = self.open_siblings();
-        self.siblings.settled.retain(|stamp| listed.contains(stamp));
-        let since = self.siblings.since;
-        if since.is_none() {
-            self.siblings.since = Some(SystemTime::now());
-        }
-        let mut after_known = false;
-        for (sibling, log) in opened {
-            let is_rotation = sibling.age.is_some();
-            if self.siblings.settled.contains(&sibling.stamp) {
-                after_known |= is_rotation;
-                continue;
-            }
-            let Some(log) = log else { continue };
-            if at_path.is_some_and(|at_path| (at_path.dev, at_path.inode) == (log.dev, log.inode)) {
-                continue;
-            }
-            match self.judge_sibling(&log, positions) {
-                Interest::Settled => {
-                    self.siblings.settled.insert(sibling.stamp);
-                    after_known |= is_rotation;
-                }
-                Interest::Rest => {
-                    return Some(Held::new(log, &sibling.path, Place::Beside));
-                }
-                Interest::Unread if is_rotation => {
-                    let later = since.is_some() && sibling.stamp.modified >= since;
-                    if after_known || later {
-                        return Some(Held::new(log, &sibling.path, Place::Beside));
-                    }
-                }
-                Interest::Unread | Interest::None => {}
-            }
-        }
-        None
-    }
-
-    /// Opens what is not settled; open files stay what they are while their names move on.
-    fn open_siblings(&self) -> (Vec<(Sibling, Option<LogFile>)>, HashSet<Stamp>) {
-        let mut listed = siblings(&self.path);
-        let mut opened = Vec::new();
-        for _ in 0..LISTINGS {
-            opened = listed
-                .iter()
-                .map(|sibling| {
-                    let settled = self.siblings.settled.contains(&sibling.stamp);
-                    let log = if settled { None } else { LogFile::open(&sibling.path).ok() };
-                    (sibling.clone(), log)
-                })
-                .collect();
-            let again = siblings(&self.path);
-            if again == listed {
-                break;
-            }
-            listed = again;
-        }
-        (opened, listed.iter().map(|sibling| sibling.stamp).collect())
-    }
-
-    fn judge_sibling(&self, log: &LogFile, positions: &dyn Positions) -> Interest {
-        if log.packing == Packing::Gzip && self.is_read_whole(log, positions) {
-            return Interest::Settled;
-        }
-        match judge(log, positions, self.own(), &Arc::default()) {
-            Ok(Judgement::Known(mut known)) => {
-                let rest = match log.packing {
-                    Packing::Gzip => read_some(&mut known.stream, &mut [0]).map(|read| read > 0),
-                    Packing::Plain => log.has_line_at(known.offset),
-                };
-                if rest.unwrap_or(false) { Interest::Rest } else { Interest::Settled }
-            }
-            Ok(Judgement::New { furthest, .. }) if is_young_and_short(log, furthest) => {
-                Interest::None
-            }
-            Ok(Judgement::New { .. }) => Interest::Unread,
-            Ok(Judgement::Nameless) | Err(_) => Interest::None,
-        }
-    }
-
-    /// Whether the length a gzip file states is a position stored for it: saves unpacking it all.
-    fn is_read_whole(&self, log: &LogFile, positions: &dyn Positions) -> bool {
-        let Some(fingerprint) = log.beginning().ok().and_then(|start| start.fingerprint()) else {
-            return false;
-        };
-        let Ok(stated) = log.stated_length() else {
-            return false;
-        };
-        known(positions, &fingerprint, self.own())
-            .iter()
-            .filter_map(|known| known.position)
-            .any(|position| position.offset & u64::from(u32::MAX) == u64::from(stated))
+    /// Goes to a sibling that must be read before the file at the path, if there is one.
+    fn turn_aside(&mut self, positions: &dyn Positions, at_path: Option<&LogFile>) -> Option<Turn> {
+        let position = self.position();
+        let own = self.current.as_ref().map(|current| (current.id.as_str(), position));
+        let (path, log) = self.siblings.next(at_path, &Sources { positions, own })?;
+        self.held = Some(Held::new(log, &path, Place::Beside));
+        Some(Turn::Again)
     }
 
     fn own(&self) -> Option<(&str, Position)> {
@@ -631,54 +555,4 @@ enum Look {
     Other,
     Gone,
     Trouble(SourceTrouble),
-}
-
-/// What a sibling is to us.
-enum Interest {
-    /// Known, and read to its end.
-    Settled,
-    /// Known, with more to read.
-    Rest,
-    /// Content nobody has read.
-    Unread,
-    /// Cannot be told, now or ever.
-    None,
-}
-
-/// Which source a file is.
-enum Judgement {
-    /// No complete first line.
-    Nameless,
-    Known(Resume),
-    New {
-        id: String,
-        /// The furthest position stored for another content with the same first line.
-        furthest: u64,
-    },
-}
-
-fn judge(
-    log: &LogFile,
-    positions: &dyn Positions,
-    own: Option<(&str, Position)>,
-    consumed: &Arc<AtomicU64>,
-) -> std::io::Result<Judgement> {
-    let Some(fingerprint) = log.beginning()?.fingerprint() else {
-        return Ok(Judgement::Nameless);
-    };
-    let known = known(positions, &fingerprint, own);
-    if let Some(resume) = resume(log, &known, consumed)? {
-        return Ok(Judgement::Known(resume));
-    }
-    let furthest = known.iter().filter_map(|known| known.position).map(|at| at.offset).max();
-    Ok(Judgement::New { id: free_id(&fingerprint, &known), furthest: furthest.unwrap_or(0) })
-}
-
-/// Whether a file looks like a copy that is still being made.
-fn is_young_and_short(log: &LogFile, furthest: u64) -> bool {
-    let Ok(stamp) = log.stamp() else {
-        return false;
-    };
-    let age = stamp.modified.and_then(|modified| modified.elapsed().ok());
-    stamp.size < furthest && age.is_none_or(|age| age < YOUNG)
 }

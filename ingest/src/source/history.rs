@@ -19,9 +19,9 @@ use flate2::bufread::MultiGzDecoder;
 use helostat_zones::time::Time;
 
 use super::file::{LogFile, Packing, Stream, is_gzip, read_some};
-use super::identity::{Beginning, End, Known, Position, free_id, known};
+use super::identity::{Beginning, End, Position, free_id, known};
 use super::lines::{Found, Lines};
-use super::resume::resume;
+use super::resume::{Judgement, Resume, Sources, judge};
 use super::spool::{NO_FILE, Spooled, resume_stream};
 use super::{Positions, SourceError, Step};
 
@@ -172,17 +172,14 @@ impl History {
     }
 
     fn begin_file(&mut self, log: &LogFile, positions: &dyn Positions) -> io::Result<Turn> {
-        let beginning = log.beginning()?;
-        let Some(fingerprint) = beginning.fingerprint() else {
-            // Not a single line yet; counted like any last line without an end.
-            return self.begin(None, log.stream(&self.consumed));
-        };
-        let known = known(positions, &fingerprint, None);
-        match resume(log, &known, &self.consumed)? {
-            Some(resume) => self.begin_known(Spooled::Known(resume), &fingerprint, &known),
-            None => {
-                let whole = Spooled::New(log.stream(&self.consumed));
-                self.begin_known(whole, &fingerprint, &known)
+        let sources = Sources { positions, own: None };
+        match judge(log, &sources, &self.consumed)? {
+            Judgement::Known(resume) => Ok(self.begin_known(resume)),
+            Judgement::New { id, .. } => Ok(self.begin_as(id, log.stream(&self.consumed))),
+            Judgement::Nameless => {
+                // Read all the same: a last line without an end is counted.
+                self.state = State::Reading(log.stream(&self.consumed));
+                Ok(Turn::Again)
             }
         }
     }
@@ -197,31 +194,23 @@ impl History {
             return Ok(Turn::End);
         };
         let known = known(positions, &fingerprint, None);
-        let spooled = resume_stream(content, &known)?;
-        self.begin_known(spooled, &fingerprint, &known)
+        Ok(match resume_stream(content, &known)? {
+            Spooled::Known(resume) => self.begin_known(resume),
+            Spooled::New(stream) => self.begin_as(free_id(&fingerprint, &known), stream),
+        })
     }
 
-    fn begin_known(
-        &mut self,
-        content: Spooled,
-        fingerprint: &str,
-        known: &[Known],
-    ) -> io::Result<Turn> {
-        match content {
-            Spooled::Known(resume) => {
-                self.lines.restart(resume.offset, &resume.tail);
-                self.skipped = resume.offset;
-                self.resumed = true;
-                self.begin(Some(resume.id), resume.stream)
-            }
-            Spooled::New(stream) => self.begin(Some(free_id(fingerprint, known)), stream),
-        }
+    fn begin_known(&mut self, resume: Resume) -> Turn {
+        self.lines.restart(resume.offset, &resume.tail);
+        self.skipped = resume.offset;
+        self.resumed = true;
+        self.begin_as(resume.id, resume.stream)
     }
 
-    fn begin(&mut self, id: Option<String>, stream: Stream) -> io::Result<Turn> {
+    fn begin_as(&mut self, id: String, stream: Stream) -> Turn {
         self.state = State::Reading(stream);
-        self.id = id;
-        Ok(if self.id.is_some() { Turn::NewSource } else { Turn::Again })
+        self.id = Some(id);
+        Turn::NewSource
     }
 }
 

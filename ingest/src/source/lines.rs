@@ -203,3 +203,121 @@ impl Lines {
 fn bytes(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a line is, said in the simplest way: text, too long, and where the next line begins.
+    fn model(content: &[u8]) -> Vec<(Vec<u8>, bool, u64)> {
+        let mut at = 0;
+        let mut lines = Vec::new();
+        for line in content.split_inclusive(|byte| *byte == b'\n') {
+            at += line.len();
+            let Some(text) = line.strip_suffix(b"\n") else { continue };
+            let nuls = text.iter().take_while(|byte| **byte == 0).count();
+            let text = &text[nuls..];
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            let kept = &text[..text.len().min(LINE_BYTES)];
+            lines.push((kept.to_vec(), text.len() > LINE_BYTES, bytes(at)));
+        }
+        lines
+    }
+
+    fn before(content: &[u8], offset: u64) -> &[u8] {
+        let offset = usize::try_from(offset).expect("an index");
+        &content[offset.saturating_sub(TAIL_BYTES)..offset]
+    }
+
+    /// Feeds `content` from `from` on in pieces of the given sizes, checking everything on the way.
+    fn check(content: &[u8], from: u64, pieces: &[usize]) {
+        let mut lines = Lines::new();
+        lines.restart(from, before(content, from));
+        let expected = model(content);
+        let mut expected = expected.iter().filter(|(_, _, after)| *after > from);
+        let mut rest = &content[usize::try_from(from).expect("an index")..];
+        let mut pieces = pieces.iter().copied().cycle();
+        loop {
+            while let Some(found) = lines.take() {
+                let (text, too_long, after) =
+                    expected.next().expect("no more lines than there are");
+                let line = lines.line(&found);
+                assert!(line.bytes == text, "{} bytes for {}", line.bytes.len(), text.len());
+                assert_eq!(line.too_long, *too_long);
+                assert_eq!(lines.offset(), *after);
+                assert_eq!(lines.tail(), tail_hash(before(content, *after)));
+            }
+            let room = lines.room();
+            assert!(!room.is_empty());
+            let piece = pieces.next().expect("some pieces").min(room.len()).min(rest.len());
+            if piece == 0 {
+                break;
+            }
+            room[..piece].copy_from_slice(&rest[..piece]);
+            lines.filled(piece);
+            rest = &rest[piece..];
+            assert_eq!(lines.read_offset(), bytes(content.len() - rest.len()));
+            assert!(lines.read_tail() == before(content, lines.read_offset()));
+        }
+        assert_eq!(expected.next(), None);
+        let left = content.len() - content.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        assert_eq!(lines.waiting(), bytes(left).min(bytes(content.len()) - from));
+        lines.take_rest();
+        assert_eq!(lines.offset(), bytes(content.len()));
+        assert_eq!(lines.tail(), tail_hash(before(content, lines.offset())));
+    }
+
+    #[test]
+    fn hostile_shapes() {
+        let mega = [vec![b'x'; 1 << 20], b"\nafter\r\n".to_vec()].concat();
+        let hole = [vec![0; 1 << 20], b"after the hole\nnext\n".to_vec()].concat();
+        let both = [vec![0; 300_000], mega.clone(), hole.clone(), mega.clone()].concat();
+        let limit = |over: usize| [vec![b'y'; LINE_BYTES + over], b"\r\nz\n".to_vec()].concat();
+        for (what, content) in [
+            ("nothing", Vec::new()),
+            ("one feed", b"\n".to_vec()),
+            ("only returns", b"\r\r\n\r\n\r".to_vec()),
+            ("nuls inside", b"a\0b\n\0\0\n\0\r\nc\0\n\0".to_vec()),
+            ("a megabyte", mega),
+            ("a hole", hole),
+            ("both", both),
+            ("at the limit", limit(0)),
+            ("beyond the limit", limit(1)),
+        ] {
+            for piece in [1, 4096, BUFFER_BYTES] {
+                if piece > 1 || content.len() < 100_000 {
+                    let outcome = std::panic::catch_unwind(|| check(&content, 0, &[piece]));
+                    assert!(outcome.is_ok(), "{what}, {piece} at a time");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn agrees_with_the_model(
+            runs in prop::collection::vec(
+                (prop::sample::select(vec![b'a', b'\n', b'\r', 0, b'b']),
+                 prop_oneof![6 => 1_usize..5, 2 => 200_usize..400, 1 => 60_000_usize..70_000,
+                             1 => 180_000_usize..300_000]),
+                0..24),
+            pieces in prop::collection::vec(1_usize..300_000, 1..6),
+            begin in any::<prop::sample::Index>(),
+        ) {
+            let content: Vec<u8> = runs
+                .iter()
+                .flat_map(|(byte, count)| {
+                    // Long runs of line feeds only cost time.
+                    std::iter::repeat_n(*byte, if *byte == b'\n' { 1 + count % 3 } else { *count })
+                })
+                .collect();
+            let mut begins = vec![0];
+            begins.extend(model(&content).iter().map(|(_, _, after)| *after));
+            check(&content, *begin.get(&begins), &pieces);
+        }
+    }
+}

@@ -20,6 +20,7 @@ pub mod follow;
 pub mod history;
 pub mod identity;
 
+mod beside;
 mod file;
 mod lines;
 mod resume;

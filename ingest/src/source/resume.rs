@@ -9,8 +9,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use super::Positions;
 use super::file::{LogFile, Packing, Stream, read_some};
-use super::identity::{Known, Position, TAIL_BYTES, tail_hash};
+use super::identity::{Known, Position, TAIL_BYTES, free_id, known, tail_hash};
 
 /// How much is passed at once on the way to a position.
 const WALK_BYTES: usize = 256 * 1024;
@@ -25,12 +26,48 @@ pub(super) struct Resume {
     pub(super) stream: Stream,
 }
 
-/// The stored position that belongs to `log`; `consumed` counts bytes on disk.
-pub(super) fn resume(
+/// What is known when a file is judged.
+pub(super) struct Sources<'a> {
+    /// What is stored.
+    pub(super) positions: &'a dyn Positions,
+    /// The source being read, and how far: newer than what is stored.
+    pub(super) own: Option<(&'a str, Position)>,
+}
+
+/// Which source a file is.
+pub(super) enum Judgement {
+    /// It has no complete first line.
+    Nameless,
+    /// One that was read before.
+    Known(Resume),
+    /// One of its own.
+    New {
+        /// The id that is free for it.
+        id: String,
+        /// The furthest position stored for other content with the same first line.
+        furthest: u64,
+    },
+}
+
+/// Tells which source `log` is; `consumed` counts bytes on disk.
+pub(super) fn judge(
     log: &LogFile,
-    known: &[Known],
+    sources: &Sources<'_>,
     consumed: &Arc<AtomicU64>,
-) -> io::Result<Option<Resume>> {
+) -> io::Result<Judgement> {
+    let Some(fingerprint) = log.beginning(consumed)?.fingerprint() else {
+        return Ok(Judgement::Nameless);
+    };
+    let known = known(sources.positions, &fingerprint, sources.own);
+    if let Some(resume) = resume(log, &known, consumed)? {
+        return Ok(Judgement::Known(resume));
+    }
+    let furthest = known.iter().filter_map(|known| known.position).map(|at| at.offset).max();
+    Ok(Judgement::New { id: free_id(&fingerprint, &known), furthest: furthest.unwrap_or(0) })
+}
+
+/// The stored position that belongs to `log`; `consumed` counts bytes on disk.
+fn resume(log: &LogFile, known: &[Known], consumed: &Arc<AtomicU64>) -> io::Result<Option<Resume>> {
     let candidates = candidates(known, (log.dev, log.inode));
     if candidates.is_empty() {
         return Ok(None);
@@ -181,5 +218,32 @@ impl Walk {
             self.tail.drain(..self.tail.len().saturating_sub(TAIL_BYTES));
         }
         Ok(Reached::Offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_file_first_then_the_furthest() {
+        for (stored, expected) in [
+            (&[] as &[(u64, u64)], None),
+            (&[(10, 1), (20, 2)], Some(20)),
+            (&[(10, 7), (20, 2)], Some(10)),
+            (&[(10, 7), (15, 7), (20, 2)], Some(15)),
+            (&[(0, 2)], None),
+            (&[(0, 7)], Some(0)),
+        ] {
+            let known: Vec<Known> = stored
+                .iter()
+                .map(|&(offset, inode)| Known {
+                    id: offset.to_string(),
+                    position: Some(Position { offset, tail: 0, dev: 1, inode }),
+                })
+                .collect();
+            let best = best(candidates(&known, (1, 7)), (1, 7));
+            assert_eq!(best.map(|best| best.position.offset), expected, "{stored:?}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! [`disagreements`] gives errors with the places of both sides; [`warnings`] gives sentences on what
 //! is allowed but seldom meant.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::place::{ConfigError, Place};
@@ -38,31 +39,35 @@ fn seen(place: Option<&Place>) -> String {
 fn zones(zones: &[Zone], given: &Given, found: &mut Vec<ConfigError>) {
     let sound = |&(number, _): &(usize, _)| given.is_sound(ZONE, number, "origin");
     let zones: Vec<_> = zones.iter().enumerate().filter(sound).collect();
+    let mut first = BTreeMap::new();
+    // Every kind of every zone with the zone it belongs to.
+    let mut taken = BTreeMap::new();
     for &(number, zone) in &zones {
-        let place = given.place(ZONE, number, "origin");
-        for &(other, above) in zones.iter().filter(|&&(other, _)| other != number) {
+        let origin = &zone.origin;
+        if let Some(&other) = first.get(origin) {
             let there = seen(given.place(ZONE, other, "origin"));
-            let origin = &zone.origin;
-            if *origin == above.origin {
-                if other < number {
-                    let sentence = format!("the origin {origin} is there already{there}");
-                    disagree(place, sentence, found);
-                }
-                continue;
-            }
-            if !given.is_sound(ZONE, other, "kinds") {
-                continue;
-            }
-            let apex = |kind: &str| format!("{kind}.{}", above.origin);
-            let taken = above.kinds.iter().map(|kind| apex(kind.word()));
-            if let Some(apex) = taken.into_iter().find(|apex| origin.is_within(apex)) {
-                let owner = &above.origin;
-                let sentence = format!(
-                    "the origin {origin} lies within {apex}, which belongs to {owner}{there}; choose another, or leave that kind out there"
-                );
-                disagree(place, sentence, found);
-                break;
-            }
+            let sentence = format!("the origin {origin} is there already{there}");
+            disagree(given.place(ZONE, number, "origin"), sentence, found);
+            continue;
+        }
+        first.insert(origin, number);
+        if given.is_sound(ZONE, number, "kinds") {
+            let apexes = zone.kinds.iter().map(|kind| format!("{}.{origin}", kind.word()));
+            taken.extend(apexes.map(|apex| (apex, (number, origin))));
+        }
+    }
+    for &(number, zone) in &zones {
+        let origin = &zone.origin;
+        let above = std::iter::successors(Some(origin.as_str()), |name| {
+            name.split_once('.').map(|(_, above)| above)
+        });
+        let mut above = above.filter_map(|name| taken.get_key_value(name));
+        if let Some((apex, &(other, owner))) = above.next() {
+            let there = seen(given.place(ZONE, other, "origin"));
+            let sentence = format!(
+                "the origin {origin} lies within {apex}, which belongs to {owner}{there}; choose another, or leave that kind out there"
+            );
+            disagree(given.place(ZONE, number, "origin"), sentence, found);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! and column from 1, the column in characters, as editors count. A span beyond the text, or inside
 //! a character, is held to the nearest place before it, so that every error has a place in its file.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,11 +13,14 @@ use std::sync::Arc;
 pub(super) struct Source<'a> {
     name: Arc<str>,
     text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
 impl<'a> Source<'a> {
     pub(super) fn new(name: &str, text: &'a str) -> Self {
-        Self { name: name.into(), text }
+        let after = text.match_indices('\n').map(|(end, _)| end + 1);
+        Self { name: name.into(), text, lines: std::iter::once(0).chain(after).collect() }
     }
 
     pub(super) fn text(&self) -> &'a str {
@@ -25,26 +29,32 @@ impl<'a> Source<'a> {
 
     /// The place at which `span` begins.
     pub(super) fn place(&self, span: &Range<usize>) -> Place {
-        let before = before(self.text, span.start);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 1;
-        Place { file: self.name.clone(), line, column }
+        let offset = span.start.min(self.text.len());
+        let line = self.lines.partition_point(|&start| start <= offset);
+        let start = line.checked_sub(1).and_then(|line| self.lines.get(line)).copied();
+        let rest = start.and_then(|start| self.text.get(start..)).unwrap_or("");
+        let inside = offset - start.unwrap_or(0);
+        // The character that begins at the offset, or the one that it cuts, is the next to count.
+        let before = rest.char_indices().take_while(|(at, one)| at + one.len_utf8() <= inside);
+        Place { file: self.name.clone(), line, column: before.count() + 1 }
     }
 
-    /// True if the parser only guessed what stands at `place`: its line, or the section line above
-    /// it, has one of the `broken` places.
-    pub(super) fn is_doubtful(&self, place: &Place, broken: &[ConfigError]) -> bool {
-        let is_broken = |line| broken.iter().any(|error| error.place.line == line);
-        let above = (1..).zip(self.text.split('\n')).take(place.line);
-        let section = above.filter(|(_, line)| line.trim_start().starts_with('[')).last();
-        is_broken(place.line) || section.is_some_and(|(line, _)| is_broken(line))
+    /// The lines of which the parser only guessed what they say: those with one of the `broken`
+    /// places, and those below a section line with one, up to the next section line.
+    pub(super) fn doubtful_lines(&self, broken: &[ConfigError]) -> BTreeSet<usize> {
+        let broken: BTreeSet<_> = broken.iter().map(|error| error.place.line).collect();
+        let mut doubtful = BTreeSet::new();
+        let mut section_is_broken = false;
+        for (number, line) in (1..).zip(self.text.split('\n')) {
+            if line.trim_start().starts_with('[') {
+                section_is_broken = broken.contains(&number);
+            }
+            if section_is_broken || broken.contains(&number) {
+                doubtful.insert(number);
+            }
+        }
+        doubtful
     }
-}
-
-/// The text before `offset`, or before the character that `offset` cuts.
-fn before(text: &str, offset: usize) -> &str {
-    let end = (0..=offset.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
-    end.and_then(|end| text.get(..end)).unwrap_or("")
 }
 
 /// A place in a file: `helostat.toml:12:8`.

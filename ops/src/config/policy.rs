@@ -17,17 +17,17 @@ section! {
             "A file with these same keys (no section line); what stands in the section itself wins.";
         "established-messages" established_messages: u32 = Is("5"), Between(1, 1000), Reload,
             "A pair is established with at least this many messages taken, and with the next two.";
-        "established-days" established_days: u32 = Is("3"), Between(1, 90), Reload,
+        "established-days" established_days: u32 = Is("3"), Between(1, 64), Reload,
             "An established pair was seen on at least this many different days.";
         "established-age-days" established_age_days: u32 = Is("3"), Between(0, 365), Reload,
             "An established pair was first seen at least this many days ago.";
         "strong-messages" strong_messages: u32 = Is("10"), Between(1, 10_000), Reload,
             "A pair is strong (class trusted) with at least this many messages, and with the next two.";
-        "strong-days" strong_days: u32 = Is("5"), Between(1, 90), Reload,
+        "strong-days" strong_days: u32 = Is("5"), Between(1, 64), Reload,
             "A strong pair was seen on at least this many different days.";
         "strong-age-days" strong_age_days: u32 = Is("7"), Between(0, 365), Reload,
             "A strong pair was first seen at least this many days ago.";
-        "families-window-days" families_window_days: u32 = Is("30"), Between(1, 90), Reload,
+        "families-window-days" families_window_days: u32 = Is("30"), Between(1, 64), Reload,
             "Families (registrable domains) of a client are counted over this many days.";
         "many-families-v4" many_families_v4: u32 = Is("3"), Between(2, 100), Reload,
             "That many families on one IPv4 address list it (bl code 4).";
@@ -35,17 +35,17 @@ section! {
             "That many families on one IPv6 /64 list it (bl code 4).";
         "watch-families" watch_families: u32 = Is("2"), Between(2, 100), Reload,
             "That many families within the watch window make a client suspect, no more.";
-        "watch-window-days" watch_window_days: u32 = Is("7"), Between(1, 90), Reload,
+        "watch-window-days" watch_window_days: u32 = Is("7"), Between(1, 64), Reload,
             "The watch window in days: the families of a client's last week, by default.";
         "crowded-families" crowded_families: u32 = Is("5"), Between(2, 1000), Reload,
             "That many fresh families in one IPv4 /24 make the network crowded (bl code 11).";
-        "crowded-window-days" crowded_window_days: u32 = Is("30"), Between(1, 90), Reload,
+        "crowded-window-days" crowded_window_days: u32 = Is("30"), Between(1, 64), Reload,
             "Families of a network are counted over this many days.";
         "name-many-networks" name_many_networks: u32 = Is("10"), Between(2, 10_000), Reload,
             "A name said from this many networks, with foreign reverse names, is listed (ehlo code 4).";
         "junk-messages" junk_messages: u32 = Is("5"), Between(1, 1000), Reload,
             "A client that says names no host can own this many times is listed (bl code 6), with the next.";
-        "junk-days" junk_days: u32 = Is("2"), Between(1, 90), Reload,
+        "junk-days" junk_days: u32 = Is("2"), Between(1, 64), Reload,
             "Junk counts against a client once said on at least this many different days.";
     }
 }

@@ -166,7 +166,8 @@ impl<'a> Reader<'a> {
 
     fn finish(self, config: Config) -> Read {
         let Self { source, given, broken, mut errors, .. } = self;
-        errors.retain(|error| !source.is_doubtful(&error.place, &broken));
+        let doubtful = source.doubtful_lines(&broken);
+        errors.retain(|error| !doubtful.contains(&error.place.line));
         let is_toml = broken.is_empty();
         errors.extend(first_stumbles(&broken).cloned());
         Read { config, given, errors, is_toml }

@@ -148,8 +148,8 @@ pub struct Evidence {
 section! {
     /// `[ingest]`: what becomes of the lines of the logs.
     Ingest in "ingest" {
-        "own" own: Vec<IpNet> = Is(r#"["127.0.0.0/8", "::1/128"]"#), Free, Reload,
-            "Clients that are your own relays: nothing is learned of them.";
+        "own" own: Vec<IpNet> = Is("[]"), Free, Restart,
+            "Clients that are your own relays and filters: nothing is learned of them.";
         "batch" batch: u32 = Is("10000"), Between(1, 1_000_000), Restart,
             "The most observations written to disk together.";
     }

@@ -47,7 +47,7 @@ pub(super) struct Reading<'a> {
     pub(super) folder: &'a Path,
 }
 
-/// What is wrong with a value: goes on after "`key` in [section]".
+/// What is wrong with a value: goes on after `key in [section]`.
 #[derive(Debug)]
 pub(super) struct Flaw {
     pub(super) span: Range<usize>,
@@ -350,6 +350,9 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
+/// The longest list of a key: far beyond what people write by hand, and quickly compared.
+const ITEMS_MAX: usize = 1000;
+
 /// A list, in which nothing stands twice.
 impl<T: Value + PartialEq> Value for Vec<T> {
     const SAMPLE: &'static str = "";
@@ -367,6 +370,10 @@ impl<T: Value + PartialEq> Value for Vec<T> {
         };
         if items.is_empty() && reading.rule == Rule::NotEmpty {
             let text = format!("is empty; it should be {}", Self::kind(reading.rule));
+            return Err(vec![Flaw { span: found.span(), text }]);
+        }
+        if items.len() > ITEMS_MAX {
+            let text = format!("has {} items; at most {ITEMS_MAX} are allowed", items.len());
             return Err(vec![Flaw { span: found.span(), text }]);
         }
         let mut read = Self::with_capacity(items.len());

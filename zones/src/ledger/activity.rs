@@ -8,6 +8,9 @@
 use crate::observation::{Observation, Outcome};
 use crate::time::{Day, Time};
 
+/// The number of a reporter inside one ledger.
+pub type ReporterId = u16;
+
 /// How many days back a set of days reaches.
 pub const DAYS_KEPT: u32 = 64;
 

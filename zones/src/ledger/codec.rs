@@ -36,7 +36,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use crate::client::Client;
 use crate::ledger::activity::{Activity, Days};
-use crate::ledger::batch::ClientFacts;
+use crate::ledger::facts::ClientFacts;
 use crate::observation::ReporterKind;
 use crate::time::{Day, Time};
 

@@ -84,7 +84,7 @@ fn line(value: &impl Serialize) -> io::Result<String> {
     serde_json::to_string(value).map_err(io::Error::other)
 }
 
-fn client_line(client: Client, facts: &super::batch::ClientFacts) -> ClientLine<'_> {
+fn client_line(client: Client, facts: &super::facts::ClientFacts) -> ClientLine<'_> {
     ClientLine {
         client: client.to_string(),
         last_ip: facts.last_ip.map(|(_, ip)| ip.to_string()),

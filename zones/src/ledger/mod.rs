@@ -20,6 +20,7 @@ pub mod activity;
 pub mod batch;
 mod codec;
 mod dump;
+pub mod facts;
 pub mod sled_store;
 pub mod store;
 mod table;
@@ -30,13 +31,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+pub use self::activity::ReporterId;
 pub use self::batch::Batch;
 pub use self::codec::DecodeError;
 use self::codec::{Reader, Writer};
 use self::sled_store::SledStore;
 pub use self::store::StoreError;
 use self::store::{MemoryStore, Store, Stored};
-pub use self::table::{ClientRow, PairRow, ReporterId, Sizes};
+pub use self::table::{ClientRow, PairRow, Sizes};
 use self::table::{SHARDS, Tables, shard_of};
 use crate::client::{Client, Network};
 use crate::name::Name;

@@ -13,16 +13,13 @@ use std::sync::Arc;
 use foldhash::fast::{FixedState, RandomState};
 use parking_lot::RwLock;
 
-use super::activity::Activity;
-use super::batch::ClientFacts;
+use super::activity::{Activity, ReporterId};
+use super::facts::ClientFacts;
 use crate::client::{Client, Network};
 use crate::name::Name;
 
 /// Parts of each table, and shards of the store; part of the stored layout.
 pub(super) const SHARDS: u16 = 256;
-
-/// The number of a reporter inside one ledger.
-pub type ReporterId = u16;
 
 /// What the ledger holds of one client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

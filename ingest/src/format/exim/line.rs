@@ -231,6 +231,9 @@ fn about_message(text: &[u8]) -> Line<'_> {
     {
         return with_host(rest, |host, _| Line::Lost(host, Lost::InMessage));
     }
+    if let Some(rest) = text.strip_prefix(b"TLS error on connection from ") {
+        return with_host(rest, |host, _| Line::Shown(host));
+    }
     Line::Nothing
 }
 
@@ -323,7 +326,7 @@ fn refused<'a>(mut host: Host<'a>, refusal: Refusal, what: &'a [u8]) -> Line<'a>
     let word = what.split(|&byte| matches!(byte, b' ' | b':')).next().unwrap_or_default();
     let mut stage = match word {
         b"connection" => Stage::Connect,
-        b"after" | b"by" | b"during" => Stage::EndOfMessage,
+        b"after" | b"by" | b"during" | b"DKIM" => Stage::EndOfMessage,
         _ => Stage::of(word).unwrap_or(Stage::Other),
     };
     if let Some(rest) = what.strip_prefix(b"EHLO or HELO ") {
@@ -335,7 +338,15 @@ fn refused<'a>(mut host: Host<'a>, refusal: Refusal, what: &'a [u8]) -> Line<'a>
     } else if stage == Stage::Connect {
         host.said = Said::Nothing;
     }
-    Line::Refused(Refused { host, stage, refusal, by_us: contains(what, OUR_MARK) })
+    Line::Refused(Refused { host, stage, refusal, by_us: contains(own_text(what), OUR_MARK) })
+}
+
+/// The administrator's text: what follows `<RECIPIENT>: ` or `NAME: `. A quoted recipient may imitate it.
+fn own_text(what: &[u8]) -> &[u8] {
+    if let Some((recipient, text)) = cut_at(what, b">: ") {
+        return if recipient.contains(&b'"') { b"" } else { text };
+    }
+    cut_at(what, b": ").map_or(&b""[..], |(_, text)| text)
 }
 
 /// Which of the two hidden names a refused greeting repeats: the reverse name, or the address.
@@ -468,7 +479,7 @@ fn about_connection(text: &[u8]) -> Line<'_> {
     {
         return with_host(rest.strip_prefix(b"H=").unwrap_or(rest), |host, _| Line::Shown(host));
     }
-    const NOTHING: [&[u8]; 13] = [
+    const NOTHING: [&[u8]; 14] = [
         b"no host name found for IP address ",
         b"no IP address found for host ",
         b"exim ",
@@ -482,6 +493,7 @@ fn about_connection(text: &[u8]) -> Line<'_> {
         b"TLS session: ",
         b"U=",
         b"Warning: ",
+        b"unqualified verify rejected: ",
     ];
     if NOTHING.iter().any(|start| text.starts_with(start)) { Line::Nothing } else { Line::Unknown }
 }
@@ -685,6 +697,18 @@ mod tests {
         ] {
             let line = read(text.as_bytes());
             assert_eq!(summary(&line), (kind.to_owned(), host.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn our_own_refusals_are_known_by_the_administrator_s_text() {
+        for (what, ours) in [
+            ("RCPT <a@b>: helostat: suspect", true),
+            ("after DATA: helostat: suspect", true),
+            ("RCPT <helostat@b>: User unknown", false),
+            ("RCPT <\"x>: helostat\"@b>: User unknown", false),
+        ] {
+            assert_eq!(contains(own_text(what.as_bytes()), OUR_MARK), ours, "{what}");
         }
     }
 

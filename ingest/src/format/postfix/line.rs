@@ -27,7 +27,7 @@ pub(super) enum Line<'a> {
     /// A client connected.
     Connect(Option<Client<'a>>),
     /// The connection is over.
-    Disconnect(Summary),
+    Disconnect(Option<Client<'a>>, Summary),
     /// `lost connection` or `timeout` after a stage.
     Lost(Option<Stage>, Option<Client<'a>>),
     /// The first recipient of a message was taken: `QID: client=`.
@@ -131,10 +131,14 @@ pub(super) fn read(text: &[u8]) -> Line<'_> {
         return Line::Connect(client(rest).map(|(client, _)| client));
     }
     if let Some(rest) = text.strip_prefix(b"disconnect from ") {
-        return Line::Disconnect(summary(rest));
+        return Line::Disconnect(client(rest).map(|(client, _)| client), summary(rest));
     }
     if let Some(rest) = text.strip_prefix(b"NOQUEUE: ") {
-        return action(None, rest, text);
+        // Before a proxy filter: whether the message was taken, `proxy-accept` says.
+        return match rest.strip_prefix(b"client=") {
+            Some(rest) => proxied(rest),
+            None => action(None, rest, text),
+        };
     }
     if let Some(rest) = text
         .strip_prefix(b"lost connection after ")
@@ -194,19 +198,14 @@ pub(super) fn read_screen(text: &[u8]) -> Line<'_> {
 
 /// True for texts that only postscreen writes: for framings that cut the program's name.
 pub(super) fn is_screen_text(text: &[u8]) -> bool {
-    const STARTS: [&[u8]; 6] = [
-        b"CONNECT from [",
-        b"DISCONNECT [",
-        b"PASS ",
-        b"PREGREET ",
-        b"HANGUP after ",
-        b"DNSBL rank ",
-    ];
-    STARTS.iter().any(|start| text.starts_with(start))
+    // It speaks in capitals, a blank after the first word; a queue id is followed by a colon.
+    let is_capital = |byte: &&u8| byte.is_ascii_uppercase() || **byte == b'-';
+    let capitals = text.iter().take_while(is_capital).count();
+    capitals >= 4 && text.get(capitals) == Some(&b' ')
 }
 
 fn is_chatter(text: &[u8]) -> bool {
-    const STARTS: [&[u8]; 18] = [
+    const STARTS: [&[u8]; 23] = [
         b"warning: ",
         b"error: ",
         b"fatal: ",
@@ -225,6 +224,11 @@ fn is_chatter(text: &[u8]) -> bool {
         b"certificate verification ",
         b"using backwards-compatible default setting ",
         b"sender non-delivery notification",
+        b"addr ",
+        b"cache ",
+        b"daemon started ",
+        b"starting the Postfix mail system",
+        b"stopping the Postfix mail system",
     ];
     STARTS.iter().any(|start| text.starts_with(start))
 }
@@ -250,6 +254,16 @@ fn screen_client(text: &[u8]) -> Option<(Client<'_>, &[u8])> {
     let (client, rest) = client(text)?;
     (client.rdns.is_none() && text.starts_with(b"[") && client.port.is_some())
         .then_some((client, rest))
+}
+
+/// `NOQUEUE: client=`: of use only where it says that this is no stranger.
+fn proxied(rest: &[u8]) -> Line<'_> {
+    match client(rest) {
+        Some((client, rest)) if origin(rest) != Origin::Client => {
+            Line::Opened(b"NOQUEUE", Some(client), origin(rest))
+        }
+        _ => Line::Nothing,
+    }
 }
 
 fn origin(rest: &[u8]) -> Origin {
@@ -360,9 +374,17 @@ fn action<'a>(queue_id: Option<&'a [u8]>, rest: &'a [u8], whole: &'a [u8]) -> Li
         stage,
         client: Some(client),
         said,
-        by_us: contains(text, OUR_MARK),
+        by_us: is_ours(text),
         screen,
     })
+}
+
+/// True if a DNS list's refusal quotes us: `554 5.7.1 Service unavailable; Client host [IP] blocked using ZONE;
+/// TEXT; from=<`. Only what stands after `blocked using` and before the sender is looked at: a client that
+/// could put our word there would have its refusals forgiven.
+fn is_ours(text: &[u8]) -> bool {
+    let text = cut_at(text, b"; from=<").map_or(text, |(text, _)| text);
+    cut_at_last(text, b" blocked using ").is_some_and(|(_, text)| contains(text, OUR_MARK))
 }
 
 /// header_checks and their like: `header X: TEXT from NAME[IP]; from=<> to=<> proto= helo=<H>: MSG`.
@@ -417,9 +439,8 @@ fn tail(text: &[u8]) -> Said<'_> {
     let Some((_, end)) = cut_at_last(text, b" proto=") else {
         return if contains(text, b" helo=<") { Said::Doubtful("helo") } else { Said::Unknown };
     };
-    let end = match end.strip_prefix(b"ESMTP").or_else(|| end.strip_prefix(b"SMTP")) {
-        Some(end) => end,
-        None => return Said::Doubtful("proto"),
+    let Some(end) = end.strip_prefix(b"ESMTP").or_else(|| end.strip_prefix(b"SMTP")) else {
+        return Said::Doubtful("proto");
     };
     if end.is_empty() {
         return Said::Nothing;
@@ -486,11 +507,19 @@ fn refused_greeting(text: &[u8]) -> Said<'_> {
         let is_status = status.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
         rest.strip_prefix(b"<").filter(|_| is_status)
     })();
-    let (Some(quoted), Some(body)) = (quoted, text.strip_suffix(b">")) else {
+    const MARKS: [&[u8]; 2] = [b"; proto=SMTP helo=<", b"; proto=ESMTP helo=<"];
+    let Some(body) = text.strip_suffix(b">") else {
         return DOUBT;
     };
+    let Some(quoted) = quoted else {
+        // A milter's refusal has one copy only: it is the name if nothing in the line imitates its mark.
+        let count: usize =
+            MARKS.iter().map(|mark| memchr::memmem::find_iter(body, mark).count()).sum();
+        let found = MARKS.iter().find_map(|mark| cut_at(body, mark));
+        return found.filter(|_| count == 1).map_or(DOUBT, |(_, name)| neutered(name));
+    };
     let mut fits: Option<&[u8]> = None;
-    for mark in [&b"; proto=SMTP helo=<"[..], b"; proto=ESMTP helo=<"] {
+    for mark in MARKS {
         for at in memchr::memmem::find_iter(body, mark) {
             let Some(argument) = body.get(at + mark.len()..) else { continue };
             let agrees = quoted
@@ -575,6 +604,16 @@ mod tests {
                 Said::Doubtful("refused-greeting"),
             ),
             (
+                "NOQUEUE: milter-reject: EHLO from r.example[192.0.2.7]: 550 5.7.1 Command rejected; proto=SMTP \
+                 helo=<union>",
+                Said::Name(b"union"),
+            ),
+            (
+                "NOQUEUE: milter-reject: EHLO from r.example[192.0.2.7]: 550 5.7.1 Command rejected; proto=SMTP \
+                 helo=<x; proto=SMTP helo=<good.example>",
+                Said::Doubtful("refused-greeting"),
+            ),
+            (
                 "NOQUEUE: reject: RCPT from [192.0.2.7]:50: 450 4.3.2 Service currently unavailable; \
                  from=<a@b, helo=<x>>, to=<ok@local.test>, proto=ESMTP, helo=<victor.example>>",
                 Said::Name(b"victor.example>"),
@@ -621,6 +660,23 @@ mod tests {
     }
 
     #[test]
+    fn our_own_refusals_are_known_by_the_list_s_text() {
+        for (text, ours) in [
+            (
+                "554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using bl.a; helostat: suspect; from=<a>",
+                true,
+            ),
+            (
+                "554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using bl.a; listed; from=<helostat@a>",
+                false,
+            ),
+            ("550 5.1.1 <helostat@a>: User unknown; from=<a@b>", false),
+        ] {
+            assert_eq!(is_ours(text.as_bytes()), ours, "{text}");
+        }
+    }
+
+    #[test]
     fn disconnect_counts() {
         let text = b"disconnect from a[192.0.2.7] helo=1 ehlo=2/3 starttls=1 mail=1 rcpt=0/1 data=0/1 commands=4/5";
         let expected = Summary {
@@ -632,13 +688,17 @@ mod tests {
             mail_tried: 1,
             ..Summary::default()
         };
-        assert_eq!(read(text), Line::Disconnect(expected));
+        let Line::Disconnect(Some(client), summary) = read(text) else {
+            panic!("no disconnect");
+        };
+        assert_eq!((client.ip.to_string().as_str(), summary), ("192.0.2.7", expected));
     }
 
     #[test]
     fn lines_of_other_kinds() {
         for text in [
             "4A: removed",
+            "NOQUEUE: client=a.example[192.0.2.7]",
             "4A: to=<a@b>, relay=none",
             "4A: from=<>, size=1, nrcpt=1 (queue active)",
             "warning: hostname a.example does not resolve to address 192.0.2.7",

@@ -1,0 +1,145 @@
+//! Open Postfix sessions as they are stored: what `Reader::save` writes under `postfix`.
+//!
+//! Defaults are left out. Keys and queue ids are bytes; each octet is written as the character of that
+//! number. Names are written as their normalised text, which reads back as the same name.
+
+use std::collections::HashMap;
+
+use helostat_zones::name::Name;
+use helostat_zones::observation::Reporter;
+use helostat_zones::time::Time;
+use serde::{Deserialize, Serialize};
+
+use super::{Message, Postfix, Session, queue_key};
+use crate::bytes::{from_text, to_text};
+use crate::format::Caller;
+use crate::session::{SavedTally, Stage, is_false};
+
+/// A session as it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Saved {
+    /// The key, each octet as the character of that number.
+    key: String,
+    begin: u32,
+    last: u32,
+    ip: std::net::IpAddr,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rdns: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    names: Vec<SavedTally>,
+    unnamed: SavedTally,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    messages: Vec<SavedMessage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    permitted: Option<usize>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    in_mail: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lost: Option<Stage>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    private: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedMessage {
+    id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<usize>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    has_id: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    refused: bool,
+    /// The queue id is another session's by now.
+    #[serde(default, skip_serializing_if = "is_false")]
+    reused: bool,
+}
+
+impl Postfix {
+    /// The open sessions, in the order in which they began.
+    pub(crate) fn save(&self) -> Vec<Saved> {
+        self.sessions.iter().map(|(_, session)| session.save(&self.queue)).collect()
+    }
+
+    /// Opens what `save` wrote.
+    pub(crate) fn restore(reporter: Reporter, saved: Vec<Saved>) -> Option<Self> {
+        let mut postfix = Self::new(reporter);
+        for saved in saved {
+            let current: Vec<bool> = saved.messages.iter().map(|message| !message.reused).collect();
+            let session = Session::restore(saved)?;
+            let host: Box<[u8]> = session.host().into();
+            for message in session
+                .messages
+                .iter()
+                .zip(current)
+                .filter_map(|(message, current)| current.then_some(message))
+            {
+                let key = queue_key(&host, &message.queue_id);
+                postfix.queue.insert(key.into(), session.key.clone());
+            }
+            let key = session.key.clone();
+            if postfix.sessions.open(&key, session).is_some() {
+                return None;
+            }
+        }
+        Some(postfix)
+    }
+}
+
+impl Session {
+    fn save(&self, queue: &HashMap<Box<[u8]>, Box<[u8]>>) -> Saved {
+        let host = self.host();
+        let reused = |message: &Message| {
+            queue.get(&queue_key(host, &message.queue_id)[..]) != Some(&self.key)
+        };
+        Saved {
+            key: to_text(&self.key),
+            begin: self.begin.0,
+            last: self.last.0,
+            ip: self.caller.ip,
+            rdns: self.caller.rdns.clone(),
+            names: self.names.iter().map(|(name, tally)| SavedTally::of(name, tally)).collect(),
+            unnamed: SavedTally::of(&Name::absent(), &self.unnamed),
+            messages: self
+                .messages
+                .iter()
+                .map(|message| SavedMessage {
+                    id: to_text(&message.queue_id),
+                    name: message.name,
+                    has_id: message.has_id,
+                    refused: message.refused,
+                    reused: reused(message),
+                })
+                .collect(),
+            permitted: self.permitted,
+            in_mail: self.in_mail,
+            lost: self.lost,
+            private: self.private,
+        }
+    }
+
+    fn restore(saved: Saved) -> Option<Self> {
+        let messages = saved.messages.into_iter().map(|message| {
+            Some(Message {
+                queue_id: from_text(&message.id)?.into(),
+                name: message.name,
+                has_id: message.has_id,
+                refused: message.refused,
+            })
+        });
+        Some(Self {
+            key: from_text(&saved.key)?.into(),
+            begin: Time(saved.begin),
+            last: Time(saved.last),
+            caller: Caller { ip: saved.ip, rdns: saved.rdns },
+            names: saved.names.into_iter().map(SavedTally::restore).collect(),
+            unnamed: saved.unnamed.restore().1,
+            messages: messages.collect::<Option<_>>()?,
+            permitted: saved.permitted,
+            in_mail: saved.in_mail,
+            lost: saved.lost,
+            private: saved.private,
+        })
+    }
+}

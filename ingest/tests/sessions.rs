@@ -1,0 +1,220 @@
+//! What whole sessions come to: lines in, `ip name outcome stage` out.
+
+#![allow(missing_docs)]
+
+use helostat_ingest::reader::{FormatChoice, Reader};
+use helostat_zones::observation::Observation;
+use helostat_zones::time::Time;
+use jiff::tz::TimeZone;
+
+fn told(head: &str, lines: &[&str]) -> Vec<String> {
+    let latest = Time::parse("2026-11-20T15:00:00Z").expect("a time");
+    let mut reader = Reader::new(FormatChoice::Auto, "mx".into(), TimeZone::UTC);
+    let mut out = Vec::new();
+    for line in lines {
+        reader.read(format!("{head}{line}").as_bytes(), latest, &mut out);
+    }
+    reader.close(&mut out);
+    out.iter().map(show).collect()
+}
+
+fn show(one: &Observation) -> String {
+    let mut text = format!("{} {} {}", one.ip, one.name, one.outcome);
+    if let Some(rdns) = &one.rdns {
+        text.push_str(&format!(" rdns={rdns}"));
+    }
+    if let Some(stage) = one.stage {
+        text.push_str(&format!(" at {stage}"));
+    }
+    if let Some(old) = one.supersedes {
+        text.push_str(&format!(" not {old}"));
+    }
+    text
+}
+
+#[test]
+fn postfix_sessions() {
+    let connect = "smtpd[7]: connect from a.example[192.0.2.7]";
+    let reject = "smtpd[7]: NOQUEUE: reject: RCPT from a.example[192.0.2.7]: 550 5.1.1 <n@l>: no; from=<s@s> to=<n@l> proto=ESMTP helo=<a.example>";
+    let permit = "smtpd[7]: NOQUEUE: permit: RCPT from a.example[192.0.2.7]: action=permit for Recipient address=o@l ; from=<s@s> to=<o@l> proto=ESMTP helo=<b.example>";
+    let client = "smtpd[7]: 4A5B6C7D8E: client=a.example[192.0.2.7]";
+    let login =
+        "smtpd[7]: 4A5B6C7D8E: client=a.example[192.0.2.7], sasl_method=PLAIN, sasl_username=joe";
+    let reinjected = "smtpd[7]: 4A5B6C7D8E: client=a.example[192.0.2.7], orig_queue_id=4, orig_client=x[198.51.100.9]";
+    let info = "smtpd[7]: 4A5B6C7D8E: info: END-OF-MESSAGE from a.example[192.0.2.7]: ; from=<s@s> to=<o@l> proto=ESMTP helo=<a.example>";
+    let id = "cleanup[8]: 4A5B6C7D8E: message-id=<1@s>";
+    let milter = "cleanup[8]: 4A5B6C7D8E: milter-reject: END-OF-MESSAGE from a.example[192.0.2.7]: 5.7.1 no; from=<s@s> to=<o@l> proto=ESMTP helo=<a.example>";
+    let lost = "smtpd[7]: lost connection after DATA (27 bytes) from a.example[192.0.2.7]";
+    let xclient = "smtpd[7]: NOQUEUE: reject: RCPT from c.example[198.51.100.9]: 450 4.1.1 <n@l>: no; from=<s@s> to=<n@l> proto=ESMTP helo=<c.example>";
+    let end = |counters: &str| format!("smtpd[7]: disconnect from a.example[192.0.2.7] {counters}");
+    let (all, one, none) = (
+        end("ehlo=1 mail=1 rcpt=1/2 data=1 quit=1 commands=5/6"),
+        end("ehlo=1 mail=1 rcpt=1 data=0/1 commands=3/4"),
+        end("ehlo=2 mail=2 rcpt=1/2 data=1 quit=1 commands=7/8"),
+    );
+    let nothing = end("quit=1 commands=1");
+    let absent = end("mail=1 rcpt=1 data=1 quit=1 commands=4");
+    let failed = end("ehlo=0/1 mail=1 rcpt=1 data=1 quit=1 commands=4");
+    let auth = end("ehlo=1 auth=1 mail=1 rcpt=0/1 quit=1 commands=4");
+    let probe = end("ehlo=1 quit=1 commands=2");
+    let rdns = "rdns=a.example";
+    for (what, lines, expected) in [
+        (
+            "the EHLO line at the end of data",
+            vec![connect, client, info, id, &all],
+            vec![format!("192.0.2.7 a.example accepted {rdns}")],
+        ),
+        (
+            "the name of another recipient's refusal",
+            vec![connect, reject, client, id, &all],
+            vec![format!("192.0.2.7 a.example partial {rdns} at rcpt")],
+        ),
+        (
+            "two greetings: nobody knows whose mail it was",
+            vec![connect, reject, client, id, &none],
+            vec![format!("192.0.2.7 a.example rejected {rdns} at rcpt")],
+        ),
+        (
+            "two greetings, both shown",
+            vec![connect, reject, permit, client, id, &none],
+            vec![
+                format!("192.0.2.7 a.example rejected {rdns} at rcpt"),
+                format!("192.0.2.7 b.example accepted {rdns}"),
+            ],
+        ),
+        ("stock Postfix shows no name", vec![connect, client, id, &all], vec![]),
+        (
+            "a milter refused it",
+            vec![connect, client, id, milter, &one],
+            vec![format!("192.0.2.7 a.example rejected {rdns} at end-of-message")],
+        ),
+        (
+            "gone in the middle of the message",
+            vec![connect, permit, client, lost, &one],
+            vec![format!("192.0.2.7 b.example aborted {rdns}")],
+        ),
+        (
+            "mail without a greeting",
+            vec![connect, client, id, &absent],
+            vec![format!("192.0.2.7 (none) accepted {rdns}")],
+        ),
+        ("mail after a greeting that was refused", vec![connect, client, id, &failed], vec![]),
+        (
+            "no command but QUIT",
+            vec![connect, &nothing],
+            vec![format!("192.0.2.7 (none) none {rdns}")],
+        ),
+        ("EHLO and QUIT: the name is not shown", vec![connect, &probe], vec![]),
+        ("a login by its own line", vec![connect, login, info, id, &all], vec![]),
+        ("a login by the counters", vec![connect, reject, &auth], vec![]),
+        ("a content filter gives back", vec![connect, reinjected, info, id, &all], vec![]),
+        (
+            "XCLIENT brings another client",
+            vec![connect, xclient, &probe],
+            vec!["198.51.100.9 c.example deferred rdns=c.example at rcpt".to_owned()],
+        ),
+        (
+            "the log ends",
+            vec![connect, reject],
+            vec![format!("192.0.2.7 a.example rejected {rdns} at rcpt")],
+        ),
+    ] {
+        assert_eq!(told("2026-11-20T13:40:22Z mx postfix/", &lines), expected, "{what}");
+        assert_eq!(told("2026-11-20T13:40:22Z mx postfix/submission/", &lines), [""; 0], "{what}");
+    }
+}
+
+#[test]
+fn postscreen_sessions() {
+    let lines = [
+        "CONNECT from [192.0.2.7]:5 to [192.0.2.25]:25",
+        "CONNECT from [192.0.2.7]:6 to [192.0.2.25]:25",
+        "PREGREET 16 after 0 from [192.0.2.7]:6: EHLO b.example\\r\\n",
+        "NOQUEUE: reject: RCPT from [192.0.2.7]:5: 450 4.3.2 Service currently unavailable; from=<s@s>, to=<o@l>, proto=ESMTP, helo=<a.example>",
+        "NOQUEUE: reject: RCPT from [192.0.2.7]:6: 550 5.5.1 Protocol error; from=<s@s>, to=<o@l>, proto=ESMTP, helo=<b.example>",
+        "PASS NEW [192.0.2.7]:5",
+        "DISCONNECT [192.0.2.7]:5",
+        "DISCONNECT [192.0.2.7]:6",
+    ];
+    let expected = ["192.0.2.7 a.example deferred at rcpt", "192.0.2.7 b.example rejected at rcpt"];
+    assert_eq!(told("2026-11-20T13:40:22Z mx postfix/postscreen[7]: ", &lines), expected);
+    assert_eq!(told("<22>1 2026-11-20T13:40:22Z mx postfix 7 - - ", &lines), expected);
+}
+
+#[test]
+fn exim_sessions() {
+    let refused = "H=r.example (a.example) [192.0.2.7] F=<s@s> rejected RCPT <n@l>: no";
+    let hidden = "H=r.example [192.0.2.7] F=<s@s> rejected RCPT <n@l>: no";
+    let logged = "ehlo-log ip=192.0.2.7 port=5 rdns=r.example helo=<r.example>";
+    let taken = "1xUPlK-00003O-2Y <= s@s H=r.example (a.example) [192.0.2.7] P=esmtp S=3";
+    let equal = "1xUPlK-00003O-2Y <= s@s H=r.example [192.0.2.7] P=esmtp S=3";
+    let login =
+        "1xUPlK-00003O-2Y <= s@s H=r.example (a.example) [192.0.2.7] P=esmtpa A=plain:joe S=3";
+    let failed = "plain authenticator failed for r.example (a.example) [192.0.2.7]: 535 Incorrect (set_id=joe)";
+    let lost =
+        "SMTP connection from r.example (a.example) [192.0.2.7] lost while reading message data";
+    let banner = "H=[192.0.2.7] rejected connection in \"connect\" ACL: no";
+    let syntax =
+        "rejected EHLO from r.example [192.0.2.7]: syntactically invalid argument(s): a,example";
+    let clean =
+        "rejected EHLO from r.example [192.0.2.7]: syntactically invalid argument(s): a_b.example";
+    let bare = "rejected MAIL from r.example [192.0.2.7]: no HELO/EHLO given";
+    for (what, lines, expected) in [
+        (
+            "refused twice",
+            vec![refused, refused],
+            vec!["192.0.2.7 a.example rejected rdns=r.example at rcpt"],
+        ),
+        (
+            "refused, then taken",
+            vec![refused, taken],
+            vec![
+                "192.0.2.7 a.example rejected rdns=r.example at rcpt",
+                "192.0.2.7 a.example partial rdns=r.example at rcpt not rejected",
+            ],
+        ),
+        (
+            "refused, then lost",
+            vec![refused, lost],
+            vec![
+                "192.0.2.7 a.example rejected rdns=r.example at rcpt",
+                "192.0.2.7 a.example aborted rdns=r.example not rejected",
+            ],
+        ),
+        (
+            "the name is the reverse name",
+            vec![equal],
+            vec!["192.0.2.7 r.example accepted rdns=r.example"],
+        ),
+        ("a refusal does not prove a greeting", vec![hidden], vec![]),
+        (
+            "but a message that follows does",
+            vec![hidden, equal],
+            vec!["192.0.2.7 r.example partial rdns=r.example at rcpt"],
+        ),
+        (
+            "and so does the EHLO line",
+            vec![logged, hidden],
+            vec!["192.0.2.7 r.example rejected rdns=r.example at rcpt"],
+        ),
+        ("the EHLO line alone", vec![logged], vec!["192.0.2.7 r.example none rdns=r.example"]),
+        ("a login", vec![login], vec![]),
+        ("a failed login", vec![failed], vec!["192.0.2.7 a.example none rdns=r.example"]),
+        ("a login at the second attempt", vec![failed, login], vec![]),
+        ("refused at the banner", vec![banner], vec!["192.0.2.7 (none) refused at connect"]),
+        (
+            "a malformed name",
+            vec![syntax, bare],
+            vec!["192.0.2.7 a,example rejected rdns=r.example at ehlo"],
+        ),
+        ("a name that Exim refused and we would not", vec![clean, bare], vec![]),
+        ("no greeting", vec![bare], vec!["192.0.2.7 (none) rejected rdns=r.example at mail"]),
+    ] {
+        assert_eq!(told("2026-11-20 13:40:22 ", &lines), expected, "{what}");
+        assert_eq!(
+            told("2026-11-20T13:40:22Z mx exim[7]: 2026-11-20 13:40:22 ", &lines),
+            expected,
+            "{what}"
+        );
+    }
+}
