@@ -30,6 +30,9 @@ use crate::verdict::{
 
 /// The most A records of one answer (`clients.md` 4).
 const A_MAX: usize = 4;
+/// How the text of a listing begins. MTAs quote it in their refusals, and whoever learns from their logs
+/// knows by our name that the refusal is our own.
+const LISTED: &str = "helostat: listed ";
 /// The longest character-string (RFC 1035 section 3.3).
 const TXT_MAX: usize = 255;
 /// The default cap of a positive TTL, in seconds: the lower end of what lists use.
@@ -140,7 +143,7 @@ impl Answer {
         codes.dedup();
         let a = codes.iter().map(|&code| Ipv4Addr::new(127, 0, 1, code as u8)).take(A_MAX);
         let words: Vec<_> = codes.iter().map(|&code| name_word(code)).collect();
-        let mut text = Text::new(&format!("listed {}", words.join(",")));
+        let mut text = Text::new(&format!("{LISTED}{}", words.join(",")));
         text.word("until", verdict.until);
         let txt = text.end(&verdict.reasons, caps.page.as_deref(), name.text());
         Self::new(a.collect(), txt, unlisted, verdict.until, now, caps)
@@ -236,7 +239,7 @@ fn score_value(score: Option<u8>) -> Vec<Ipv4Addr> {
 
 fn list_words(listings: &[ListCode]) -> String {
     let words: Vec<_> = told(listings).into_iter().map(list_word).collect();
-    format!("listed {}", words.join(","))
+    format!("{LISTED}{}", words.join(","))
 }
 
 fn list_word(code: ListCode) -> &'static str {
@@ -503,8 +506,8 @@ mod tests {
         assert_eq!(
             answer.txt.as_deref(),
             Some(
-                "listed many-families score=3 until=2026-11-20T15:27:35Z 7 families in 24 h, among \
-                 them \\x3cb\\x3e\\x22x\\x22\\x3c/b\\x3e https://rep.example/i/192.0.2.7"
+                "helostat: listed many-families score=3 until=2026-11-20T15:27:35Z 7 families in 24 h, \
+                 among them \\x3cb\\x3e\\x22x\\x22\\x3c/b\\x3e https://rep.example/i/192.0.2.7"
             ),
         );
     }
@@ -520,7 +523,7 @@ mod tests {
         };
         let until = "until=2026-11-20T15:27:35Z";
         for (kind, text) in [
-            (Kind::Bl, format!("listed junk,generic score=87 {until}")),
+            (Kind::Bl, format!("helostat: listed junk,generic score=87 {until}")),
             (
                 Kind::Wl,
                 format!("trusted category=4 level=2 score=87 class=known confidence=10 {until}"),
@@ -538,7 +541,8 @@ mod tests {
         };
         let said = Answer::of_name(&name, &bad, Exists::NoData, NOW, &caps).txt;
         let page = "https://rep.example/?q=mail.example.com";
-        let text = format!("listed bad,impersonated {until} said from 40 networks {page}");
+        let text =
+            format!("helostat: listed bad,impersonated {until} said from 40 networks {page}");
         assert_eq!(said, Some(text));
         let pair = PairVerdict {
             class: Class::Trusted,
@@ -558,7 +562,7 @@ mod tests {
         let page = Some(format!("https://rep.example/{}", "a".repeat(TXT_MAX)));
         let caps = Caps { page, ..Caps::default() };
         let answer = Answer::of_client(Kind::Bl, ip("192.0.2.7"), &verdict, NOW, &caps);
-        assert_eq!(answer.txt.as_deref(), Some("listed junk until=2026-11-20T15:27:35Z"));
+        assert_eq!(answer.txt.as_deref(), Some("helostat: listed junk until=2026-11-20T15:27:35Z"));
     }
 
     #[test]
@@ -594,7 +598,7 @@ mod tests {
             let caps = Caps { page, ..Caps::default() };
             let answer = Answer::of_client(Kind::Bl, ip("2001:db8::7"), &verdict, NOW, &caps);
             let text = answer.txt.unwrap_or_default();
-            prop_assert!(text.starts_with("listed junk until="));
+            prop_assert!(text.starts_with("helostat: listed junk until="));
             prop_assert!(text.len() <= TXT_MAX, "{} octets", text.len());
             prop_assert!(text.bytes().all(|byte| (0x20..0x7f).contains(&byte)
                 && !b"\"$`<>{}".contains(&byte)), "{}", text);

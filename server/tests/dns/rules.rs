@@ -309,7 +309,7 @@ fn the_client_reads_our_answers() {
     assert_eq!(data, ["127.0.0.2", "127.0.0.4"]);
     let reply = asked("7.2.0.192.bl.z", "TXT");
     let [record] = reply.answers.as_slice() else { panic!("{reply}") };
-    assert!(record.data.starts_with("\"listed many-families score=3 until="), "{record}");
+    assert!(record.data.starts_with("\"helostat: listed many-families score=3 until="), "{record}");
     assert!(record.data.ends_with("... https://z.example/i/192.0.2.7\""), "{record}");
     let reply = asked("8.2.0.192.bl.z", "A");
     assert_eq!((reply.rcode.as_str(), reply.authority.len()), ("NXDOMAIN", 1));
