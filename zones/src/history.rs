@@ -326,9 +326,8 @@ impl NetworkHistory {
                     .or_insert((pair.first, pair.standing));
             }
         }
-        let since = now.before(std::time::Duration::from_secs(
-            u64::from(policy.crowded_window_days) * 86_400,
-        ));
+        let since = now
+            .before(std::time::Duration::from_secs(u64::from(policy.crowded_window_days) * 86_400));
         Self {
             network: network.to_string(),
             clients: known,
