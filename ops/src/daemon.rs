@@ -1,7 +1,7 @@
 //! `helostat run`: everything in one process, from its start to its orderly end.
 //!
-//! In this order, so that whatever is wrong is said before anything is changed: bind every address,
-//! open the ledger, look at the logs, then answer, then follow. The end is the reverse: no new questions,
+//! In this order, so that whatever is wrong is said before anything is changed: bind every address, look
+//! at the logs, say over HTTP how things stand, open the ledger, then answer, then follow. The end is the reverse: no new questions,
 //! the batch in hand committed, the ledger folded, within two seconds. SIGTERM and Ctrl-C end; SIGHUP
 //! reads the configuration again and takes over what can change while running.
 //!
@@ -11,8 +11,8 @@
 use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -87,6 +87,15 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
 
     let health = Arc::new(Health::default());
     let registry = Registry::new();
+    let shutdown = CancellationToken::new();
+    let judge_to_be = Arc::new(OnceLock::new());
+    let pages =
+        Pages { health: health.clone(), registry: registry.clone(), judge: judge_to_be.clone() };
+    // Opening a large ledger takes a while; whoever watches is told so, instead of nothing.
+    if let Some(listener) = http {
+        serve_http(listener, pages.clone(), shutdown.clone())?;
+    }
+    tracing::info!(http = ?http_address, ledger = %config.ledger.path.display(), "opening the ledger");
     let path = config.ledger.path.clone();
     let opened = tokio::task::spawn_blocking(move || Ledger::open(&path)).await?;
     let ledger = Arc::new(opened.map_err(|error| Failure::new(Exit::Ledger, error))?);
@@ -95,23 +104,18 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     let live = Live::new(settings::live(&config), &registry)?;
     let policy = settings::policy(&config);
     let judge = Arc::new(LedgerJudge::new(ledger.clone(), live.clone(), policy));
+    judge_to_be.get_or_init(|| judge.clone());
     let handler = Handler::new(judge.clone(), &dns_config, DnsMetrics::register(&registry)?);
     let handler = Arc::new(handler.map_err(|error| Failure::new(Exit::Usage, error))?);
     let ingest_metrics = IngestMetrics::register(&registry)?;
 
-    let shutdown = CancellationToken::new();
     let dns_done = listeners.serve(handler.clone(), shutdown.clone())?;
-    let pages = Pages { health: health.clone(), registry, judge: judge.clone() };
-    if let Some(listener) = http {
-        serve_http(listener, pages.clone(), shutdown.clone())?;
-    }
     let control = Control::start(&config.ledger.path, pages, shutdown.clone())
         .inspect_err(|error| tracing::warn!("{error:#}; commands cannot ask this daemon"))
         .ok();
     health.listening();
     tracing::info!(
-        dns = ?dns_addresses, http = ?http_address, ledger = %config.ledger.path.display(),
-        logs = logs.len(), "helostat answers"
+        dns = ?dns_addresses, logs = logs.len(), "helostat answers"
     );
 
     let (told, caught_up) = oneshot::channel();

@@ -13,7 +13,7 @@
 //! said in EHLO can become markup.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -39,8 +39,23 @@ pub struct Pages {
     pub health: Arc<Health>,
     /// The counters.
     pub registry: Registry,
-    /// Who explains.
-    pub judge: Arc<LedgerJudge>,
+    /// Who explains; nobody before the ledger is open.
+    pub judge: Arc<OnceLock<Arc<LedgerJudge>>>,
+}
+
+impl Pages {
+    fn judge(&self) -> Result<Arc<LedgerJudge>, TooEarly> {
+        self.judge.get().cloned().ok_or(TooEarly)
+    }
+}
+
+/// Asked before the ledger is open.
+struct TooEarly;
+
+impl IntoResponse for TooEarly {
+    fn into_response(self) -> Response {
+        sentence(StatusCode::SERVICE_UNAVAILABLE, "the ledger is not open yet")
+    }
 }
 
 /// The pages for everybody on this machine.
@@ -98,43 +113,47 @@ struct ExplainQuery {
     form: Option<String>,
 }
 
-async fn explain(State(pages): State<Pages>, Query(query): Query<ExplainQuery>) -> Response {
+async fn explain(
+    State(pages): State<Pages>,
+    Query(query): Query<ExplainQuery>,
+) -> Result<Response, TooEarly> {
     let Some(ip) = query.ip.as_deref().map(str::trim) else {
-        return sentence(
+        return Ok(sentence(
             StatusCode::BAD_REQUEST,
             "the parameter ip is missing: /v1/explain?ip=192.0.2.7&ehlo=mail.example.com",
-        );
+        ));
     };
     let Ok(ip) = ip.parse::<IpAddr>() else {
-        return sentence(
+        return Ok(sentence(
             StatusCode::BAD_REQUEST,
             format!("'{}' is not an IP address", ip.escape_default()),
-        );
+        ));
     };
     let said = query.ehlo.as_deref().map(str::trim).filter(|said| !said.is_empty());
     let name = said.map(|said| Name::parse(said.as_bytes()));
-    let explanation = pages.judge.explain(ip, name.as_ref()).await;
-    match query.form.as_deref() {
+    let explanation = pages.judge()?.explain(ip, name.as_ref()).await;
+    Ok(match query.form.as_deref() {
         Some("text") => explanation.to_string().into_response(),
         None | Some("json") => axum::Json(explanation).into_response(),
         Some(_) => sentence(StatusCode::BAD_REQUEST, "as is json or text"),
-    }
+    })
 }
 
-async fn dump(State(pages): State<Pages>) -> Response {
+async fn dump(State(pages): State<Pages>) -> Result<Response, TooEarly> {
+    let judge = pages.judge()?;
     let dumped = tokio::task::spawn_blocking(move || {
         let mut lines = Vec::new();
-        pages.judge.ledger().dump(&mut lines).map(|()| lines)
+        judge.ledger().dump(&mut lines).map(|()| lines)
     });
-    match dumped.await {
+    Ok(match dumped.await {
         Ok(Ok(lines)) => ([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response(),
         Ok(Err(error)) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
         Err(error) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
-    }
+    })
 }
 
-async fn stats(State(pages): State<Pages>) -> Response {
-    axum::Json(pages.judge.ledger().sizes()).into_response()
+async fn stats(State(pages): State<Pages>) -> Result<Response, TooEarly> {
+    Ok(axum::Json(pages.judge()?.ledger().sizes()).into_response())
 }
 
 #[derive(Deserialize)]
@@ -142,23 +161,28 @@ struct PositionsQuery {
     prefix: String,
 }
 
-async fn positions(State(pages): State<Pages>, Query(query): Query<PositionsQuery>) -> Response {
-    axum::Json(pages.judge.ledger().positions(&query.prefix)).into_response()
+async fn positions(
+    State(pages): State<Pages>,
+    Query(query): Query<PositionsQuery>,
+) -> Result<Response, TooEarly> {
+    Ok(axum::Json(pages.judge()?.ledger().positions(&query.prefix)).into_response())
 }
 
-async fn batch(State(pages): State<Pages>, body: Bytes) -> Response {
+async fn batch(State(pages): State<Pages>, body: Bytes) -> Result<Response, TooEarly> {
     let batch = match Batch::from_bytes(&body) {
         Ok(batch) => batch,
         Err(error) => {
-            return sentence(StatusCode::BAD_REQUEST, format!("the batch cannot be read: {error}"));
+            let why = format!("the batch cannot be read: {error}");
+            return Ok(sentence(StatusCode::BAD_REQUEST, why));
         }
     };
-    let done = tokio::task::spawn_blocking(move || pages.judge.ledger().commit(&batch));
-    match done.await {
+    let judge = pages.judge()?;
+    let done = tokio::task::spawn_blocking(move || judge.ledger().commit(&batch));
+    Ok(match done.await {
         Ok(Ok(committed)) => format!("{}\n", committed.seq).into_response(),
         Ok(Err(error)) => sentence(StatusCode::INSUFFICIENT_STORAGE, error),
         Err(error) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
-    }
+    })
 }
 
 fn sentence(status: StatusCode, text: impl std::fmt::Display) -> Response {

@@ -3,9 +3,8 @@
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 
+use helostat_tests::mail::{days_ago, established, exim, postfix, postfix_refused};
 use helostat_tests::program::Site;
-
-use crate::mail::{days_ago, established, exim, postfix, postfix_refused};
 
 /// Follows a log, so that the daemon has nothing to warn of.
 fn site() -> Site {

@@ -5,11 +5,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
+use helostat_tests::mail::{days_ago, established, postfix_refused};
 use helostat_tests::program::{Daemon, PATIENCE, Site};
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
-
-use crate::mail::{established, postfix_refused};
 
 const V4: &str = "7.2.0.192";
 /// 2001:db8::7, and a neighbour in its /64.
@@ -23,7 +22,7 @@ fn site() -> Site {
     let mut log = established("192.0.2.7", "mx.example.com");
     log.push_str(&established("2001:db8::7", "mx6.example.org"));
     for name in ["a.example.net", "b.example.dk", "c.example.fr"] {
-        log.push_str(&postfix_refused(crate::mail::days_ago(1), "198.51.100.66", name));
+        log.push_str(&postfix_refused(days_ago(1), "198.51.100.66", name));
     }
     site.write("mail.log", log);
     site.ok(&["learn", "mail.log"]);

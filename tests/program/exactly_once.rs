@@ -8,9 +8,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use helostat_tests::mail::{long_exim, long_postfix};
 use helostat_tests::program::{Random, Site, number};
-
-use crate::mail::{long_exim, long_postfix};
 
 const LOGS: [&str; 2] = ["mail.log", "mainlog"];
 

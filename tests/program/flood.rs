@@ -5,11 +5,10 @@
 use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 
+use helostat_tests::mail::{days_ago, postfix};
 use helostat_tests::program::{Daemon, Random, Site, eventually, number};
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
-
-use crate::mail::{days_ago, postfix};
 
 /// What a flood may cost: allocators and caches fill up a little, no more.
 const GROWTH_KB: u64 = 20_000;

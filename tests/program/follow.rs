@@ -2,9 +2,8 @@
 
 use std::fs;
 
+use helostat_tests::mail::{days_ago, established, exim, postfix};
 use helostat_tests::program::{Daemon, Site};
-
-use crate::mail::{days_ago, established, exim, postfix};
 
 /// A pair that was seen once.
 const SEEN: [&str; 1] = ["127.0.3.9"];

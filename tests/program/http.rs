@@ -5,10 +5,9 @@ use std::fs;
 use std::process::Command;
 
 use helostat_tests::fakedns::FakeDns;
+use helostat_tests::mail::{days_ago, established, long_exim, long_postfix, postfix};
 use helostat_tests::program::{Site, eventually, project_file};
 use serde_json::Value;
-
-use crate::mail::{days_ago, established, long_exim, long_postfix, postfix};
 
 #[test]
 fn not_ready_before_the_ledger_is_open() {

@@ -4,10 +4,9 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use helostat_tests::mail::{days_ago, postfix};
 use helostat_tests::program::{Site, project_file};
 use serde_json::Value;
-
-use crate::mail::{days_ago, postfix};
 
 fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use helostat_tests::mail::{established, long_postfix};
 use helostat_tests::program::Site;
-
-use crate::mail::{established, long_postfix};
 
 /// What the manual promises.
 const LAST: Duration = Duration::from_secs(2);

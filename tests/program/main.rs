@@ -8,4 +8,3 @@ mod follow;
 mod http;
 mod learn;
 mod life;
-mod mail;

@@ -1,5 +1,6 @@
 //! The proof: what the tests of whole programs share.
 
 pub mod fakedns;
+pub mod mail;
 pub mod program;
 pub mod vectors;

@@ -4,11 +4,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::SystemTime;
 
-use helostat_tests::program::project_file;
+use crate::program::project_file;
 use helostat_zones::time::Time;
 
 /// A moment this many days before now.
-pub(crate) fn days_ago(days: u32) -> Time {
+pub fn days_ago(days: u32) -> Time {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
     Time(u32::try_from(now.as_secs()).expect("before 2106") - days * 86_400)
 }
@@ -21,7 +21,7 @@ fn stamps(time: Time) -> (String, String) {
 }
 
 /// A message that Postfix accepted from `ip`, which said `name`; with the helo_log of the manual.
-pub(crate) fn postfix(time: Time, ip: &str, name: &str) -> String {
+pub fn postfix(time: Time, ip: &str, name: &str) -> String {
     let t = stamps(time).0;
     format!(
         "\
@@ -38,7 +38,7 @@ pub(crate) fn postfix(time: Time, ip: &str, name: &str) -> String {
 }
 
 /// A recipient that Postfix refused to `ip`, which said `name`.
-pub(crate) fn postfix_refused(time: Time, ip: &str, name: &str) -> String {
+pub fn postfix_refused(time: Time, ip: &str, name: &str) -> String {
     let t = stamps(time).0;
     format!(
         "\
@@ -50,7 +50,7 @@ pub(crate) fn postfix_refused(time: Time, ip: &str, name: &str) -> String {
 }
 
 /// A message that Exim accepted from `ip`, which said `name`.
-pub(crate) fn exim(time: Time, ip: &str, name: &str) -> String {
+pub fn exim(time: Time, ip: &str, name: &str) -> String {
     let t = stamps(time).1;
     format!(
         "\
@@ -62,17 +62,17 @@ pub(crate) fn exim(time: Time, ip: &str, name: &str) -> String {
 }
 
 /// Five messages on five days, from eight to four days ago: what makes a pair established.
-pub(crate) fn established(ip: &str, name: &str) -> String {
+pub fn established(ip: &str, name: &str) -> String {
     (4..9).rev().map(|days| postfix(days_ago(days), ip, name)).collect()
 }
 
 /// About `lines` lines of a real Postfix log, none like the other.
-pub(crate) fn long_postfix(lines: usize) -> String {
+pub fn long_postfix(lines: usize) -> String {
     repeated(&project_file("ingest/testdata/postfix-3.7.iso.log"), lines, |time| stamps(time).0)
 }
 
 /// About `lines` lines of a real Exim log, none like the other.
-pub(crate) fn long_exim(lines: usize) -> String {
+pub fn long_exim(lines: usize) -> String {
     repeated(&project_file("ingest/testdata/exim-4.96-a.mainlog"), lines, |time| stamps(time).1)
 }
 
