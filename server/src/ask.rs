@@ -43,7 +43,7 @@ pub enum AskError {
         limit: Duration,
     },
     /// The network refused.
-    #[error("asking {server}")]
+    #[error("cannot ask {server}")]
     Io {
         /// Who was asked.
         server: SocketAddr,

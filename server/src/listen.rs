@@ -200,7 +200,7 @@ mod tests {
             assert_ne!(address.port(), 0);
             let error = Listeners::bind(&config(address, threads)).expect_err("taken");
             let said = error.to_string();
-            assert!(said.starts_with(&format!("cannot listen on {address} (TCP): ")), "{said}");
+            assert_eq!(said, format!("cannot listen on {address} (TCP)"));
             drop(first);
             Listeners::bind(&config(address, threads)).expect("free again");
         }

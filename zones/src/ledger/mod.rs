@@ -283,11 +283,11 @@ impl Ledger {
         }
         self.name_reporters(journal, batch);
         let seq = journal.seq + 1;
-        let entry = encode_entry(journal, &self.reporters.read(), batch);
-        let bytes = entry.len() as u64;
-        journal.store.append(seq, &entry)?;
-        self.fold_journal(journal, bytes)?;
-        journal.store.commit()?;
+        let dirty_before = journal.dirty_since.clone();
+        let bytes = self.store_entry(journal, seq, batch).inspect_err(|_| {
+            // What was staged may be gone with the error: every shard that was dirty still is.
+            journal.dirty_since = dirty_before;
+        })?;
 
         journal.seq = seq;
         journal.live.push_back((seq, bytes));
@@ -307,6 +307,21 @@ impl Ledger {
         }
         self.seq.store(seq, Ordering::Release);
         Ok(Committed { seq, bytes })
+    }
+
+    /// Stores the entry of a batch, and folds the journal if it has grown too long; returns the size.
+    fn store_entry(
+        &self,
+        journal: &mut Journal,
+        seq: u64,
+        batch: &Batch,
+    ) -> Result<u64, StoreError> {
+        let entry = encode_entry(journal, &self.reporters.read(), batch);
+        let bytes = entry.len() as u64;
+        journal.store.append(seq, &entry)?;
+        self.fold_journal(journal, bytes)?;
+        journal.store.commit()?;
+        Ok(bytes)
     }
 
     /// Gives numbers to reporters seen for the first time, and notes changed kinds.

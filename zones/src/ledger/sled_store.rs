@@ -17,6 +17,10 @@
 //! sled flushes with `sync_file_range`, which survives the death of the process but not of the machine:
 //! a commit here is sled's flush and then an fsync of its file. sled is known to panic on damaged
 //! files; opening catches that and returns it as `Damaged`.
+//!
+//! After an I/O error (a full disk) sled refuses everything until it is opened again, so that is what
+//! the next call does: what was committed is read back by sled, what was staged is staged again by the
+//! caller, who still has it.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,6 +45,13 @@ type Records = Vec<(Vec<u8>, Vec<u8>)>;
 /// A store in a directory of its own.
 pub struct SledStore {
     path: PathBuf,
+    /// `None` after an error, until it is opened again.
+    sled: Option<Opened>,
+}
+
+/// An open sled database.
+struct Opened {
+    path: PathBuf,
     db: Db,
     meta: Tree,
     journal: Tree,
@@ -51,6 +62,27 @@ pub struct SledStore {
 impl SledStore {
     /// Opens or creates the store at `path`. Blocks for as long as sled needs to recover.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { path: path.to_owned(), sled: Some(Opened::open(path)?) })
+    }
+
+    /// Does something with the database, opened again if the last try failed.
+    fn with<R>(
+        &mut self,
+        work: impl FnOnce(&Opened) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
+        let sled = match self.sled.take() {
+            Some(sled) => sled,
+            None => Opened::open(&self.path)?,
+        };
+        let done = work(&sled)?;
+        // Kept only if it worked: an error drops it, which also frees its lock for the next opening.
+        self.sled = Some(sled);
+        Ok(done)
+    }
+}
+
+impl Opened {
+    fn open(path: &Path) -> Result<Self, StoreError> {
         let io = |why: String| StoreError::Io { path: path.to_owned(), why };
         std::fs::create_dir_all(path).map_err(|error| io(error.to_string()))?;
         // sled retries a lock for seconds and reports it as text; ask the file itself first.
@@ -157,10 +189,8 @@ impl SledStore {
         }
         Ok(records)
     }
-}
 
-impl Store for SledStore {
-    fn load(&mut self) -> Result<Stored, StoreError> {
+    fn load(&self) -> Result<Stored, StoreError> {
         let mut stored = Stored::default();
         for (prefix, record) in self.records(&self.meta, "base")? {
             if prefix == BASE_KEY {
@@ -180,19 +210,7 @@ impl Store for SledStore {
         Ok(stored)
     }
 
-    fn append(&mut self, seq: u64, entry: &[u8]) -> Result<(), StoreError> {
-        self.put(&self.journal, &seq.to_be_bytes(), entry)
-    }
-
-    fn put_shard(&mut self, number: u16, record: &[u8]) -> Result<(), StoreError> {
-        self.put(&self.shards, &number.to_be_bytes(), record)
-    }
-
-    fn put_base(&mut self, record: &[u8]) -> Result<(), StoreError> {
-        self.put(&self.meta, BASE_KEY, record)
-    }
-
-    fn trim(&mut self, through: u64) -> Result<(), StoreError> {
+    fn trim(&self, through: u64) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         for key in self.journal.range(..=piece_key(&through.to_be_bytes(), u32::MAX)).keys() {
             batch.remove(key.map_err(|error| self.io(&error))?);
@@ -200,11 +218,37 @@ impl Store for SledStore {
         self.journal.apply_batch(batch).map_err(|error| self.io(&error))
     }
 
-    fn commit(&mut self) -> Result<(), StoreError> {
+    fn flush(&self) -> Result<(), StoreError> {
         self.db.flush().map_err(|error| self.io(&error))?;
         self.file
             .sync_all()
             .map_err(|error| StoreError::Io { path: self.path.clone(), why: error.to_string() })
+    }
+}
+
+impl Store for SledStore {
+    fn load(&mut self) -> Result<Stored, StoreError> {
+        self.with(Opened::load)
+    }
+
+    fn append(&mut self, seq: u64, entry: &[u8]) -> Result<(), StoreError> {
+        self.with(|sled| sled.put(&sled.journal, &seq.to_be_bytes(), entry))
+    }
+
+    fn put_shard(&mut self, number: u16, record: &[u8]) -> Result<(), StoreError> {
+        self.with(|sled| sled.put(&sled.shards, &number.to_be_bytes(), record))
+    }
+
+    fn put_base(&mut self, record: &[u8]) -> Result<(), StoreError> {
+        self.with(|sled| sled.put(&sled.meta, BASE_KEY, record))
+    }
+
+    fn trim(&mut self, through: u64) -> Result<(), StoreError> {
+        self.with(|sled| sled.trim(through))
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        self.with(Opened::flush)
     }
 
     fn path(&self) -> PathBuf {

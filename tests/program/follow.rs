@@ -1,0 +1,160 @@
+//! What is appended to a followed log is in the next answers, whatever happens to the file.
+
+use std::fs;
+
+use helostat_tests::program::{Daemon, Site};
+
+use crate::mail::{days_ago, established, exim, postfix};
+
+/// A pair that was seen once.
+const SEEN: [&str; 1] = ["127.0.3.9"];
+
+/// Waits until host `n` was seen; no other test host shares its address or name.
+fn wait_seen(daemon: &Daemon, n: u8) {
+    daemon.wait_addresses(&format!("mx{n}.example.com.{n}.2.0.192.pair"), &SEEN);
+}
+
+/// A message from host `n`.
+fn message(n: u8) -> String {
+    postfix(days_ago(0), &format!("192.0.2.{n}"), &format!("mx{n}.example.com"))
+}
+
+/// In the end every host was accepted exactly once, and nobody else was there.
+fn assert_once(site: &Site, hosts: &[u8]) {
+    let dump = site.dump();
+    for n in hosts {
+        let pair = format!(r#""client":"192.0.2.{n}","name":"mx{n}.example.com""#);
+        let lines: Vec<_> = dump.lines().filter(|line| line.contains(&pair)).collect();
+        assert_eq!(lines.len(), 1, "{pair} in {dump}");
+        assert!(
+            lines.iter().all(|line| line.contains(r#""outcomes":{"accepted":1}"#)),
+            "{lines:?}"
+        );
+    }
+    assert_eq!(dump.matches(r#""outcomes""#).count(), hosts.len(), "{dump}");
+}
+
+#[test]
+fn sessions_change_answers() {
+    let site = Site::following(&["mail.log", "mainlog"]);
+    site.write("mail.log", established("192.0.2.7", "mail.example.com"));
+    let daemon = site.start();
+    daemon.wait_addresses("mail.example.com.7.2.0.192.pair", &["127.0.2.2"]);
+    daemon.wait_addresses("7.2.0.192.wl", &["127.0.4.1"]);
+
+    site.append("mail.log", postfix(days_ago(0), "192.0.2.8", "mail.example.com"));
+    daemon.wait_addresses("mail.example.com.8.2.0.192.pair", &["127.0.3.4"]);
+    site.append("mainlog", exim(days_ago(0), "198.51.100.9", "mail.example.com"));
+    daemon.wait_addresses("mail.example.com.9.100.51.198.pair", &["127.0.3.3"]);
+    let nibbles = "9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2";
+    assert!(daemon.addresses(&format!("mx.example.org.{nibbles}.pair")).is_empty(), "never seen");
+    site.append("mainlog", exim(days_ago(0), "2001:db8::9", "mx.example.org"));
+    daemon.wait_addresses(&format!("mx.example.org.{nibbles}.pair"), &SEEN);
+    daemon.stop();
+}
+
+#[test]
+fn rotation_by_rename_loses_and_doubles_nothing() {
+    let site = Site::following(&["mail.log"]);
+    let daemon = site.start();
+    for n in 1..=4 {
+        site.append("mail.log", message(n));
+        wait_seen(&daemon, n);
+        // Written between the last look and the rename, and by a writer that still has the old file.
+        site.append("mail.log", message(100 + n));
+        for old in (1..n).rev() {
+            site.rename(&format!("mail.log.{old}"), &format!("mail.log.{}", old + 1));
+        }
+        site.rename("mail.log", "mail.log.1");
+        site.append("mail.log", message(200 + n));
+        wait_seen(&daemon, 200 + n);
+        wait_seen(&daemon, 100 + n);
+        site.append("mail.log.1", message(50 + n));
+        wait_seen(&daemon, 50 + n);
+    }
+    daemon.stop();
+    let dump = site.dump();
+    assert_eq!(dump.matches(r#""outcomes":{"accepted":1}"#).count(), 16, "{dump}");
+}
+
+#[test]
+fn copytruncate_loses_and_doubles_nothing() {
+    let site = Site::following(&["mail.log"]);
+    let daemon = site.start();
+    // Each time the new content is of another length: longer, and in the end shorter.
+    let hosts = [1, 10, 100, 2];
+    for n in hosts {
+        site.append("mail.log", message(n));
+        wait_seen(&daemon, n);
+        fs::copy(site.path("mail.log"), site.path("mail.log.1")).expect("a copy");
+        site.write("mail.log", "");
+    }
+    daemon.stop();
+    assert_once(&site, &hosts);
+}
+
+#[test]
+fn a_log_that_goes_away_may_come_back() {
+    let site = Site::following(&["mail.log"]);
+    let daemon = site.start();
+    daemon.wait_said("mail.log does not exist");
+    assert!(daemon.get("/healthz").1.contains("mail.log does not exist"));
+    site.append("mail.log", message(1));
+    wait_seen(&daemon, 1);
+    fs::remove_file(site.path("mail.log")).expect("it is there");
+    site.append("mail.log", message(2));
+    wait_seen(&daemon, 2);
+    assert_eq!(
+        daemon.get("/healthz"),
+        (200, r#"{"ready":true,"failing":[],"warnings":[]}"#.into())
+    );
+    daemon.stop();
+    assert_once(&site, &[1, 2]);
+}
+
+#[test]
+fn a_line_may_come_byte_by_byte() {
+    let site = Site::following(&["mail.log"]);
+    let daemon = site.start();
+    for byte in message(1).bytes() {
+        site.append("mail.log", [byte]);
+    }
+    wait_seen(&daemon, 1);
+    daemon.stop();
+    assert_once(&site, &[1]);
+}
+
+#[test]
+fn a_session_may_span_restart_and_rotation() {
+    let site = Site::following(&["mail.log"]);
+    let text = message(1);
+    let cut = text.find("3B4B9996374: info").expect("in the middle of a line of the session");
+    let (begin, rest) = text.split_at(cut);
+    let (line, end) = rest.split_once('\n').expect("more lines");
+    site.append("mail.log", begin);
+    let daemon = site.start();
+    daemon.wait_caught_up(&["mail.log"]);
+    daemon.stop();
+    site.append("mail.log", format!("{line}\n"));
+    site.rename("mail.log", "mail.log.1");
+    site.append("mail.log", end);
+    let daemon = site.start();
+    wait_seen(&daemon, 1);
+    daemon.stop();
+    assert_once(&site, &[1]);
+}
+
+#[test]
+fn many_logs_at_once_are_one_ledger() {
+    let logs = ["a.log", "b.log", "c.log", "d.log"];
+    let site = Site::following(&logs);
+    let daemon = site.start();
+    for n in 1..=40 {
+        site.append(logs[usize::from(n % 4)], message(n));
+    }
+    for n in 1..=40 {
+        wait_seen(&daemon, n);
+    }
+    daemon.stop();
+    assert_once(&site, &Vec::from_iter(1..=40));
+}

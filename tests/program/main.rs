@@ -1,0 +1,11 @@
+//! The whole program, as its users meet it: started, fed with logs, asked, damaged and killed.
+
+mod bad_input;
+mod dns;
+mod exactly_once;
+mod flood;
+mod follow;
+mod http;
+mod learn;
+mod life;
+mod mail;
