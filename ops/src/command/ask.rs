@@ -27,7 +27,7 @@ pub fn run(config: &ConfigArgs, args: &AskArgs) -> Result<(), Failure> {
             error => Failure::new(Exit::Failed, error),
         },
     )?;
-    if args.json { Ok(out::json(&reply)?) } else { Ok(out::text(reply)?) }
+    if args.json { Ok(out::json(&reply)?) } else { Ok(out::line(reply)?) }
 }
 
 /// Where the daemon of the configuration listens; without a configuration where one would by default.
