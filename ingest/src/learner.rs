@@ -84,6 +84,28 @@ fn sum<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
     }
 }
 
+/// Why an observation is not learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetAside {
+    /// Its client is our own.
+    Own,
+    /// Some clock is wrong.
+    Future,
+}
+
+impl SetAside {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Own, Self::Future];
+
+    /// The word for it in output and labels.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Future => "future",
+        }
+    }
+}
+
 /// A stored record cannot be used: the source is read from where the position says, or anew.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the stored position of a log cannot be read: {0}")]
@@ -155,13 +177,13 @@ impl Learner {
         let (own, tally) = (&self.learning.own, &mut self.tally);
         self.fresh.retain(|observation| {
             let why = if own.iter().any(|prefix| prefix.contains(&observation.ip)) {
-                "own"
+                SetAside::Own
             } else if observation.time > limit {
-                "future"
+                SetAside::Future
             } else {
                 return true;
             };
-            *tally.set_aside.entry(why).or_default() += 1;
+            *tally.set_aside.entry(why.word()).or_default() += 1;
             false
         });
         for observation in &self.fresh {

@@ -1,9 +1,12 @@
 //! What ingest counts. Names, types and meanings stand in docs/metrics.md, and a test compares. Labels
 //! are words from fixed lists, never an address or a name.
 
+use helostat_zones::observation::Outcome;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
+
+use crate::learner::SetAside;
 
 /// The counters of all sources together.
 #[derive(Clone)]
@@ -63,22 +66,31 @@ impl Metrics {
             &["log"],
         )?;
         registry.register(Box::new(behind.clone()))?;
+        let observations = counters(
+            "helostat_ingest_observations_total",
+            "Observations learned, by outcome.",
+            &["outcome"],
+        )?;
+        let set_aside = counters(
+            "helostat_ingest_set_aside_total",
+            "Observations not learned, by why.",
+            &["why"],
+        )?;
+        // What has not happened yet is 0, not absent: a rate over it must work from the start.
+        for outcome in Outcome::ALL {
+            observations.with_label_values(&[outcome.word()]);
+        }
+        for why in SetAside::ALL {
+            set_aside.with_label_values(&[why.word()]);
+        }
         Ok(Self {
             lines: counters(
                 "helostat_ingest_lines_total",
                 "Log lines read, by program and by what became of them.",
                 &["program", "fate"],
             )?,
-            observations: counters(
-                "helostat_ingest_observations_total",
-                "Observations learned, by outcome.",
-                &["outcome"],
-            )?,
-            set_aside: counters(
-                "helostat_ingest_set_aside_total",
-                "Observations not learned, by why.",
-                &["why"],
-            )?,
+            observations,
+            set_aside,
             commits: counter("helostat_ledger_commits_total", "Batches made durable.")?,
             commit_failures: counter(
                 "helostat_ledger_commit_failures_total",

@@ -93,7 +93,7 @@ fn our_client_over_udp() {
     }
     let why = daemon.ask("66.100.51.198.bl.rep.test.", "TXT");
     let [txt] = why.answers.as_slice() else { panic!("{why}") };
-    assert!(txt.data.starts_with("\"listed many-families "), "{txt}");
+    assert!(txt.data.starts_with("\"helostat: listed many-families "), "{txt}");
     daemon.stop();
 }
 
