@@ -186,6 +186,11 @@ impl Learner {
         &self.batch
     }
 
+    /// Stores `value` under `key` together with the batch, beside the records of sources.
+    pub fn remember(&mut self, key: &str, value: Vec<u8>) {
+        self.batch.reach(key, value);
+    }
+
     /// Starts a new batch after a commit; gives back what was counted since the last one.
     pub fn committed(&mut self) -> Tally {
         self.batch = Batch::default();

@@ -87,6 +87,9 @@ pub fn follow(
                     run.commit();
                 }
                 run.enter(source.id(), source.resumed());
+                // Known from now on: if it is rotated before its first batch, it is still looked for.
+                run.place(source.position());
+                run.store();
                 run.latest = now();
             }
             Step::Trouble(trouble) => {
@@ -126,6 +129,9 @@ struct Run<'a> {
     stop: &'a AtomicBool,
     stored: Stored<'a>,
     learner: Learner,
+    /// The key under which the id of the source read last is stored.
+    last_source_key: String,
+    has_sessions: bool,
     source: Option<String>,
     position: Option<Position>,
     seen: Vec<(IpAddr, Name)>,
@@ -151,6 +157,8 @@ impl<'a> Run<'a> {
             stop,
             stored: Stored(sink),
             learner: Learner::new(log.learning.clone()),
+            last_source_key: format!("last source of {}", log.path.display()),
+            has_sessions: false,
             source: None,
             position: None,
             seen: Vec::new(),
@@ -162,23 +170,38 @@ impl<'a> Run<'a> {
     }
 
     /// From now on lines come from another source. If it was read before, its open sessions are taken
-    /// up again; otherwise those of the file before go on in it, since sessions span a rotation.
+    /// up again; otherwise those of the file before go on in it, since sessions span a rotation, also
+    /// one that nobody saw because the program was down.
     fn enter(&mut self, id: Option<&str>, resumed: bool) {
         self.mended();
         self.source = id.map(str::to_owned);
         self.position = None;
-        let Some(id) = id.filter(|_| resumed) else { return };
-        let record = match self.sink.positions(id) {
-            Ok(stored) => stored.into_iter().find(|(source, _)| source == id),
+        let begun = std::mem::replace(&mut self.has_sessions, true);
+        let from = match id {
+            Some(id) if resumed => Some(id.to_owned()),
+            Some(_) if !begun => self.last_source(),
+            _ => None,
+        };
+        let record = from.and_then(|id| self.stored_record(&id));
+        if let Some(record) = record
+            && let Err(error) = self.learner.resume(&record)
+        {
+            self.watcher.trouble(&self.log.label, &error.to_string());
+        }
+    }
+
+    /// The source that an earlier run of the program read last.
+    fn last_source(&self) -> Option<String> {
+        String::from_utf8(self.stored_record(&self.last_source_key)?).ok()
+    }
+
+    fn stored_record(&self, key: &str) -> Option<Vec<u8>> {
+        match self.sink.positions(key) {
+            Ok(stored) => stored.into_iter().find(|(found, _)| found == key).map(|(_, it)| it),
             Err(error) => {
                 self.watcher.trouble(&self.log.label, &error.to_string());
                 None
             }
-        };
-        if let Some((_, record)) = record
-            && let Err(error) = self.learner.resume(&record)
-        {
-            self.watcher.trouble(&self.log.label, &error.to_string());
         }
     }
 
@@ -245,12 +268,17 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Commits what was read, trying until it works or the program ends.
+    /// Commits what was read, if anything was.
     fn commit(&mut self) {
-        let (Some(source), Some(position)) = (&self.source, &self.position) else { return };
-        if self.lines == 0 {
-            return;
+        if self.lines > 0 {
+            self.store();
         }
+    }
+
+    /// Commits what was read and the position, trying until it works or the program ends.
+    fn store(&mut self) {
+        let (Some(source), Some(position)) = (&self.source, &self.position) else { return };
+        self.learner.remember(&self.last_source_key, source.clone().into_bytes());
         let position = position.to_bytes();
         let mut failed = false;
         loop {
