@@ -94,6 +94,9 @@ pub fn follow(
                     run.commit();
                 }
                 run.enter(source.id(), source.resumed());
+                // Known from now on: if it is rotated before its first batch, it is still looked for.
+                run.place(source.position());
+                run.store();
                 run.latest = now();
             }
             Step::Trouble(trouble) => {
@@ -267,12 +270,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Commits what was read, trying until it works or the program ends.
+    /// Commits what was read, if anything was.
     fn commit(&mut self) {
-        let (Some(source), Some(position)) = (&self.source, &self.position) else { return };
-        if self.lines == 0 {
-            return;
+        if self.lines > 0 {
+            self.store();
         }
+    }
+
+    /// Commits what was read and how far, trying until it works or the program ends.
+    fn store(&mut self) {
+        let (Some(source), Some(position)) = (&self.source, &self.position) else { return };
         let position = position.to_bytes();
         let mut failed = false;
         loop {

@@ -161,6 +161,8 @@ impl Question {
         let id = (RandomState::new().build_hasher().finish() & 0xFFFF) as u16;
         let query = Query::query(owner, rtype);
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
+        // For asking a resolver that has our zone behind it; some refuse questions without.
+        message.metadata.recursion_desired = true;
         message.add_query(query.clone());
         let mut edns = Edns::new();
         edns.set_max_payload(UDP_SIZE);

@@ -123,24 +123,27 @@ fn a_line_may_come_byte_by_byte() {
     assert_once(&site, &[1]);
 }
 
+/// The daemon stops within a session, after `read` lines of it; `late` lines still come to the old file.
 #[test]
 fn a_session_may_span_restart_and_rotation() {
-    let site = Site::following(&["mail.log"]);
     let text = message(1);
-    let cut = text.find("3B4B9996374: info").expect("in the middle of a line of the session");
-    let (begin, rest) = text.split_at(cut);
-    let (line, end) = rest.split_once('\n').expect("more lines");
-    site.append("mail.log", begin);
-    let daemon = site.start();
-    daemon.wait_caught_up(&["mail.log"]);
-    daemon.stop();
-    site.append("mail.log", format!("{line}\n"));
-    site.rename("mail.log", "mail.log.1");
-    site.append("mail.log", end);
-    let daemon = site.start();
-    wait_seen(&daemon, 1);
-    daemon.stop();
-    assert_once(&site, &[1]);
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    for (read, late) in [(1, 0), (2, 0), (2, 1), (3, 0), (1, 3)] {
+        let site = Site::following(&["mail.log"]);
+        site.append("mail.log", lines[..read].concat());
+        let daemon = site.start();
+        daemon.wait_caught_up(&["mail.log"]);
+        daemon.stop();
+        site.append("mail.log", lines[read..read + late].concat());
+        site.rename("mail.log", "mail.log.1");
+        site.append("mail.log", lines[read + late..].concat());
+        let daemon = site.start();
+        daemon.wait_caught_up(&["mail.log"]);
+        daemon.stop();
+        let dump = site.dump();
+        let accepted = dump.matches(r#""outcomes":{"accepted":1}"#).count();
+        assert_eq!((accepted, dump.lines().count()), (1, 1), "({read}, {late}): {dump}");
+    }
 }
 
 #[test]

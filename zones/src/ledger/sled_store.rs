@@ -23,6 +23,8 @@
 //! caller, who still has it.
 
 use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -84,7 +86,7 @@ impl SledStore {
 impl Opened {
     fn open(path: &Path) -> Result<Self, StoreError> {
         let io = |why: String| StoreError::Io { path: path.to_owned(), why };
-        std::fs::create_dir_all(path).map_err(|error| io(error.to_string()))?;
+        make_private(path).map_err(|error| io(error.to_string()))?;
         // sled retries a lock for seconds and reports it as text; ask the file itself first.
         probe_writable(path)?;
         let opened = catch_unwind(AssertUnwindSafe(|| {
@@ -258,6 +260,18 @@ impl Store for SledStore {
 
 fn piece_key(prefix: &[u8], piece: u32) -> Vec<u8> {
     [prefix, &piece.to_be_bytes()].concat()
+}
+
+/// Makes the directory, for its owner alone: what is in it is personal data. One that is there is left
+/// as the operator has it.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
 }
 
 /// Writes and removes a file, so that a directory we may not write in is said as such and not as
