@@ -22,9 +22,8 @@
 //! the next call does: what was committed is read back by sled, what was staged is staged again by the
 //! caller, who still has it.
 
-use std::fs::File;
-use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -265,13 +264,11 @@ fn piece_key(prefix: &[u8], piece: u32) -> Vec<u8> {
 /// Makes the directory, for its owner alone: what is in it is personal data. One that is there is left
 /// as the operator has it.
 fn make_private(path: &Path) -> std::io::Result<()> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
+    if path.is_dir() {
+        return Ok(());
     }
-    match std::fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        made => made,
-    }
+    std::fs::create_dir_all(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o700))
 }
 
 /// Writes and removes a file, so that a directory we may not write in is said as such and not as
