@@ -99,6 +99,7 @@ pub fn policy(config: &Config) -> Policy {
         watch_window_days: policy.watch_window_days,
         crowded_families: policy.crowded_families,
         crowded_window_days: policy.crowded_window_days,
+        crowded_warm_up_days: policy.crowded_warm_up_days,
         name_many_networks: policy.name_many_networks,
         junk_messages: policy.junk_messages,
         junk_days: policy.junk_days,

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -315,8 +316,9 @@ pub struct NetworkHistory {
     pub network: String,
     /// Clients seen in it.
     pub clients: usize,
-    /// Families that appeared in it for the first time within the crowding window, and stand nowhere
-    /// in it: honest newcomers come of age within days, a snowshoe's names do not.
+    /// Families that appeared in it for the first time within the crowding window, after the ledger's
+    /// warm-up, and stand nowhere in it: honest newcomers come of age within days, a snowshoe's names
+    /// do not.
     pub fresh_families: BTreeSet<String>,
 }
 
@@ -339,8 +341,9 @@ impl NetworkHistory {
                     .or_insert((pair.first, pair.standing));
             }
         }
-        let since = now
-            .before(std::time::Duration::from_secs(u64::from(policy.crowded_window_days) * 86_400));
+        let days = |n: u32| Duration::from_secs(u64::from(n) * 86_400);
+        let warm = ledger.oldest().unwrap_or(now).after(days(policy.crowded_warm_up_days));
+        let since = now.before(days(policy.crowded_window_days)).max(warm);
         Self {
             network: network.to_string(),
             clients: known,

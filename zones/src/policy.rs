@@ -36,6 +36,9 @@ pub struct Policy {
     pub crowded_families: u32,
     /// How long a family is fresh in a network.
     pub crowded_window_days: u32,
+    /// What is first seen in so many days after the ledger's beginning is not fresh: who has just begun
+    /// to listen cannot know.
+    pub crowded_warm_up_days: u32,
     /// Networks, foreign to its family, in which a name may be said.
     pub name_many_networks: u32,
     /// Sessions with junk for a name that make a client listed.
@@ -60,6 +63,7 @@ impl Default for Policy {
             watch_window_days: 7,
             crowded_families: 5,
             crowded_window_days: 30,
+            crowded_warm_up_days: 7,
             name_many_networks: 10,
             junk_messages: 5,
             junk_days: 2,

@@ -229,7 +229,7 @@ fn judge_newcomer(case: &Case<'_>, reasons: &mut Vec<Reason>, listings: &mut Vec
             word: "crowded",
             points: -40,
             text: format!(
-                "{crowd} families appeared in {} within {} days ({})",
+                "{crowd} families without standing appeared in {} within {} days ({})",
                 network.network,
                 policy.crowded_window_days,
                 sample(network.fresh_families.iter().map(String::as_str)),
@@ -678,6 +678,25 @@ mod tests {
         assert_eq!(world.client("203.0.113.200", &[]).class, Class::Trusted);
         rows.pop();
         assert_eq!(World::of(&rows).client("203.0.113.1", &[]).class, Class::New);
+    }
+
+    #[test]
+    fn who_has_just_begun_to_listen_sees_no_crowd() {
+        let rows: Vec<_> = ["com", "net", "org", "de", "fr", "nl"]
+            .iter()
+            .enumerate()
+            .map(|(i, tld)| (format!("203.0.113.{i}"), format!("m.example.{tld}")))
+            .collect();
+        let crowd = |rows: &[(String, String)], days: std::ops::Range<u32>| {
+            let rows: Vec<_> = rows
+                .iter()
+                .map(|(ip, name)| (ip.as_str(), name.as_str(), Outcome::Rejected, days.clone(), 1))
+                .chain([("192.0.2.7", "mail.example.se", Outcome::Accepted, 0..9, 2)])
+                .collect();
+            World::of(&rows).client("203.0.113.1", &[]).listings
+        };
+        assert_eq!(crowd(&rows, 0..1), [ListCode::Crowded], "seen a week after the first");
+        assert_eq!(crowd(&rows, 0..5), [], "seen within the first week");
     }
 
     #[test]

@@ -38,9 +38,11 @@ section! {
         "watch-window-days" watch_window_days: u32 = Is("7"), Between(1, 64), Reload,
             "The watch window in days: the families of a client's last week, by default.";
         "crowded-families" crowded_families: u32 = Is("5"), Between(2, 1000), Reload,
-            "That many fresh families in one IPv4 /24 make the network crowded (bl code 11).";
+            "That many fresh families in one IPv4 /24 or IPv6 /48 make it crowded (bl code 11).";
         "crowded-window-days" crowded_window_days: u32 = Is("30"), Between(1, 64), Reload,
-            "Families of a network are counted over this many days.";
+            "A family is fresh in a network for this many days, unless a pair of it stands there.";
+        "crowded-warm-up-days" crowded_warm_up_days: u32 = Is("7"), Between(0, 64), Reload,
+            "What is first seen in this many days after the ledger's first observation is not fresh.";
         "name-many-networks" name_many_networks: u32 = Is("10"), Between(2, 10_000), Reload,
             "A name said from this many networks, with foreign reverse names, is listed (ehlo code 4).";
         "junk-messages" junk_messages: u32 = Is("5"), Between(1, 1000), Reload,

@@ -31,6 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+use self::activity::Activity;
 pub use self::activity::ReporterId;
 pub use self::batch::Batch;
 pub use self::codec::DecodeError;
@@ -71,8 +72,9 @@ pub struct Ledger {
     writer: Mutex<Journal>,
     /// Sequence number of the last commit; readers tell by it whether anything changed.
     seq: AtomicU64,
-    /// Newest observation, as seconds since the epoch.
+    /// Newest and oldest observation, as seconds since the epoch; 0 and the greatest number if none.
     newest: AtomicU64,
+    oldest: AtomicU64,
 }
 
 /// The writer's side: the store and what is needed to write the next entry.
@@ -126,6 +128,7 @@ impl Ledger {
             }),
             seq: AtomicU64::new(0),
             newest: AtomicU64::new(0),
+            oldest: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -215,7 +218,7 @@ impl Ledger {
                 for _ in 0..reader.count()? {
                     let by = u16::try_from(reader.varint()?).map_err(|_| DecodeError::Malformed)?;
                     let activity = reader.activity()?;
-                    self.note_newest(activity.last);
+                    self.note_times(&activity);
                     self.tables.merge(client, &name, by, &activity);
                 }
             }
@@ -254,7 +257,7 @@ impl Ledger {
             let activity = reader.activity()?;
             let shard = shard_of(client);
             if through.get(shard).is_some_and(|through| seq > *through) {
-                self.note_newest(activity.last);
+                self.note_times(&activity);
                 self.tables.merge(client, &name, by, &activity);
                 if let Some(dirty) = journal.dirty_since.get_mut(shard) {
                     dirty.get_or_insert(seq);
@@ -296,14 +299,12 @@ impl Ledger {
         }
         for ((client, name, reporter), activity) in &batch.cells {
             let Some(by) = journal.reporter_ids.get(reporter) else { continue };
+            self.note_times(activity);
             self.tables.merge(*client, name, *by, activity);
             journal.dirty_since[shard_of(*client)].get_or_insert(seq);
         }
         for (client, facts) in &batch.clients {
             self.tables.merge_facts(*client, facts);
-        }
-        if let Some(newest) = batch.newest() {
-            self.note_newest(newest);
         }
         self.seq.store(seq, Ordering::Release);
         Ok(Committed { seq, bytes })
@@ -426,8 +427,9 @@ impl Ledger {
         writer.finish()
     }
 
-    fn note_newest(&self, time: Time) {
-        self.newest.fetch_max(u64::from(time.0), Ordering::Relaxed);
+    fn note_times(&self, activity: &Activity) {
+        self.newest.fetch_max(u64::from(activity.last.0), Ordering::Relaxed);
+        self.oldest.fetch_min(u64::from(activity.first.0), Ordering::Relaxed);
     }
 
     /// Lets `read` look at what is held of a client. Keep it short: a commit may wait for it.
@@ -482,6 +484,12 @@ impl Ledger {
             0 => None,
             seconds => Some(Time::from_unix(i64::try_from(seconds).unwrap_or(i64::MAX))),
         }
+    }
+
+    /// The time of the oldest observation held: since when this ledger has been watching.
+    pub fn oldest(&self) -> Option<Time> {
+        let seconds = self.oldest.load(Ordering::Relaxed);
+        u32::try_from(seconds).ok().map(Time)
     }
 
     /// How many rows the tables hold. Walks them: for metrics and summaries, not per question.
