@@ -78,8 +78,9 @@ fn dump_undisturbed(mail: &str, exim: &str) -> String {
 /// is rotated. Goes on while no daemon runs.
 fn write(site: &Site, mail: &str, exim: &str, kills: usize, seed: u64, steps: &AtomicUsize) {
     let mut random = Random(seed ^ 0xFEED);
-    let half = mail.get(mail.len() / 2..).and_then(|rest| rest.find('\n'));
-    let half = mail.len() / 2 + half.expect("many lines") + 1;
+    let middle = mail.len() * (40 + random.below(20) as usize) / 100;
+    let end_of_line = mail.get(middle..).and_then(|rest| rest.find('\n'));
+    let half = middle + end_of_line.expect("many lines") + 1;
     let (mut mail, mut exim) = (Text::new(mail), Text::new(exim));
     let mut rotated = false;
     while !(mail.is_written() && exim.is_written()) {
