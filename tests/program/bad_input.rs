@@ -86,8 +86,9 @@ fn a_ledger_in_use() {
 
 #[test]
 fn addresses_that_are_taken() {
-    let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    // On addresses of their own, where no other test takes the port of the other transport.
+    let udp = UdpSocket::bind("127.9.9.1:0").expect("a free port");
+    let tcp = TcpListener::bind("127.9.9.2:0").expect("a free port");
     let udp = udp.local_addr().map(|address| (udp, address)).expect("bound");
     let tcp = tcp.local_addr().map(|address| (tcp, address)).expect("bound");
     for (key, address, transport) in
@@ -114,7 +115,7 @@ fn a_log_that_is_a_folder() {
 #[test]
 fn questions_that_cannot_be_asked() {
     let site = Site::new("");
-    let closed = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let closed = UdpSocket::bind("127.9.9.3:0").and_then(|socket| socket.local_addr());
     let closed = closed.expect("a free port").to_string();
     for (args, code, says) in [
         (["ask", "a..b", "A"], 2, "'a..b' is not a domain name"),
