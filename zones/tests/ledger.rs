@@ -44,6 +44,7 @@ impl Store for Faulty {
             base: disk.base.clone(),
             shards: disk.shards.iter().map(|(n, record)| (*n, record.clone())).collect(),
             journal: disk.journal.iter().map(|(n, record)| (*n, record.clone())).collect(),
+            committed: None,
         })
     }
 
@@ -291,6 +292,35 @@ fn a_newer_layout_is_refused() {
     }
     let why = Ledger::open(&path).err().unwrap().to_string();
     assert!(why.contains("layout 7, this program knows layout 1"), "{why}");
+}
+
+#[test]
+fn a_ledger_that_lost_its_end_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger");
+    for damage in [&b""[..], b"no database at all"] {
+        {
+            let ledger = Ledger::open(&path).unwrap();
+            ledger.commit(&golden_batch()).unwrap();
+        }
+        std::fs::write(path.join("db"), damage).unwrap();
+        let why = Ledger::open(&path).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(why.contains("is damaged"), "{damage:?}: {why}");
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+    // An earlier state of the same database: whole in itself, but not what was committed.
+    drop(Ledger::open(&path).unwrap());
+    let earlier = std::fs::read(path.join("db")).unwrap();
+    Ledger::open(&path).unwrap().commit(&golden_batch()).unwrap();
+    for entry in std::fs::read_dir(&path).unwrap() {
+        let entry = entry.unwrap().path();
+        if entry.file_name().unwrap().to_string_lossy().starts_with("snap") {
+            std::fs::remove_file(entry).unwrap();
+        }
+    }
+    std::fs::write(path.join("db"), earlier).unwrap();
+    let why = Ledger::open(&path).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(why.contains("after entry 0, up to entry 1, cannot be read: it is missing"), "{why}");
 }
 
 #[test]

@@ -52,6 +52,9 @@ pub enum DecodeError {
     /// Written by a newer helostat.
     #[error("it has layout version {0}, this program knows {LAYOUT}")]
     Version(u8),
+    /// It is not there.
+    #[error("it is missing")]
+    Missing,
     /// The checksum fits but the content is not of this layout.
     #[error("it is not of the documented layout")]
     Malformed,

@@ -172,6 +172,11 @@ impl Ledger {
             journal.seq = journal.seq.max(*seq);
             journal.live.push_back((*seq, entry.len() as u64));
         }
+        if let Some(committed) = stored.committed.filter(|committed| *committed > journal.seq) {
+            let what =
+                format!("what was committed after entry {}, up to entry {committed},", journal.seq);
+            return Err((what, DecodeError::Missing));
+        }
         self.seq.store(journal.seq, Ordering::Release);
         Ok(())
     }

@@ -22,6 +22,9 @@ pub struct Stored {
     pub shards: Vec<(u16, Vec<u8>)>,
     /// Journal entries by sequence number, ascending.
     pub journal: Vec<(u64, Vec<u8>)>,
+    /// The last entry that the store remembers, apart from its records, to have committed: if the
+    /// records end before it, some are lost.
+    pub committed: Option<u64>,
 }
 
 /// Why a store could not do what was asked.
