@@ -23,7 +23,7 @@ pub struct Metrics {
     pub commit_failures: IntCounter,
     /// How long a commit took.
     pub commit_seconds: Histogram,
-    /// Unread octets of each followed log, by the number of its `[[log]]` entry.
+    /// Unread octets of each followed log, by its file's name.
     pub behind: IntGaugeVec,
     /// Time of the newest observation learned, in seconds since the epoch.
     pub newest: IntGauge,

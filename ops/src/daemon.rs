@@ -37,7 +37,7 @@ use crate::config::Config;
 use crate::control::socket_path;
 use crate::example::{self, ExampleDns};
 use crate::exit::{Exit, Failure};
-use crate::health::{Health, Weight};
+use crate::health::Health;
 use crate::http::{self, Pages};
 use crate::log::Log;
 use crate::{ledger_metrics, settings, welcome};
@@ -215,7 +215,9 @@ fn check_readable(path: &Path) -> Result<(), Failure> {
     let unreadable =
         |why: String| Failure::say(Exit::Input, format!("the log {}: {why}", path.display()));
     match std::fs::metadata(path) {
-        Ok(meta) if meta.is_dir() => return Err(unreadable("is a directory, not a file".into())),
+        Ok(meta) if meta.is_dir() => {
+            return Err(unreadable("it is a directory, not a file".into()));
+        }
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(unreadable(error.to_string())),
@@ -359,7 +361,7 @@ impl Watcher for Attendant {
         if let Some(before) = self.troubles.lock().insert(log.to_owned(), what.clone()) {
             self.health.mended(&before);
         }
-        if self.health.trouble(Weight::Warning, &what) {
+        if self.health.trouble(&what) {
             tracing::warn!("{what}");
         }
     }

@@ -1,8 +1,8 @@
 //! Whether the daemon is ready, and if not, why: the content of `/healthz`.
 //!
-//! Ready means: the ledger is open, every listener is up, and nothing that was committed is waiting for a
-//! disk. A log that cannot be read right now does not make the daemon unready (it still answers), but it
-//! is said.
+//! Ready means: the ledger is open and every listener is up. A log that cannot be read right now, or a disk
+//! that takes no commit, does not make the daemon unready (it still answers from memory, and restarting it
+//! would not help), but it is said among the warnings.
 
 use std::collections::BTreeSet;
 
@@ -17,16 +17,7 @@ pub struct Health(Mutex<State>);
 struct State {
     ledger_open: bool,
     listening: bool,
-    troubles: BTreeSet<(Weight, String)>,
-}
-
-/// How much a trouble matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Weight {
-    /// The daemon cannot do its work.
-    Failing,
-    /// It can, but somebody should look.
-    Warning,
+    troubles: BTreeSet<String>,
 }
 
 /// The answer of `/healthz`.
@@ -34,7 +25,7 @@ pub enum Weight {
 pub struct Report {
     /// True if the daemon does its work.
     pub ready: bool,
-    /// What is not up yet, or cannot be done now.
+    /// What is not up yet.
     pub failing: Vec<String>,
     /// What somebody should look at.
     pub warnings: Vec<String>,
@@ -52,22 +43,18 @@ impl Health {
     }
 
     /// Something is wrong; true if that is news.
-    pub fn trouble(&self, weight: Weight, what: &str) -> bool {
-        self.0.lock().troubles.insert((weight, what.to_owned()))
+    pub fn trouble(&self, what: &str) -> bool {
+        self.0.lock().troubles.insert(what.to_owned())
     }
 
     /// What was wrong is mended.
     pub fn mended(&self, what: &str) {
-        self.0.lock().troubles.retain(|(_, trouble)| trouble != what);
+        self.0.lock().troubles.remove(what);
     }
 
     /// How things stand.
     pub fn report(&self) -> Report {
         let state = self.0.lock().clone();
-        let of = |wanted| {
-            let troubles = state.troubles.iter().filter(move |(weight, _)| *weight == wanted);
-            troubles.map(|(_, what)| what.clone())
-        };
         let mut failing = Vec::new();
         if !state.ledger_open {
             failing.push("the ledger is not open yet".to_owned());
@@ -75,8 +62,11 @@ impl Health {
         if !state.listening {
             failing.push("not listening yet".to_owned());
         }
-        failing.extend(of(Weight::Failing));
-        Report { ready: failing.is_empty(), failing, warnings: of(Weight::Warning).collect() }
+        Report {
+            ready: failing.is_empty(),
+            failing,
+            warnings: state.troubles.into_iter().collect(),
+        }
     }
 }
 
@@ -92,12 +82,12 @@ mod tests {
         assert!(!health.report().ready);
         health.listening();
         assert!(health.report().ready);
-        assert!(health.trouble(Weight::Warning, "a log cannot be read"));
-        assert!(!health.trouble(Weight::Warning, "a log cannot be read"), "said once");
-        assert!(health.report().ready);
-        health.trouble(Weight::Failing, "disk full");
-        assert_eq!(health.report().failing, ["disk full"]);
-        health.mended("disk full");
-        assert!(health.report().ready);
+        assert!(health.trouble("a log cannot be read"));
+        assert!(!health.trouble("a log cannot be read"), "said once");
+        let report = health.report();
+        assert!(report.ready, "it still answers");
+        assert_eq!(report.warnings, ["a log cannot be read"]);
+        health.mended("a log cannot be read");
+        assert!(health.report().warnings.is_empty());
     }
 }

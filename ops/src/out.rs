@@ -23,6 +23,11 @@ pub fn json(value: &impl serde::Serialize) -> io::Result<()> {
     line(serde_json::to_string_pretty(value).map_err(io::Error::other)?)
 }
 
+/// A number with its noun, in the singular or the plural.
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
 /// Writes a line to standard error; if even that fails there is nobody to tell.
 pub fn note(text: impl Display) {
     writeln!(io::stderr().lock(), "{text}").unwrap_or_default();

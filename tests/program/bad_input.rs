@@ -108,7 +108,7 @@ fn addresses_that_are_taken() {
 fn a_log_that_is_a_folder() {
     let site = Site::following(&["mail.log"]);
     fs::create_dir(site.path("mail.log")).expect("a folder");
-    let says = "helostat: the log $DIR/mail.log: is a directory, not a file";
+    let says = "helostat: the log $DIR/mail.log: it is a directory, not a file";
     site.fails(&["run"], 5, &[says]);
 }
 

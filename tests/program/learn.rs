@@ -128,7 +128,7 @@ fn the_summary_counts_everything() {
     let words = site.ok(&["learn", "mail.log"]);
     assert!(words.starts_with("lines                    8\n"), "{words}");
     assert!(words.contains("\nobservations             1\n             1  accepted\n"), "{words}");
-    assert!(words.ends_with("\nthe ledger now holds 1 clients, 1 names, 1 pairs\n"), "{words}");
+    assert!(words.ends_with("\nthe ledger now holds 1 client, 1 name, 1 pair\n"), "{words}");
 }
 
 #[test]

@@ -160,8 +160,10 @@ fn summary(total: &Tally, sizes: Sizes, args: &LearnArgs) -> Result<(), Failure>
         out::line(format!("  {n:>12}  {why}"))?;
     }
     out::line(format!(
-        "the ledger now holds {} clients, {} names, {} pairs",
-        sizes.clients, sizes.names, sizes.pairs
+        "the ledger now holds {}, {}, {}",
+        out::count(sizes.clients, "client"),
+        out::count(sizes.names, "name"),
+        out::count(sizes.pairs, "pair"),
     ))?;
     Ok(())
 }
