@@ -107,7 +107,8 @@ pub fn follow(
                 run.place(source.position());
                 run.commit_when_idle();
                 metrics.behind.with_label_values(&[log.label.as_str()]).set(0);
-                if !told_caught_up {
+                // A trouble that lasts is an idle step, too: such a log was not read to its end.
+                if !told_caught_up && !run.in_trouble {
                     told_caught_up = true;
                     watcher.caught_up(&log.label);
                 }
