@@ -11,6 +11,7 @@
 
 use std::cell::RefCell;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -70,8 +71,13 @@ pub struct Followed {
 impl Followed {
     /// Where it is stored which source the path last led to.
     fn memory(&self) -> String {
-        format!("log:{}", self.path.display())
+        memory(&self.path)
     }
+}
+
+/// Under which name it is stored to which source the path of a followed log last led.
+pub fn memory(path: &Path) -> String {
+    format!("log:{}", path.display())
 }
 
 /// Follows a log until `stop`. What was read is committed before it returns.
@@ -377,6 +383,9 @@ pub enum LearnError {
     /// The log cannot be read, or not to its end.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// Nothing was read: the daemon is at it.
+    #[error("the daemon follows it and learns it by itself")]
+    Followed,
     /// The ledger did not take a batch.
     #[error("{0}")]
     Sink(#[from] SinkError),
@@ -414,6 +423,11 @@ pub fn learn(
                     return Err(error.into());
                 }
                 id = source.id().map(str::to_owned);
+                if let Some(id) = &id
+                    && sink.is_followed(id)?
+                {
+                    return Err(LearnError::Followed);
+                }
                 if let Some(id) = id.as_deref().filter(|_| source.resumed())
                     && let Some((_, record)) =
                         sink.positions(id)?.into_iter().find(|(source, _)| source == id)
