@@ -9,7 +9,9 @@
 //! The clock is read here, and only here in this crate: for how late a batch is, for the years of
 //! stamps that have none, and to set aside observations from the future.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,7 +21,7 @@ use helostat_zones::time::Time;
 
 use crate::learner::{Learner, Learning, Tally, split_record};
 use crate::metrics::Metrics;
-use crate::sink::Sink;
+use crate::sink::{Sink, SinkError};
 use crate::source::{Follow, History, Position, Positions, SourceError, Step};
 
 /// How long to sleep when a log has nothing new: the share of the answer's age that is ours.
@@ -69,8 +71,13 @@ pub struct Followed {
 impl Followed {
     /// Where it is stored which source the path last led to.
     fn memory(&self) -> String {
-        format!("log:{}", self.path.display())
+        memory(&self.path)
     }
+}
+
+/// Under which name it is stored to which source the path of a followed log last led.
+pub fn memory(path: &Path) -> String {
+    format!("log:{}", path.display())
 }
 
 /// Follows a log until `stop`. What was read is committed before it returns.
@@ -107,7 +114,8 @@ pub fn follow(
                 run.place(source.position());
                 run.commit_when_idle();
                 metrics.behind.with_label_values(&[log.label.as_str()]).set(0);
-                if !told_caught_up {
+                // A trouble that lasts is an idle step, too: such a log was not read to its end.
+                if !told_caught_up && !run.in_trouble {
                     told_caught_up = true;
                     watcher.caught_up(&log.label);
                 }
@@ -161,7 +169,7 @@ impl<'a> Run<'a> {
             watcher,
             metrics,
             stop,
-            stored: Stored(sink),
+            stored: Stored::new(sink),
             learner: Learner::new(log.learning.clone()),
             source: None,
             position: None,
@@ -327,11 +335,24 @@ impl<'a> Run<'a> {
 }
 
 /// The stored positions of sources, as the sources want them: without our part of the record.
-struct Stored<'a>(&'a dyn Sink);
+struct Stored<'a> {
+    sink: &'a dyn Sink,
+    /// Why the last question had no answer. A source then looks new, and must not be read as that.
+    failed: RefCell<Option<SinkError>>,
+}
+
+impl<'a> Stored<'a> {
+    fn new(sink: &'a dyn Sink) -> Self {
+        Self { sink, failed: RefCell::new(None) }
+    }
+}
 
 impl Positions for Stored<'_> {
     fn find(&self, fingerprint: &str) -> Vec<(String, Vec<u8>)> {
-        let stored = self.0.positions(fingerprint).unwrap_or_default();
+        let stored = self.sink.positions(fingerprint).unwrap_or_else(|error| {
+            self.failed.replace(Some(error));
+            Vec::new()
+        });
         stored
             .into_iter()
             .filter_map(|(source, record)| {
@@ -362,9 +383,12 @@ pub enum LearnError {
     /// The log cannot be read, or not to its end.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// Nothing was read: the daemon is at it.
+    #[error("the daemon follows it and learns it by itself")]
+    Followed,
     /// The ledger did not take a batch.
     #[error("{0}")]
-    Sink(#[from] crate::sink::SinkError),
+    Sink(#[from] SinkError),
 }
 
 /// Learns a finished log from where it was last read. `progress` is told how many octets on disk are
@@ -376,7 +400,7 @@ pub fn learn(
     sink: &dyn Sink,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Tally, LearnError> {
-    let stored = Stored(sink);
+    let stored = Stored::new(sink);
     let mut learner = Learner::new(learning.clone());
     let mut total = Tally::default();
     let now = now();
@@ -395,7 +419,15 @@ pub fn learn(
                 }
             }
             Step::NewSource => {
+                if let Some(error) = stored.failed.take() {
+                    return Err(error.into());
+                }
                 id = source.id().map(str::to_owned);
+                if let Some(id) = &id
+                    && sink.is_followed(id)?
+                {
+                    return Err(LearnError::Followed);
+                }
                 if let Some(id) = id.as_deref().filter(|_| source.resumed())
                     && let Some((_, record)) =
                         sink.positions(id)?.into_iter().find(|(source, _)| source == id)

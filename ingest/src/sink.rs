@@ -18,6 +18,10 @@ pub trait Sink: Send + Sync {
     fn commit(&self, batch: &Batch) -> Result<(), SinkError>;
     /// Every source whose name begins with `prefix`, with how far it was read.
     fn positions(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, SinkError>;
+    /// Whether another process follows this source now: what it reads must not be read here, too.
+    fn is_followed(&self, _source: &str) -> Result<bool, SinkError> {
+        Ok(false)
+    }
 }
 
 impl Sink for Arc<Ledger> {

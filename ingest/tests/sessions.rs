@@ -44,6 +44,9 @@ fn postfix_sessions() {
     let info = "smtpd[7]: 4A5B6C7D8E: info: END-OF-MESSAGE from a.example[192.0.2.7]: ; from=<s@s> to=<o@l> proto=ESMTP helo=<a.example>";
     let id = "cleanup[8]: 4A5B6C7D8E: message-id=<1@s>";
     let milter = "cleanup[8]: 4A5B6C7D8E: milter-reject: END-OF-MESSAGE from a.example[192.0.2.7]: 5.7.1 no; from=<s@s> to=<o@l> proto=ESMTP helo=<a.example>";
+    let before_queue = "smtpd[7]: NOQUEUE: client=a.example[192.0.2.7]";
+    let filter_took = "smtpd[7]: proxy-accept: END-OF-MESSAGE: 250 2.0.0 from MTA(smtp:[127.0.0.1]:10013): 250 ok; from=<s@s> to=<o@l> proto=ESMTP helo=<a.example>";
+    let filter_refused = "smtpd[7]: proxy-reject: END-OF-MESSAGE: 554 5.7.0 Reject, id=31619-02 - spam; from=<s@s> to=<o@l> proto=ESMTP helo=<a.example>";
     let lost = "smtpd[7]: lost connection after DATA (27 bytes) from a.example[192.0.2.7]";
     let xclient = "smtpd[7]: NOQUEUE: reject: RCPT from c.example[198.51.100.9]: 450 4.1.1 <n@l>: no; from=<s@s> to=<n@l> proto=ESMTP helo=<c.example>";
     let end = |counters: &str| format!("smtpd[7]: disconnect from a.example[192.0.2.7] {counters}");
@@ -107,6 +110,11 @@ fn postfix_sessions() {
         ("EHLO and QUIT: the name is not shown", vec![connect, &probe], vec![]),
         ("a login by its own line", vec![connect, login, info, id, &all], vec![]),
         ("a login by the counters", vec![connect, reject, &auth], vec![]),
+        (
+            "a before-queue filter took one and refused one",
+            vec![connect, before_queue, filter_took, before_queue, filter_refused, &all],
+            vec![format!("192.0.2.7 a.example partial {rdns} at end-of-message")],
+        ),
         ("a content filter gives back", vec![connect, reinjected, info, id, &all], vec![]),
         (
             "XCLIENT brings another client",

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use helostat_ingest::pipeline;
 use helostat_ingest::sink::{Sink, SinkError};
 use helostat_zones::ledger::Batch;
 
@@ -24,13 +25,20 @@ pub fn socket_path(ledger: &Path) -> PathBuf {
 #[derive(Clone, Debug)]
 pub struct Daemon {
     socket: PathBuf,
+    /// Where it remembers which sources it follows, by the names of `pipeline::memory`.
+    follows: Vec<String>,
 }
 
 impl Daemon {
     /// The daemon that holds the ledger at `ledger`, if one runs.
     pub fn of(ledger: &Path) -> Option<Self> {
         let socket = socket_path(ledger);
-        UnixStream::connect(&socket).ok().map(|_| Self { socket })
+        UnixStream::connect(&socket).ok().map(|_| Self { socket, follows: Vec::new() })
+    }
+
+    /// The same daemon, of which it is known that it follows these logs.
+    pub fn following<'a>(self, logs: impl Iterator<Item = &'a Path>) -> Self {
+        Self { follows: logs.map(pipeline::memory).collect(), ..self }
     }
 
     /// Asks for `path`; the answer is read as it comes.
@@ -84,5 +92,10 @@ impl Sink for Daemon {
             .and_then(|mut answer| answer.read_to_end(&mut body))
             .map_err(|error| SinkError(error.to_string()))?;
         serde_json::from_slice(&body).map_err(|error| SinkError(error.to_string()))
+    }
+
+    fn is_followed(&self, source: &str) -> Result<bool, SinkError> {
+        let led_to = self.positions("log:")?;
+        Ok(led_to.iter().any(|(log, id)| self.follows.contains(log) && id == source.as_bytes()))
     }
 }

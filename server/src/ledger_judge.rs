@@ -95,7 +95,10 @@ impl LedgerJudge {
 
     /// What the DNS says of an address with a name, waiting no longer than an answer may.
     async fn evidence(&self, ip: IpAddr, name: &Name) -> Evidence {
-        Evidence::of(&self.live.findings(ip, name).await)
+        let mut evidence = Evidence::of(&self.live.findings(ip, name).await);
+        // Without live look-ups nothing more will come: the answer is as good as it gets.
+        evidence.unfinished &= self.live.is_on();
+        evidence
     }
 
     /// Everything about an address, and a name if one is given. Waits for every look-up.

@@ -98,6 +98,18 @@ fn our_client_over_udp() {
 }
 
 #[test]
+fn without_live_look_ups_answers_hold_as_long_as_history() {
+    let site = site();
+    let daemon = site.start();
+    for name in [format!("{V4}.wl"), format!("{V4}.score"), format!("mx.example.com.{V4}.pair")] {
+        let reply = daemon.ask(&format!("{name}.rep.test."), "A");
+        let [answer] = reply.answers.as_slice() else { panic!("{name}: {reply}") };
+        assert!(answer.ttl > 5, "{name}: nothing more is waited for: {reply}");
+    }
+    daemon.stop();
+}
+
+#[test]
 fn our_command_says_the_same() {
     let site = site();
     let daemon = site.start();

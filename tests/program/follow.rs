@@ -112,6 +112,22 @@ fn a_log_that_goes_away_may_come_back() {
 }
 
 #[test]
+fn a_log_that_is_not_there_was_not_read_to_its_end() {
+    let site = Site::following(&["mail.log", "mainlog"]);
+    site.write("mail.log", message(1));
+    let daemon = site.start();
+    daemon.wait_said("mainlog does not exist");
+    daemon.wait_caught_up(&["mail.log"]);
+    // Looked at every few milliseconds: by now it was found missing more than once.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let end = "mainlog: read to its end";
+    assert!(daemon.said().iter().all(|line| !line.contains(end)), "{:?}", daemon.said());
+    site.write("mainlog", exim(days_ago(0), "192.0.2.2", "mx2.example.com"));
+    daemon.wait_said(end);
+    daemon.stop();
+}
+
+#[test]
 fn a_line_may_come_byte_by_byte() {
     let site = Site::following(&["mail.log"]);
     let daemon = site.start();

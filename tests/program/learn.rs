@@ -4,8 +4,8 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use helostat_tests::mail::{days_ago, postfix};
-use helostat_tests::program::{Site, project_file};
+use helostat_tests::mail::{days_ago, long_postfix, postfix};
+use helostat_tests::program::{Site, eventually, project_file};
 use serde_json::Value;
 
 fn gzip(text: &str) -> Vec<u8> {
@@ -93,13 +93,38 @@ fn a_followed_log_is_not_learned_again() {
     daemon.wait_caught_up(&["mail.log"]);
     daemon.stop();
     let followed = site.dump();
-    for state in ["stopped", "running"] {
+    for (state, why) in [
+        ("stopped", "learned before, nothing new"),
+        ("running", "the daemon follows it and learns it by itself"),
+    ] {
         let daemon = (state == "running").then(|| site.start());
         let done = site.run(&["learn", "--reporter", "mx1", "mail.log"]);
-        assert_eq!(done.stderr, "mail.log: learned before, nothing new\n", "{state}");
+        assert_eq!(done.stderr, format!("mail.log: {why}\n"), "{state}");
         assert!(site.dump() == followed, "{state}");
         daemon.into_iter().for_each(|daemon| daemon.stop());
     }
+}
+
+#[test]
+fn a_log_the_daemon_has_just_begun_is_not_learned_beside_it() {
+    let log = long_postfix(60_000);
+    let site = Site::following(&["mail.log"]);
+    site.write("mail.log", &log);
+    let daemon = site.start();
+    daemon.wait_caught_up(&["mail.log"]);
+    daemon.stop();
+    let alone = site.dump();
+
+    let site = Site::following(&["mail.log"]);
+    site.write("mail.log", &log);
+    let daemon = site.start();
+    eventually("the daemon has begun", || {
+        (daemon.metric("helostat_ingest_lines_total", &[]) > 0.0).then_some(())
+    });
+    site.ok(&["learn", "--reporter", "mx1", "mail.log"]);
+    daemon.wait_caught_up(&["mail.log"]);
+    daemon.stop();
+    assert!(site.dump() == alone, "every line once");
 }
 
 #[test]

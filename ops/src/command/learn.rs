@@ -2,7 +2,8 @@
 //!
 //! If the daemon runs it holds the ledger, so batches go to it; otherwise the ledger is opened here. A
 //! file that was learned before, even under another name or compressed since, is taken up where it was
-//! left, so learning twice does not count twice.
+//! left, so learning twice does not count twice. A log that the running daemon follows is left to it: both
+//! would read the same lines at once.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -42,10 +43,15 @@ pub fn run(config: &Config, args: &LearnArgs) -> Result<(), Failure> {
             &mut |bytes| bar.set_position(bytes),
         );
         bar.finish_and_clear();
-        let tally = tally.map_err(|error| match error {
-            LearnError::Source(error) => Failure::new(Exit::Input, error),
-            LearnError::Sink(error) => Failure::new(Exit::Ledger, error),
-        })?;
+        let tally = match tally {
+            Ok(tally) => tally,
+            Err(error @ LearnError::Followed) => {
+                out::note(format!("{}: {error}", path.display()));
+                continue;
+            }
+            Err(LearnError::Source(error)) => return Err(Failure::new(Exit::Input, error)),
+            Err(LearnError::Sink(error)) => return Err(Failure::new(Exit::Ledger, error)),
+        };
         if tally.lines == 0 && source.skipped_bytes() > 0 {
             out::note(format!("{}: learned before, nothing new", path.display()));
         }
@@ -84,7 +90,8 @@ enum Target {
 impl Target {
     fn open(config: &Config) -> Result<Self, Failure> {
         if let Some(daemon) = Daemon::of(&config.ledger.path) {
-            return Ok(Self::Daemon(daemon));
+            let logs = config.logs.iter().map(|log| log.path.as_path());
+            return Ok(Self::Daemon(daemon.following(logs)));
         }
         Ok(Self::Ledger(Arc::new(super::ledger::open(config)?)))
     }

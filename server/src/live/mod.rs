@@ -85,6 +85,11 @@ impl Live {
         self.findings_within(wait, ip, name).await
     }
 
+    /// Whether anybody is ever asked; if not, what is unknown stays unknown.
+    pub fn is_on(&self) -> bool {
+        self.questions.is_some()
+    }
+
     /// Lets answers wait this long from now on.
     pub fn set_wait(&self, wait: Duration) {
         self.wait_ms.store(milliseconds(wait), Ordering::Relaxed);

@@ -149,8 +149,9 @@ pub(super) fn read(text: &[u8]) -> Line<'_> {
     if is_chatter(text) {
         return Line::Nothing;
     }
-    // Before 2.1 a refusal without a queue id had no NOQUEUE either.
-    if text.starts_with(b"reject: ") {
+    // What a before-queue filter answered has no queue id; before 2.1 no refusal without one had NOQUEUE.
+    const BARE: [&[u8]; 3] = [b"reject: ", b"proxy-accept: ", b"proxy-reject: "];
+    if BARE.iter().any(|start| text.starts_with(start)) {
         return action(None, text, text);
     }
     let Some((queue_id, rest)) = cut_at(text, b": ") else {
@@ -626,6 +627,11 @@ mod tests {
             (
                 "NOQUEUE: proxy-accept: END-OF-MESSAGE: 250 2.0.0 from MTA(smtp:[127.0.0.1]:10013): 250 ok; \
                  from=<a@b> to=<c@d> proto=ESMTP helo=<mx.example>",
+                Said::Name(b"mx.example"),
+            ),
+            (
+                "proxy-reject: END-OF-MESSAGE: 554 5.7.0 Reject, id=31619-02 - spam; from=<a@b> to=<c@d> \
+                 proto=ESMTP helo=<mx.example>",
                 Said::Name(b"mx.example"),
             ),
         ] {
