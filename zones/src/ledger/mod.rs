@@ -157,7 +157,7 @@ impl Ledger {
         for (number, record) in &stored.shards {
             let place = usize::from(*number);
             let included =
-                self.read_shard(record).map_err(|why| (format!("shard {number}"), why))?;
+                self.read_shard(place, record).map_err(|why| (format!("shard {number}"), why))?;
             if let (Some(through), Some(bytes)) =
                 (through.get_mut(place), journal.shard_bytes.get_mut(place))
             {
@@ -207,11 +207,15 @@ impl Ledger {
         Ok(())
     }
 
-    fn read_shard(&self, record: &[u8]) -> Result<u64, DecodeError> {
+    fn read_shard(&self, place: usize, record: &[u8]) -> Result<u64, DecodeError> {
         let mut reader = Reader::new(record)?;
         let through = reader.varint()?;
         for _ in 0..reader.count()? {
             let client = reader.client()?;
+            // A client in a wrong shard would be stored in its own too, and count twice from then on.
+            if shard_of(client) != place {
+                return Err(DecodeError::Malformed);
+            }
             let facts = reader.facts(client)?;
             for _ in 0..reader.count()? {
                 let name = Name::parse(reader.text()?.as_bytes());
