@@ -288,8 +288,12 @@ impl Ledger {
         if batch.is_empty() {
             return Ok(Committed { seq: journal.seq, bytes: 0 });
         }
+        let seq = journal.seq.checked_add(1).ok_or_else(|| StoreError::Damaged {
+            path: journal.store.path(),
+            what: "the number of the newest journal entry".into(),
+            why: "it is so great that none can follow".into(),
+        })?;
         self.name_reporters(journal, batch);
-        let seq = journal.seq + 1;
         let dirty_before = journal.dirty_since.clone();
         let bytes = self.store_entry(journal, seq, batch).inspect_err(|_| {
             // What was staged may be gone with the error: every shard that was dirty still is.
