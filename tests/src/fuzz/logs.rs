@@ -20,15 +20,17 @@ const END: Time = Time(LATEST.0 + 86_400);
 /// Host and tag together, in the documentation of the framings.
 const TAG_MAX: usize = 303;
 
-/// A log, line by line: a reader that is stopped and restored before every line sees what one sees
-/// that never stops; names are normal, times are possible, and no address is invented.
+/// A log, line by line: a reader that is stopped and restored before every line whose length is a
+/// multiple of four (so that mutations move the stops) sees what one sees that never stops; names are normal, times are possible, and no address is invented.
 pub fn log_line(log: &[u8]) {
     let (mut steady, mut stopped) = (new_reader(), new_reader());
     let (mut expected, mut found) = (Vec::new(), Vec::new());
     for line in log.split(|&byte| byte == b'\n') {
-        let saved = stopped.save();
-        stopped = restored(&saved);
-        assert_eq!(stopped.save(), saved, "saved again");
+        if line.len().is_multiple_of(4) {
+            let saved = stopped.save();
+            stopped = restored(&saved);
+            assert_eq!(stopped.save(), saved, "saved again");
+        }
         let one = steady.read(line, LATEST, &mut expected);
         assert_eq!(stopped.read(line, LATEST, &mut found), one, "{}", line.escape_ascii());
     }
