@@ -156,17 +156,22 @@ pub fn gz_history(stream: &[u8]) {
 
 /// The lines as the contract of a source has them, found in the simplest way.
 fn plain_lines(stream: &[u8]) -> Vec<Vec<u8>> {
-    let mut lines: Vec<&[u8]> = stream.split(|&byte| byte == b'\n').collect();
-    if lines.last().is_some_and(|rest| rest.is_empty()) {
-        lines.pop();
-    }
     let content = |line: &[u8]| {
-        let nuls = line.iter().take_while(|&&byte| byte == 0).count();
-        let line = line.get(nuls..).unwrap_or_default();
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        line.get(..LINE_BYTES).unwrap_or(line).to_vec()
+        let ended = line.strip_suffix(b"\n");
+        let text = without_nuls_in_front(ended.unwrap_or(line));
+        // What is left at the end without a line feed is a line if there is anything in it.
+        if ended.is_none() && text.is_empty() {
+            return None;
+        }
+        let text = ended.and_then(|_| text.strip_suffix(b"\r")).unwrap_or(text);
+        Some(text.get(..LINE_BYTES).unwrap_or(text).to_vec())
     };
-    lines.into_iter().map(content).collect()
+    stream.split_inclusive(|&byte| byte == b'\n').filter_map(content).collect()
+}
+
+fn without_nuls_in_front(line: &[u8]) -> &[u8] {
+    let nuls = line.iter().take_while(|&&byte| byte == 0).count();
+    line.get(nuls..).unwrap_or_default()
 }
 
 struct Part {
