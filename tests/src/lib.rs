@@ -1,6 +1,7 @@
 //! The proof: what the tests of whole programs share.
 
 pub mod fakedns;
+pub mod fuzz;
 pub mod mail;
 pub mod program;
 pub mod vectors;

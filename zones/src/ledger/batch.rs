@@ -120,7 +120,10 @@ impl Batch {
             batch.newest = batch.newest.max(Some(activity.last));
             batch.observations +=
                 activity.counts.iter().map(|n| u64::from(n.unsigned_abs())).sum::<u64>();
-            batch.cells.insert((client, name, reporter), activity);
+            // The sum above counts each cell once, and so must what is kept.
+            if batch.cells.insert((client, name, reporter), activity).is_some() {
+                return Err(DecodeError::Malformed);
+            }
         }
         reader.finish()?;
         Ok(batch)

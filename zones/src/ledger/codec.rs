@@ -267,9 +267,13 @@ impl<'a> Reader<'a> {
     pub(super) fn activity(&mut self) -> Result<Activity, DecodeError> {
         let first: u32 = self.small()?;
         let last = first.checked_add(self.small()?).ok_or(DecodeError::Malformed)?;
-        let first_accepted = match self.small::<u32>()? {
-            0 => None,
-            n => Some(Time(first.checked_add(n - 1).ok_or(DecodeError::Malformed)?)),
+        // One more than the difference, which alone fills 32 bits.
+        let first_accepted = match self.varint()?.checked_sub(1).map(u32::try_from) {
+            None => None,
+            Some(after) => {
+                let after = after.map_err(|_| DecodeError::Malformed)?;
+                Some(Time(first.checked_add(after).ok_or(DecodeError::Malformed)?))
+            }
         };
         let days = Days { newest: Day(self.small()?), bits: self.varint()? };
         let accepted_days = Days { newest: Day(self.small()?), bits: self.varint()? };

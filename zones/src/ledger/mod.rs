@@ -157,7 +157,7 @@ impl Ledger {
         for (number, record) in &stored.shards {
             let place = usize::from(*number);
             let included =
-                self.read_shard(record).map_err(|why| (format!("shard {number}"), why))?;
+                self.read_shard(place, record).map_err(|why| (format!("shard {number}"), why))?;
             if let (Some(through), Some(bytes)) =
                 (through.get_mut(place), journal.shard_bytes.get_mut(place))
             {
@@ -212,11 +212,15 @@ impl Ledger {
         Ok(())
     }
 
-    fn read_shard(&self, record: &[u8]) -> Result<u64, DecodeError> {
+    fn read_shard(&self, place: usize, record: &[u8]) -> Result<u64, DecodeError> {
         let mut reader = Reader::new(record)?;
         let through = reader.varint()?;
         for _ in 0..reader.count()? {
             let client = reader.client()?;
+            // A client in a wrong shard would be stored in its own too, and count twice from then on.
+            if shard_of(client) != place {
+                return Err(DecodeError::Malformed);
+            }
             let facts = reader.facts(client)?;
             for _ in 0..reader.count()? {
                 let name = Name::parse(reader.text()?.as_bytes());
@@ -289,8 +293,12 @@ impl Ledger {
         if batch.is_empty() {
             return Ok(Committed { seq: journal.seq, bytes: 0 });
         }
+        let seq = journal.seq.checked_add(1).ok_or_else(|| StoreError::Damaged {
+            path: journal.store.path(),
+            what: "the number of the newest journal entry".into(),
+            why: "it is so great that none can follow".into(),
+        })?;
         self.name_reporters(journal, batch);
-        let seq = journal.seq + 1;
         let dirty_before = journal.dirty_since.clone();
         let bytes = self.store_entry(journal, seq, batch).inspect_err(|_| {
             // What was staged may be gone with the error: every shard that was dirty still is.
