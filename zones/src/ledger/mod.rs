@@ -284,12 +284,18 @@ impl Ledger {
         if batch.is_empty() {
             return Ok(Committed { seq: journal.seq, bytes: 0 });
         }
+        let reporters_before = self.reporters.read().clone();
         self.name_reporters(journal, batch);
         let seq = journal.seq + 1;
         let dirty_before = journal.dirty_since.clone();
         let bytes = self.store_entry(journal, seq, batch).inspect_err(|_| {
             // What was staged may be gone with the error: every shard that was dirty still is.
             journal.dirty_since = dirty_before;
+            // Numbers stay given, since a base record with them may have been stored; kinds do not.
+            let mut reporters = self.reporters.write();
+            for (known, before) in reporters.iter_mut().zip(reporters_before) {
+                *known = before;
+            }
         })?;
 
         journal.seq = seq;
@@ -317,7 +323,7 @@ impl Ledger {
         seq: u64,
         batch: &Batch,
     ) -> Result<u64, StoreError> {
-        let entry = encode_entry(journal, &self.reporters.read(), batch);
+        let entry = encode_entry(&self.reporters.read(), batch);
         let bytes = entry.len() as u64;
         journal.store.append(seq, &entry)?;
         self.fold_journal(journal, bytes)?;
@@ -517,23 +523,14 @@ fn encode_positions(writer: &mut Writer, positions: &BTreeMap<String, Vec<u8>>) 
     }
 }
 
-/// A journal entry: a batch with the numbers its reporters have in this ledger.
-fn encode_entry(
-    journal: &Journal,
-    reporters: &[(Reporter, ReporterKind)],
-    batch: &Batch,
-) -> Vec<u8> {
-    let mut named: Vec<_> = batch
-        .reporters
-        .keys()
-        .filter_map(|reporter| {
-            let id = *journal.reporter_ids.get(reporter)?;
-            let (name, kind) = reporters.get(usize::from(id))?;
-            Some((id, name.clone(), *kind))
-        })
+/// A journal entry: a batch, and the numbers that all reporters have in this ledger. Not only those of
+/// the batch: a number may have been given to a batch that could not be stored, and a reader must meet
+/// them without gaps.
+fn encode_entry(reporters: &[(Reporter, ReporterKind)], batch: &Batch) -> Vec<u8> {
+    let named: Vec<_> = (0..=ReporterId::MAX)
+        .zip(reporters)
+        .map(|(id, (name, kind))| (id, name.clone(), *kind))
         .collect();
-    // By number, so that a reader meets them without gaps.
-    named.sort_unstable_by_key(|(id, _, _)| *id);
     batch.encode(&named)
 }
 
