@@ -332,6 +332,10 @@ impl NetworkHistory {
             for row in pairs.unwrap_or_default() {
                 let Some(family) = row.name.family() else { continue };
                 let pair = PairHistory::of(ledger, &row, policy, now);
+                // Seen only as we refused it ourselves: that must not strengthen what we say.
+                if pair.observations == 0 {
+                    continue;
+                }
                 families
                     .entry(family.to_owned())
                     .and_modify(|(first, standing)| {

@@ -700,6 +700,38 @@ mod tests {
     }
 
     #[test]
+    fn our_own_refusals_make_no_crowd() {
+        let mut rows = vec![("192.0.2.7", "mail.example.se", Outcome::Accepted, 0..9, 2)];
+        let names: Vec<_> = ["com", "net", "org", "de", "fr", "nl"]
+            .iter()
+            .enumerate()
+            .map(|(i, tld)| (format!("203.0.113.{i}"), format!("m.example.{tld}")))
+            .collect();
+        let (refused, said) = names.split_at(4);
+        rows.extend(
+            said.iter().map(|(ip, name)| (ip.as_str(), name.as_str(), Outcome::Rejected, 0..1, 1)),
+        );
+        let world = World::of(&rows);
+        let mut batch = Batch::default();
+        for (ip, name) in refused {
+            let observation = Observation {
+                time: NOW,
+                ip: ip.parse().expect("an address"),
+                name: Name::parse(name.as_bytes()),
+                rdns: None,
+                outcome: Outcome::Rejected,
+                stage: None,
+                by_us: true,
+                supersedes: None,
+                reporter: "mx1".into(),
+            };
+            batch.observe(&observation, ReporterKind::Mx);
+        }
+        world.0.commit(&batch).expect("memory does not fail");
+        assert_eq!(world.client("203.0.113.4", &[]).listings, [], "4 of 6 families are our doing");
+    }
+
+    #[test]
     fn junk_lists_when_it_persists() {
         let rows = [
             ("192.0.2.7", "192.0.2.300", Outcome::Rejected, 0..3, 2),
