@@ -25,6 +25,7 @@ use std::time::Duration;
 use crate::client::Client;
 use crate::evidence::{Finding, FindingResult, System};
 use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, Standing};
+use crate::ledger::activity::{DAYS_KEPT, Days};
 use crate::name::{Name, NameKind};
 use crate::policy::Policy;
 use crate::time::{Day, Time};
@@ -192,13 +193,15 @@ pub fn judge_client(case: &Case<'_>) -> ClientVerdict {
 
 /// Signs that list a client without a pair that stands.
 fn judge_newcomer(case: &Case<'_>, reasons: &mut Vec<Reason>, listings: &mut Vec<ListCode>) {
-    let Case { client: history, network, findings, policy, .. } = *case;
+    let Case { client: history, network, findings, policy, now, .. } = *case;
     if history.is_empty() {
         return;
     }
     let junk: Vec<_> = history.pairs.iter().filter(|pair| is_junk(pair, history)).collect();
-    let junk_sessions: u32 = junk.iter().map(|pair| pair.observations).sum();
-    let junk_days = junk.iter().map(|pair| pair.days).max().unwrap_or(0);
+    let junk_sessions = junk.iter().fold(0u32, |sum, pair| sum.saturating_add(pair.observations));
+    // The days of all of it together: bots say something else every day.
+    let junk_days = junk.iter().fold(Days::default(), |days, pair| days.merge(pair.seen_on));
+    let junk_days = junk_days.within(now.day(), DAYS_KEPT);
     if junk_sessions >= policy.junk_messages && junk_days >= policy.junk_days {
         listings.push(ListCode::Junk);
         reasons.push(Reason {
@@ -734,6 +737,10 @@ mod tests {
     #[test]
     fn junk_lists_when_it_persists() {
         let rows = [
+            // Something else every day, as bots do.
+            ("192.0.2.11", "a b", Outcome::Rejected, 0..1, 2),
+            ("192.0.2.11", "c d", Outcome::Rejected, 1..2, 2),
+            ("192.0.2.11", "e f", Outcome::Rejected, 2..3, 2),
             ("192.0.2.7", "192.0.2.300", Outcome::Rejected, 0..3, 2),
             ("192.0.2.8", "localhost", Outcome::Rejected, 0..3, 9),
             ("192.0.2.9", "[192.0.2.9]", Outcome::Rejected, 0..3, 9),
@@ -744,6 +751,7 @@ mod tests {
         assert_eq!(world.client("192.0.2.8", &[]).listings, []);
         assert_eq!(world.client("192.0.2.9", &[]).listings, []);
         assert_eq!(world.client("192.0.2.10", &[]).listings, [ListCode::Junk]);
+        assert_eq!(world.client("192.0.2.11", &[]).listings, [ListCode::Junk]);
     }
 
     #[test]
