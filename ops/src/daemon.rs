@@ -27,7 +27,7 @@ use helostat_zones::ledger::Ledger;
 use helostat_zones::name::Name;
 use prometheus::Registry;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -57,6 +57,9 @@ pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
 }
 
 async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), Failure> {
+    // Heard from the first moment, since it ends who does not listen; what ends us may do so until there
+    // is something to end in order.
+    let hangup = signal(SignalKind::hangup())?;
     // The example takes the place of a file, its warnings are nobody's business.
     if !args.example {
         for warning in config.warnings() {
@@ -127,7 +130,7 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
         welcome::print(&config, &ledger, dns_addresses.first().copied(), http_address)?;
     }
 
-    let mut reloading = Reloading { args, config, handler, judge, live, log };
+    let mut reloading = Reloading { args, running: config, hangup, handler, judge, live, log };
     reloading.until_end().await?;
     tracing::info!("ending");
     shutdown.cancel();
@@ -226,7 +229,9 @@ fn check_readable(path: &Path) -> Result<(), Failure> {
 /// Everything that can change while the daemon runs.
 struct Reloading<'a> {
     args: &'a ConfigArgs,
-    config: Config,
+    /// What it was started with: what needs a restart is still so, whatever was read since.
+    running: Config,
+    hangup: Signal,
     handler: Arc<Handler<LedgerJudge>>,
     judge: Arc<LedgerJudge>,
     live: Arc<Live>,
@@ -238,12 +243,11 @@ impl Reloading<'_> {
     async fn until_end(&mut self) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
-                _ = hangup.recv() => self.reload(),
+                _ = self.hangup.recv() => self.reload(),
             }
         }
     }
@@ -266,13 +270,12 @@ impl Reloading<'_> {
                 return;
             }
         };
-        for key in self.config.restart_needed(&new) {
+        for key in self.running.restart_needed(&new) {
             tracing::warn!("{key} changed: it takes effect after a restart");
         }
         self.judge.set_policy(settings::policy(&new));
         self.live.set_wait(new.live.wait);
         self.log.set_level(new.daemon.log_level);
-        self.config = new;
         tracing::info!("The configuration was read again");
     }
 }
