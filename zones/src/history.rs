@@ -334,7 +334,7 @@ impl NetworkHistory {
         let (clients, known) = ledger.clients_of_network(network, CLIENTS_PER_NETWORK);
         let mut families: BTreeMap<String, (Time, Standing)> = BTreeMap::new();
         for client in clients {
-            let pairs = ledger.client(client, |row| row.map(|row| row.pairs.clone()));
+            let pairs = ledger.client(client, |row| row.map(measured_pairs));
             for row in pairs.unwrap_or_default() {
                 let Some(family) = row.name.family() else { continue };
                 let pair = PairHistory::of(ledger, &row, policy, now);

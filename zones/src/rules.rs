@@ -703,6 +703,19 @@ mod tests {
     }
 
     #[test]
+    fn a_neighbour_of_very_many_names_is_measured_on_some() {
+        let names: Vec<_> = (0..1500).map(|i| format!("m.example{i}.com")).collect();
+        let mut rows = vec![("192.0.2.7", "mail.example.se", Outcome::Accepted, 0..9, 2)];
+        rows.extend(
+            names.iter().map(|name| ("203.0.113.1", name.as_str(), Outcome::Rejected, 0..1, 1)),
+        );
+        rows.push(("203.0.113.1", "zz.example.org", Outcome::Accepted, 0..9, 2));
+        let network = Client::of("203.0.113.2".parse().expect("an address")).network();
+        let known = NetworkHistory::of(&World::of(&rows).0, network, &Policy::default(), NOW);
+        assert_eq!(known.fresh_families.len(), 999, "and the one that stands is among the 1000");
+    }
+
+    #[test]
     fn our_own_refusals_make_no_crowd() {
         let mut rows = vec![("192.0.2.7", "mail.example.se", Outcome::Accepted, 0..9, 2)];
         let names: Vec<_> = ["com", "net", "org", "de", "fr", "nl"]
