@@ -44,6 +44,8 @@ use crate::{ledger_metrics, settings, welcome};
 
 /// How long the threads of the logs may take to commit what they have in hand.
 const LAST_COMMIT: Duration = Duration::from_millis(1500);
+/// How long after the signal to end all of it must be over.
+const LAST_MOMENT: Duration = Duration::from_millis(1900);
 
 /// Runs the daemon until it is told to end.
 pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
@@ -53,7 +55,10 @@ pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
         .worker_threads(config.dns.thread_count().max(2))
         .enable_all()
         .build()?;
-    runtime.block_on(serve(args, config, &log))
+    let served = runtime.block_on(serve(args, config, &log));
+    // Not waiting for what a disk may still hold up.
+    runtime.shutdown_background();
+    served
 }
 
 async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), Failure> {
@@ -133,22 +138,32 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     let mut reloading = Reloading { args, running: config, hangup, handler, judge, live, log };
     reloading.until_end().await?;
     tracing::info!("ending");
+    let last_moment = Instant::now() + LAST_MOMENT;
     shutdown.cancel();
     ears.stop();
     tokio::task::spawn_blocking(move || ears.join()).await?;
     drop(control);
     dns_done.await?;
     drop(example_dns);
-    let folded = tokio::task::spawn_blocking(move || fold(&ledger)).await?;
-    folded.map_err(|error| Failure::new(Exit::Ledger, error))?;
+    fold(ledger, last_moment).await?;
     tracing::info!("ended");
     Ok(())
 }
 
 /// Folds the journal, so that the next start is quick. A large ledger is left as it is: its journal is
-/// short against its shards, and the end must not take long.
-fn fold(ledger: &Ledger) -> Result<(), helostat_zones::ledger::StoreError> {
-    if ledger.sizes().pairs <= 100_000 { ledger.compact() } else { Ok(()) }
+/// short against its shards, and the end must not take long. Nor does it wait beyond `last_moment` for a
+/// disk that hangs: a journal that is not folded costs the next start some time, nothing else.
+async fn fold(ledger: Arc<Ledger>, last_moment: Instant) -> Result<(), Failure> {
+    let folding = tokio::task::spawn_blocking(move || {
+        if ledger.sizes().pairs <= 100_000 { ledger.compact() } else { Ok(()) }
+    });
+    match tokio::time::timeout_at(last_moment.into(), folding).await {
+        Ok(folded) => folded?.map_err(|error| Failure::new(Exit::Ledger, error)),
+        Err(_) => {
+            tracing::warn!("The journal could not be folded in time; the next start reads it");
+            Ok(())
+        }
+    }
 }
 
 fn bind_http(address: SocketAddr) -> Result<StdTcpListener, Failure> {
@@ -382,5 +397,68 @@ impl Watcher for Attendant {
             // Nobody waits unless this is the example.
             told.send(()).ok();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use helostat_zones::ledger::store::{Store, Stored};
+    use helostat_zones::ledger::{Batch, StoreError};
+
+    use super::*;
+
+    /// A store on a disk that hangs.
+    struct Hanging;
+
+    impl Store for Hanging {
+        fn load(&mut self) -> Result<Stored, StoreError> {
+            Ok(Stored::default())
+        }
+
+        fn append(&mut self, _seq: u64, _entry: &[u8]) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn put_shard(&mut self, _number: u16, _record: &[u8]) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn put_base(&mut self, _record: &[u8]) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn trim(&mut self, _through: u64) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn commit(&mut self) -> Result<(), StoreError> {
+            loop {
+                std::thread::park();
+            }
+        }
+
+        fn path(&self) -> PathBuf {
+            "(test)".into()
+        }
+    }
+
+    #[test]
+    fn a_disk_that_hangs_does_not_keep_it() {
+        let ledger = Arc::new(Ledger::with_store(Box::new(Hanging)).expect("an empty store"));
+        let writer = ledger.clone();
+        std::thread::spawn(move || {
+            let mut batch = Batch::default();
+            batch.reach("log", vec![1]);
+            writer.commit(&batch)
+        });
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            let last_moment = Instant::now() + Duration::from_millis(100);
+            let folded = runtime.block_on(fold(ledger, last_moment));
+            runtime.shutdown_background();
+            done.send(folded.is_ok())
+        });
+        assert_eq!(ended.recv_timeout(Duration::from_secs(5)), Ok(true));
     }
 }
