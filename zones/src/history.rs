@@ -24,7 +24,7 @@ use crate::time::Time;
 
 /// A client that said very many names is measured on this many pairs, those with accepted mail first.
 const PAIRS_PER_CLIENT: usize = 1000;
-/// A name that very many clients said is measured on this many of them.
+/// A name that very many clients said is measured on this many of them, those with accepted mail first.
 const CLIENTS_PER_NAME: usize = 1000;
 /// A network's families are counted on this many of its clients: a whole /24, part of a busy /48.
 const CLIENTS_PER_NETWORK: usize = 1000;

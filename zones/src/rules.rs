@@ -783,6 +783,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_stands_however_many_others_say_it() {
+        let ips: Vec<_> = (0..1100).map(|i| format!("10.{}.{}.1", i / 250, i % 250)).collect();
+        let mut rows: Vec<_> = ips
+            .iter()
+            .map(|ip| (ip.as_str(), "mail.example.com", Outcome::Rejected, 0..1, 1))
+            .collect();
+        rows.push(("192.0.2.7", "mail.example.com", Outcome::Accepted, 0..9, 2));
+        let world = World::of(&rows);
+        assert_eq!(world.name("mail.example.com", &[]).codes, []);
+        let thief = world.pair("10.0.0.1", "mail.example.com", &[]);
+        assert_eq!(thief.code, Some(PairCode::NewClient));
+    }
+
+    #[test]
     fn agreement_shows_in_code_level_and_until() {
         let world = World::of(&[("192.0.2.7", "mail.example.com", Outcome::Accepted, 0..30, 2)]);
         let forward = [found(System::Forward, FindingResult::Pass, None)];

@@ -443,7 +443,8 @@ impl Ledger {
         self.tables.client(client, read)
     }
 
-    /// The clients that said a name, at most `limit` of them, and how many there are.
+    /// The clients that said a name, at most `limit` of them, those with accepted mail first, and how
+    /// many there are.
     pub fn clients_of_name(&self, name: &Name, limit: usize) -> (Vec<Client>, usize) {
         self.tables.clients_of_name(name, limit)
     }
