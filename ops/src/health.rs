@@ -1,8 +1,7 @@
 //! Whether the daemon is ready, and if not, why: the content of `/healthz`.
 //!
-//! Ready means: the ledger is open, every listener is up, and nothing that was committed is waiting for a
-//! disk. A log that cannot be read right now does not make the daemon unready (it still answers), but it
-//! is said.
+//! Ready means: the ledger is open and every listener is up. A log that cannot be read right now, or a
+//! disk that takes nothing, does not make the daemon unready (it still answers), but it is said.
 
 use std::collections::BTreeSet;
 
