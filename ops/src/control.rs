@@ -51,7 +51,15 @@ impl Daemon {
         self.request("POST", path, body)
     }
 
-    fn request(&self, method: &str, path: &str, body: &[u8]) -> io::Result<impl Read + use<>> {
+    fn request(&self, method: &str, path: &str, body: &[u8]) -> io::Result<Answer> {
+        // Not as a broken pipe, which would pass for our own reader's leaving.
+        self.exchange(method, path, body).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => cut_short(),
+            _ => error,
+        })
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: &[u8]) -> io::Result<Answer> {
         let mut stream = UnixStream::connect(&self.socket)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -65,16 +73,50 @@ impl Daemon {
         let mut status = String::new();
         reader.read_line(&mut status)?;
         let mut header = String::new();
-        while reader.read_line(&mut header)? > 0 && !header.trim_end().is_empty() {
+        let mut left = None;
+        loop {
             header.clear();
+            reader.read_line(&mut header)?;
+            if !header.ends_with('\n') {
+                return Err(cut_short());
+            }
+            let Some((field, value)) = header.trim_end().split_once(':') else { break };
+            if field.eq_ignore_ascii_case("content-length") {
+                left = value.trim().parse().ok();
+            }
         }
+        let answer = Answer { reader, left };
         if status.split_ascii_whitespace().nth(1) == Some("200") {
-            return Ok(reader);
+            return Ok(answer);
         }
         let mut why = String::new();
-        reader.take(4096).read_to_string(&mut why)?;
+        answer.take(4096).read_to_string(&mut why)?;
         Err(io::Error::other(format!("the daemon says: {}", why.trim())))
     }
+}
+
+/// The body of an answer. A daemon that dies in the middle of it is an error, never a shorter body.
+struct Answer {
+    reader: BufReader<UnixStream>,
+    /// Octets still to come, if the daemon said how many.
+    left: Option<u64>,
+}
+
+impl Read for Answer {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(to)?;
+        if let Some(left) = &mut self.left {
+            if read == 0 && !to.is_empty() && *left > 0 {
+                return Err(cut_short());
+            }
+            *left = left.saturating_sub(read as u64);
+        }
+        Ok(read)
+    }
+}
+
+fn cut_short() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the daemon went away in the middle of its answer")
 }
 
 /// Lets `learn` hand its batches to the daemon that holds the ledger.
@@ -97,5 +139,49 @@ impl Sink for Daemon {
     fn is_followed(&self, source: &str) -> Result<bool, SinkError> {
         let led_to = self.positions("log:")?;
         Ok(led_to.iter().any(|(log, id)| self.follows.contains(log) && id == source.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// What comes of asking a daemon that says this and goes away.
+    fn asked(answer: &'static str) -> Result<String, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = UnixListener::bind(socket_path(folder.path())).expect("a socket");
+        let daemon = Daemon { socket: socket_path(folder.path()) };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (stream, _) = listener.accept().expect("somebody asks");
+                let mut reader = BufReader::new(stream);
+                let mut line = String::new();
+                while reader.read_line(&mut line).expect("a request") > 2 {
+                    line.clear();
+                }
+                reader.get_mut().write_all(answer.as_bytes()).expect("somebody listens");
+            });
+            let mut body = String::new();
+            let read = daemon.get("/").and_then(|mut answer| answer.read_to_string(&mut body));
+            read.map(|_| body).map_err(|error| error.to_string())
+        })
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_short_is_an_error() {
+        let cut = "the daemon went away in the middle of its answer";
+        for (answer, expected) in [
+            ("HTTP/1.0 200 OK\r\ncontent-length: 4\r\n\r\nall\n", Ok("all\n")),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", Ok("")),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhalf", Err(cut)),
+            ("HTTP/1.0 200 OK\r\nContent-Le", Err(cut)),
+            ("", Err(cut)),
+            ("HTTP/1.0 503 X\r\nContent-Length: 4\r\n\r\nwhy\n", Err("the daemon says: why")),
+        ] {
+            let expected = expected.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(asked(answer), expected, "{answer:?}");
+        }
     }
 }

@@ -27,7 +27,7 @@ use helostat_zones::ledger::Ledger;
 use helostat_zones::name::Name;
 use prometheus::Registry;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +44,8 @@ use crate::{ledger_metrics, settings, welcome};
 
 /// How long the threads of the logs may take to commit what they have in hand.
 const LAST_COMMIT: Duration = Duration::from_millis(1500);
+/// How long after the signal to end all of it must be over.
+const LAST_MOMENT: Duration = Duration::from_millis(1900);
 
 /// Runs the daemon until it is told to end.
 pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
@@ -53,10 +55,16 @@ pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
         .worker_threads(config.dns.thread_count().max(2))
         .enable_all()
         .build()?;
-    runtime.block_on(serve(args, config, &log))
+    let served = runtime.block_on(serve(args, config, &log));
+    // Not waiting for what a disk may still hold up.
+    runtime.shutdown_background();
+    served
 }
 
 async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), Failure> {
+    // Heard from the first moment, since it ends who does not listen; what ends us may do so until there
+    // is something to end in order.
+    let hangup = signal(SignalKind::hangup())?;
     // The example takes the place of a file, its warnings are nobody's business.
     if !args.example {
         for warning in config.warnings() {
@@ -127,25 +135,35 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
         welcome::print(&config, &ledger, dns_addresses.first().copied(), http_address)?;
     }
 
-    let mut reloading = Reloading { args, config, handler, judge, live, log };
+    let mut reloading = Reloading { args, running: config, hangup, handler, judge, live, log };
     reloading.until_end().await?;
     tracing::info!("ending");
+    let last_moment = Instant::now() + LAST_MOMENT;
     shutdown.cancel();
     ears.stop();
     tokio::task::spawn_blocking(move || ears.join()).await?;
     drop(control);
     dns_done.await?;
     drop(example_dns);
-    let folded = tokio::task::spawn_blocking(move || fold(&ledger)).await?;
-    folded.map_err(|error| Failure::new(Exit::Ledger, error))?;
+    fold(ledger, last_moment).await?;
     tracing::info!("ended");
     Ok(())
 }
 
 /// Folds the journal, so that the next start is quick. A large ledger is left as it is: its journal is
-/// short against its shards, and the end must not take long.
-fn fold(ledger: &Ledger) -> Result<(), helostat_zones::ledger::StoreError> {
-    if ledger.sizes().pairs <= 100_000 { ledger.compact() } else { Ok(()) }
+/// short against its shards, and the end must not take long. Nor does it wait beyond `last_moment` for a
+/// disk that hangs: a journal that is not folded costs the next start some time, nothing else.
+async fn fold(ledger: Arc<Ledger>, last_moment: Instant) -> Result<(), Failure> {
+    let folding = tokio::task::spawn_blocking(move || {
+        if ledger.sizes().pairs <= 100_000 { ledger.compact() } else { Ok(()) }
+    });
+    match tokio::time::timeout_at(last_moment.into(), folding).await {
+        Ok(folded) => folded?.map_err(|error| Failure::new(Exit::Ledger, error)),
+        Err(_) => {
+            tracing::warn!("The journal could not be folded in time; the next start reads it");
+            Ok(())
+        }
+    }
 }
 
 fn bind_http(address: SocketAddr) -> Result<StdTcpListener, Failure> {
@@ -228,7 +246,9 @@ fn check_readable(path: &Path) -> Result<(), Failure> {
 /// Everything that can change while the daemon runs.
 struct Reloading<'a> {
     args: &'a ConfigArgs,
-    config: Config,
+    /// What it was started with: what needs a restart is still so, whatever was read since.
+    running: Config,
+    hangup: Signal,
     handler: Arc<Handler<LedgerJudge>>,
     judge: Arc<LedgerJudge>,
     live: Arc<Live>,
@@ -240,12 +260,11 @@ impl Reloading<'_> {
     async fn until_end(&mut self) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
-                _ = hangup.recv() => self.reload(),
+                _ = self.hangup.recv() => self.reload(),
             }
         }
     }
@@ -268,13 +287,12 @@ impl Reloading<'_> {
                 return;
             }
         };
-        for key in self.config.restart_needed(&new) {
+        for key in self.running.restart_needed(&new) {
             tracing::warn!("{key} changed: it takes effect after a restart");
         }
         self.judge.set_policy(settings::policy(&new));
         self.live.set_wait(new.live.wait);
         self.log.set_level(new.daemon.log_level);
-        self.config = new;
         tracing::info!("The configuration was read again");
     }
 }
@@ -299,7 +317,15 @@ impl Ears {
                 let (ledger, attendant) = (ledger.clone(), attendant.clone());
                 let (metrics, stop) = (metrics.clone(), stop.clone());
                 std::thread::spawn(move || {
-                    pipeline::follow(&log, &ledger, attendant.as_ref(), &metrics, &stop);
+                    let follow =
+                        || pipeline::follow(&log, &ledger, attendant.as_ref(), &metrics, &stop);
+                    // A fault in one log's thread must be seen, and leaves the others and the answers alone.
+                    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(follow)).is_err() {
+                        attendant.trouble(
+                            &log.label,
+                            "following it ended by a fault of ours: restart the daemon",
+                        );
+                    }
                 })
             })
             .collect();
@@ -381,5 +407,68 @@ impl Watcher for Attendant {
             // Nobody waits unless this is the example.
             told.send(()).ok();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use helostat_zones::ledger::store::{Store, Stored};
+    use helostat_zones::ledger::{Batch, StoreError};
+
+    use super::*;
+
+    /// A store on a disk that hangs.
+    struct Hanging;
+
+    impl Store for Hanging {
+        fn load(&mut self) -> Result<Stored, StoreError> {
+            Ok(Stored::default())
+        }
+
+        fn append(&mut self, _seq: u64, _entry: &[u8]) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn put_shard(&mut self, _number: u16, _record: &[u8]) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn put_base(&mut self, _record: &[u8]) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn trim(&mut self, _through: u64) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn commit(&mut self) -> Result<(), StoreError> {
+            loop {
+                std::thread::park();
+            }
+        }
+
+        fn path(&self) -> PathBuf {
+            "(test)".into()
+        }
+    }
+
+    #[test]
+    fn a_disk_that_hangs_does_not_keep_it() {
+        let ledger = Arc::new(Ledger::with_store(Box::new(Hanging)).expect("an empty store"));
+        let writer = ledger.clone();
+        std::thread::spawn(move || {
+            let mut batch = Batch::default();
+            batch.reach("log", vec![1]);
+            writer.commit(&batch)
+        });
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            let last_moment = Instant::now() + Duration::from_millis(100);
+            let folded = runtime.block_on(fold(ledger, last_moment));
+            runtime.shutdown_background();
+            done.send(folded.is_ok())
+        });
+        assert_eq!(ended.recv_timeout(Duration::from_secs(5)), Ok(true));
     }
 }

@@ -153,7 +153,14 @@ async fn dump(State(pages): State<Pages>) -> Result<Response, TooEarly> {
 }
 
 async fn stats(State(pages): State<Pages>) -> Result<Response, TooEarly> {
-    Ok(axum::Json(pages.judge()?.ledger().sizes()).into_response())
+    let judge = pages.judge()?;
+    Ok(aside(move || axum::Json(judge.ledger().sizes()).into_response()).await)
+}
+
+/// Makes an answer that may wait for a lock or a disk: not on the threads that answer.
+async fn aside(make: impl FnOnce() -> Response + Send + 'static) -> Response {
+    let made = tokio::task::spawn_blocking(make).await;
+    made.unwrap_or_else(|error| sentence(StatusCode::INTERNAL_SERVER_ERROR, error))
 }
 
 #[derive(Deserialize)]
@@ -165,7 +172,8 @@ async fn positions(
     State(pages): State<Pages>,
     Query(query): Query<PositionsQuery>,
 ) -> Result<Response, TooEarly> {
-    Ok(axum::Json(pages.judge()?.ledger().positions(&query.prefix)).into_response())
+    let judge = pages.judge()?;
+    Ok(aside(move || axum::Json(judge.ledger().positions(&query.prefix)).into_response()).await)
 }
 
 async fn batch(State(pages): State<Pages>, body: Bytes) -> Result<Response, TooEarly> {

@@ -4,8 +4,8 @@
 //! never stale, and leaves the caching to what is slow (live evidence). Look-ups are made
 //!
 //! - for a client's firmest pair, whoever asks: the name comes from our own logs;
-//! - for a pair or a name that the ledger knows, whoever asks;
-//! - for a name that only the question brings, if the operator trusts the asker.
+//! - for a pair, or a name by itself, that the ledger knows, whoever asks;
+//! - for a pair or a name that only the question brings, if the operator trusts the asker.
 //!
 //! An answer waits for them at most `live.wait`; then it says what is known, and its `until` is near.
 
@@ -172,7 +172,8 @@ impl Judge for LedgerJudge {
     async fn pair(&self, ip: IpAddr, name: &Name, asker: Asker) -> PairVerdict {
         let known = self.known(ip);
         let name_history = NameHistory::of(&self.ledger, name, &known.policy, known.now);
-        let seen = known.client.pair(name).is_some() || name_history.clients > 0;
+        // Known from our own logs, or a stranger could have us ask for addresses of its choice.
+        let seen = known.client.pair(name).is_some();
         let evidence = if seen || asker == Asker::Trusted {
             self.evidence(known.ip, name).await
         } else {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use helostat_tests::mail::{established, long_postfix};
-use helostat_tests::program::Site;
+use helostat_tests::program::{Site, eventually};
 
 /// What the manual promises.
 const LAST: Duration = Duration::from_secs(2);
@@ -72,6 +72,39 @@ fn hangup_takes_a_sound_configuration_over() {
     daemon.signal("HUP");
     daemon.wait_addresses(pair, &["127.0.2.2"]);
     daemon.wait_said("takes effect after a restart");
+    daemon.stop();
+}
+
+#[test]
+fn a_hangup_while_the_ledger_opens_is_a_reload() {
+    let site = Site::new("");
+    site.write("mail.log", established("192.0.2.7", "mx.example.com"));
+    site.ok(&["learn", "mail.log"]);
+    let daemon = site.launch();
+    daemon.wait_said("opening the ledger");
+    daemon.signal("HUP");
+    daemon.wait_said("The configuration was read again");
+    daemon.stop();
+}
+
+#[test]
+fn what_needs_a_restart_is_said_as_long_as_it_does() {
+    let site = Site::new("");
+    let daemon = site.start();
+    let reload = |from: &str, to: &str| {
+        let before = daemon.said().len();
+        site.rewrite(from, to);
+        daemon.signal("HUP");
+        eventually("a reload", || {
+            let said = daemon.said().split_off(before);
+            let done = said.iter().any(|line| line.contains("was read again"));
+            done.then(|| said.iter().any(|line| line.contains("takes effect after a restart")))
+        })
+    };
+    let (old, new) = ("path = \"ledger\"", "path = \"elsewhere\"");
+    assert!(reload(old, new), "changed");
+    assert!(reload(new, &format!("{new} # still")), "it is still not what runs");
+    assert!(!reload(&format!("{new} # still"), old), "as it runs again");
     daemon.stop();
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::client::{Client, Network};
+use crate::ledger::activity::Days;
 use crate::ledger::{ClientRow, Ledger, PairRow};
 use crate::name::{Name, NameKind};
 use crate::observation::{Outcome, ReporterKind};
@@ -23,7 +24,7 @@ use crate::time::Time;
 
 /// A client that said very many names is measured on this many pairs, those with accepted mail first.
 const PAIRS_PER_CLIENT: usize = 1000;
-/// A name that very many clients said is measured on this many of them.
+/// A name that very many clients said is measured on this many of them, those with accepted mail first.
 const CLIENTS_PER_NAME: usize = 1000;
 /// A network's families are counted on this many of its clients: a whole /24, part of a busy /48.
 const CLIENTS_PER_NETWORK: usize = 1000;
@@ -53,6 +54,9 @@ pub struct PairHistory {
     pub last: Time,
     /// Days with any observation in the last 64.
     pub days: u32,
+    /// Which days.
+    #[serde(skip)]
+    pub seen_on: Days,
     /// Days with accepted mail in the last 64, as reporters that count saw it.
     pub accepted_days: u32,
     /// Messages accepted, as reporters that count saw it.
@@ -171,6 +175,7 @@ impl PairHistory {
             first: Time(u32::MAX),
             last: Time(0),
             days: 0,
+            seen_on: Days::default(),
             accepted_days: 0,
             accepted: 0,
             rejected: 0,
@@ -182,7 +187,7 @@ impl PairHistory {
             in_family_window: false,
             in_watch_window: false,
         };
-        let mut days = crate::ledger::activity::Days::default();
+        let mut days = Days::default();
         let mut accepted_days = days;
         for (by, seen) in &row.seen {
             history.first = history.first.min(seen.first);
@@ -205,6 +210,7 @@ impl PairHistory {
             };
         }
         history.days = days.within(today, 64);
+        history.seen_on = days;
         history.accepted_days = accepted_days.within(today, 64);
         history.in_family_window = days.within(today, policy.families_window_days) > 0;
         history.in_watch_window = days.within(today, policy.watch_window_days) > 0;
@@ -328,10 +334,14 @@ impl NetworkHistory {
         let (clients, known) = ledger.clients_of_network(network, CLIENTS_PER_NETWORK);
         let mut families: BTreeMap<String, (Time, Standing)> = BTreeMap::new();
         for client in clients {
-            let pairs = ledger.client(client, |row| row.map(|row| row.pairs.clone()));
+            let pairs = ledger.client(client, |row| row.map(measured_pairs));
             for row in pairs.unwrap_or_default() {
                 let Some(family) = row.name.family() else { continue };
                 let pair = PairHistory::of(ledger, &row, policy, now);
+                // Seen only as we refused it ourselves: that must not strengthen what we say.
+                if pair.observations == 0 {
+                    continue;
+                }
                 families
                     .entry(family.to_owned())
                     .and_modify(|(first, standing)| {

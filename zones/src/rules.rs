@@ -25,6 +25,7 @@ use std::time::Duration;
 use crate::client::Client;
 use crate::evidence::{Finding, FindingResult, System};
 use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, Standing};
+use crate::ledger::activity::{DAYS_KEPT, Days};
 use crate::name::{Name, NameKind};
 use crate::policy::Policy;
 use crate::time::{Day, Time};
@@ -192,13 +193,15 @@ pub fn judge_client(case: &Case<'_>) -> ClientVerdict {
 
 /// Signs that list a client without a pair that stands.
 fn judge_newcomer(case: &Case<'_>, reasons: &mut Vec<Reason>, listings: &mut Vec<ListCode>) {
-    let Case { client: history, network, findings, policy, .. } = *case;
+    let Case { client: history, network, findings, policy, now, .. } = *case;
     if history.is_empty() {
         return;
     }
     let junk: Vec<_> = history.pairs.iter().filter(|pair| is_junk(pair, history)).collect();
-    let junk_sessions: u32 = junk.iter().map(|pair| pair.observations).sum();
-    let junk_days = junk.iter().map(|pair| pair.days).max().unwrap_or(0);
+    let junk_sessions = junk.iter().fold(0u32, |sum, pair| sum.saturating_add(pair.observations));
+    // The days of all of it together: bots say something else every day.
+    let junk_days = junk.iter().fold(Days::default(), |days, pair| days.merge(pair.seen_on));
+    let junk_days = junk_days.within(now.day(), DAYS_KEPT);
     if junk_sessions >= policy.junk_messages && junk_days >= policy.junk_days {
         listings.push(ListCode::Junk);
         reasons.push(Reason {
@@ -700,8 +703,57 @@ mod tests {
     }
 
     #[test]
+    fn a_neighbour_of_very_many_names_is_measured_on_some() {
+        let names: Vec<_> = (0..1500).map(|i| format!("m.example{i}.com")).collect();
+        let mut rows = vec![("192.0.2.7", "mail.example.se", Outcome::Accepted, 0..9, 2)];
+        rows.extend(
+            names.iter().map(|name| ("203.0.113.1", name.as_str(), Outcome::Rejected, 0..1, 1)),
+        );
+        rows.push(("203.0.113.1", "zz.example.org", Outcome::Accepted, 0..9, 2));
+        let network = Client::of("203.0.113.2".parse().expect("an address")).network();
+        let known = NetworkHistory::of(&World::of(&rows).0, network, &Policy::default(), NOW);
+        assert_eq!(known.fresh_families.len(), 999, "and the one that stands is among the 1000");
+    }
+
+    #[test]
+    fn our_own_refusals_make_no_crowd() {
+        let mut rows = vec![("192.0.2.7", "mail.example.se", Outcome::Accepted, 0..9, 2)];
+        let names: Vec<_> = ["com", "net", "org", "de", "fr", "nl"]
+            .iter()
+            .enumerate()
+            .map(|(i, tld)| (format!("203.0.113.{i}"), format!("m.example.{tld}")))
+            .collect();
+        let (refused, said) = names.split_at(4);
+        rows.extend(
+            said.iter().map(|(ip, name)| (ip.as_str(), name.as_str(), Outcome::Rejected, 0..1, 1)),
+        );
+        let world = World::of(&rows);
+        let mut batch = Batch::default();
+        for (ip, name) in refused {
+            let observation = Observation {
+                time: NOW,
+                ip: ip.parse().expect("an address"),
+                name: Name::parse(name.as_bytes()),
+                rdns: None,
+                outcome: Outcome::Rejected,
+                stage: None,
+                by_us: true,
+                supersedes: None,
+                reporter: "mx1".into(),
+            };
+            batch.observe(&observation, ReporterKind::Mx);
+        }
+        world.0.commit(&batch).expect("memory does not fail");
+        assert_eq!(world.client("203.0.113.4", &[]).listings, [], "4 of 6 families are our doing");
+    }
+
+    #[test]
     fn junk_lists_when_it_persists() {
         let rows = [
+            // Something else every day, as bots do.
+            ("192.0.2.11", "a b", Outcome::Rejected, 0..1, 2),
+            ("192.0.2.11", "c d", Outcome::Rejected, 1..2, 2),
+            ("192.0.2.11", "e f", Outcome::Rejected, 2..3, 2),
             ("192.0.2.7", "192.0.2.300", Outcome::Rejected, 0..3, 2),
             ("192.0.2.8", "localhost", Outcome::Rejected, 0..3, 9),
             ("192.0.2.9", "[192.0.2.9]", Outcome::Rejected, 0..3, 9),
@@ -712,6 +764,7 @@ mod tests {
         assert_eq!(world.client("192.0.2.8", &[]).listings, []);
         assert_eq!(world.client("192.0.2.9", &[]).listings, []);
         assert_eq!(world.client("192.0.2.10", &[]).listings, [ListCode::Junk]);
+        assert_eq!(world.client("192.0.2.11", &[]).listings, [ListCode::Junk]);
     }
 
     #[test]
@@ -727,6 +780,20 @@ mod tests {
         assert!(World::of(&rows).name("x.example.com", &[]).codes.is_empty());
         let denied = [found(System::Csa, FindingResult::Fail, Some("domain"))];
         assert_eq!(World::of(&[]).name("no.example.com", &denied).codes, [NameCode::Bad]);
+    }
+
+    #[test]
+    fn a_name_stands_however_many_others_say_it() {
+        let ips: Vec<_> = (0..1100).map(|i| format!("10.{}.{}.1", i / 250, i % 250)).collect();
+        let mut rows: Vec<_> = ips
+            .iter()
+            .map(|ip| (ip.as_str(), "mail.example.com", Outcome::Rejected, 0..1, 1))
+            .collect();
+        rows.push(("192.0.2.7", "mail.example.com", Outcome::Accepted, 0..9, 2));
+        let world = World::of(&rows);
+        assert_eq!(world.name("mail.example.com", &[]).codes, []);
+        let thief = world.pair("10.0.0.1", "mail.example.com", &[]);
+        assert_eq!(thief.code, Some(PairCode::NewClient));
     }
 
     #[test]

@@ -240,6 +240,41 @@ proptest! {
 }
 
 #[test]
+fn a_reporter_whose_first_batch_failed_leaves_no_gap() {
+    let disk = Arc::new(Mutex::new(Disk::default()));
+    let ledger = Ledger::with_store(Faulty::on(&disk)).unwrap();
+    let batch = |reporter: &str, kind| {
+        let mut batch = Batch::default();
+        batch.observe(
+            &Observation {
+                time: Time(1_795_184_855),
+                ip: "192.0.2.7".parse().unwrap(),
+                name: Name::parse(b"mail.example.com"),
+                rdns: None,
+                outcome: Outcome::Accepted,
+                stage: None,
+                by_us: false,
+                supersedes: None,
+                reporter: reporter.into(),
+            },
+            kind,
+        );
+        batch
+    };
+    let fails = |batch: &Batch| {
+        disk.lock().unwrap().commits_left = Some(0);
+        ledger.commit(batch).expect_err("the disk is full");
+        disk.lock().unwrap().commits_left = None;
+    };
+    fails(&batch("mx1", ReporterKind::Mx));
+    ledger.commit(&batch("mx2", ReporterKind::Mx)).unwrap();
+    ledger.commit(&batch("mx1", ReporterKind::Mx)).unwrap();
+    fails(&batch("mx2", ReporterKind::Trap));
+    let again = Ledger::with_store(Faulty::on(&disk)).expect("what was committed can be read");
+    assert_eq!(dump(&again), dump(&ledger), "a failed batch changes no kind either");
+}
+
+#[test]
 fn sled_keeps_it_and_a_second_opener_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger");
@@ -392,4 +427,15 @@ fn stored_layouts_are_as_written_down() {
         again.client(Client::of("192.0.2.7".parse().unwrap()), |row| row.unwrap().pairs.len()),
         2
     );
+}
+
+#[test]
+fn shards_without_the_names_of_their_reporters_are_refused() {
+    let disk = Arc::new(Mutex::new(Disk::default()));
+    let ledger = Ledger::with_store(Faulty::on(&disk)).unwrap();
+    ledger.commit(&golden_batch()).unwrap();
+    ledger.compact().unwrap();
+    disk.lock().unwrap().base = None;
+    let why = Ledger::with_store(Faulty::on(&disk)).err().unwrap().to_string();
+    assert!(why.contains("the name of a reporter cannot be read: it is missing"), "{why}");
 }

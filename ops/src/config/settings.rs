@@ -150,7 +150,7 @@ section! {
     Ingest in "ingest" {
         "own" own: Vec<IpNet> = Is("[]"), Free, Restart,
             "Clients that are your own relays and filters: nothing is learned of them.";
-        "batch" batch: u32 = Is("10000"), Between(1, 1_000_000), Restart,
+        "batch" batch: u32 = Is("10000"), Between(1, 100_000), Restart,
             "The most observations written to disk together.";
     }
 }

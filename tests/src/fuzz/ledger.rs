@@ -146,6 +146,7 @@ impl Store for Shelf {
             base: disk.base.clone(),
             shards: disk.shards.clone().into_iter().collect(),
             journal: disk.journal.clone().into_iter().collect(),
+            committed: None,
         })
     }
 

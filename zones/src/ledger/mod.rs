@@ -154,10 +154,12 @@ impl Ledger {
                 self.read_base(journal, base).map_err(|why| ("the base record".into(), why))?;
         }
         let mut through = vec![0; usize::from(SHARDS)];
+        let mut reporters_needed = 0;
         for (number, record) in &stored.shards {
             let place = usize::from(*number);
-            let included =
+            let (included, reporters) =
                 self.read_shard(place, record).map_err(|why| (format!("shard {number}"), why))?;
+            reporters_needed = reporters_needed.max(reporters);
             if let (Some(through), Some(bytes)) =
                 (through.get_mut(place), journal.shard_bytes.get_mut(place))
             {
@@ -171,6 +173,9 @@ impl Ledger {
                 .map_err(|why| (format!("journal entry {seq}"), why))?;
             journal.seq = journal.seq.max(*seq);
             journal.live.push_back((*seq, entry.len() as u64));
+        }
+        if reporters_needed > self.reporters.read().len() {
+            return Err(("the name of a reporter".into(), DecodeError::Missing));
         }
         if let Some(committed) = stored.committed.filter(|committed| *committed > journal.seq) {
             let what =
@@ -212,9 +217,11 @@ impl Ledger {
         Ok(())
     }
 
-    fn read_shard(&self, place: usize, record: &[u8]) -> Result<u64, DecodeError> {
+    /// Merges a shard; returns the last journal entry it includes, and how many reporters it needs.
+    fn read_shard(&self, place: usize, record: &[u8]) -> Result<(u64, usize), DecodeError> {
         let mut reader = Reader::new(record)?;
         let through = reader.varint()?;
+        let mut reporters = 0;
         for _ in 0..reader.count()? {
             let client = reader.client()?;
             // A client in a wrong shard would be stored in its own too, and count twice from then on.
@@ -227,6 +234,7 @@ impl Ledger {
                 for _ in 0..reader.count()? {
                     let by = u16::try_from(reader.varint()?).map_err(|_| DecodeError::Malformed)?;
                     let activity = reader.activity()?;
+                    reporters = reporters.max(usize::from(by) + 1);
                     self.note_times(&activity);
                     self.tables.merge(client, &name, by, &activity);
                 }
@@ -234,7 +242,7 @@ impl Ledger {
             self.tables.merge_facts(client, &facts);
         }
         reader.finish()?;
-        Ok(through)
+        Ok((through, reporters))
     }
 
     /// Applies what of an entry its shards do not include yet; its positions only if the base record
@@ -298,11 +306,17 @@ impl Ledger {
             what: "the number of the newest journal entry".into(),
             why: "it is so great that none can follow".into(),
         })?;
+        let reporters_before = self.reporters.read().clone();
         self.name_reporters(journal, batch);
         let dirty_before = journal.dirty_since.clone();
         let bytes = self.store_entry(journal, seq, batch).inspect_err(|_| {
             // What was staged may be gone with the error: every shard that was dirty still is.
             journal.dirty_since = dirty_before;
+            // Numbers stay given, since a base record with them may have been stored; kinds do not.
+            let mut reporters = self.reporters.write();
+            for (known, before) in reporters.iter_mut().zip(reporters_before) {
+                *known = before;
+            }
         })?;
 
         journal.seq = seq;
@@ -330,7 +344,7 @@ impl Ledger {
         seq: u64,
         batch: &Batch,
     ) -> Result<u64, StoreError> {
-        let entry = encode_entry(journal, &self.reporters.read(), batch);
+        let entry = encode_entry(&self.reporters.read(), batch);
         let bytes = entry.len() as u64;
         journal.store.append(seq, &entry)?;
         self.fold_journal(journal, bytes)?;
@@ -450,7 +464,8 @@ impl Ledger {
         self.tables.client(client, read)
     }
 
-    /// The clients that said a name, at most `limit` of them, and how many there are.
+    /// The clients that said a name, at most `limit` of them, those with accepted mail first, and how
+    /// many there are.
     pub fn clients_of_name(&self, name: &Name, limit: usize) -> (Vec<Client>, usize) {
         self.tables.clients_of_name(name, limit)
     }
@@ -530,23 +545,14 @@ fn encode_positions(writer: &mut Writer, positions: &BTreeMap<String, Vec<u8>>) 
     }
 }
 
-/// A journal entry: a batch with the numbers its reporters have in this ledger.
-fn encode_entry(
-    journal: &Journal,
-    reporters: &[(Reporter, ReporterKind)],
-    batch: &Batch,
-) -> Vec<u8> {
-    let mut named: Vec<_> = batch
-        .reporters
-        .keys()
-        .filter_map(|reporter| {
-            let id = *journal.reporter_ids.get(reporter)?;
-            let (name, kind) = reporters.get(usize::from(id))?;
-            Some((id, name.clone(), *kind))
-        })
+/// A journal entry: a batch, and the numbers that all reporters have in this ledger. Not only those of
+/// the batch: a number may have been given to a batch that could not be stored, and a reader must meet
+/// them without gaps.
+fn encode_entry(reporters: &[(Reporter, ReporterKind)], batch: &Batch) -> Vec<u8> {
+    let named: Vec<_> = (0..=ReporterId::MAX)
+        .zip(reporters)
+        .map(|(id, (name, kind))| (id, name.clone(), *kind))
         .collect();
-    // By number, so that a reader meets them without gaps.
-    named.sort_unstable_by_key(|(id, _, _)| *id);
     batch.encode(&named)
 }
 

@@ -47,12 +47,31 @@ impl ClientRow {
     }
 }
 
+/// The clients that said a name. Those with accepted mail come first wherever not all are looked at, or
+/// a crowd that says somebody's name would hide its owner.
+#[derive(Default)]
+struct Sayers {
+    accepted: BTreeSet<Client>,
+    other: BTreeSet<Client>,
+}
+
+impl Sayers {
+    fn insert(&mut self, client: Client, activity: &Activity) {
+        if activity.accepted() > 0 {
+            self.other.remove(&client);
+            self.accepted.insert(client);
+        } else if !self.accepted.contains(&client) {
+            self.other.insert(client);
+        }
+    }
+}
+
 type Part<K, V> = RwLock<HashMap<K, V, RandomState>>;
 
 /// All resident tables.
 pub(super) struct Tables {
     clients: Vec<Part<Client, ClientRow>>,
-    names: Vec<Part<Arc<Name>, BTreeSet<Client>>>,
+    names: Vec<Part<Arc<Name>, Sayers>>,
     networks: Vec<Part<Network, BTreeSet<Client>>>,
     /// How many names lie strictly below a domain: `com` and `example.com` for `mail.example.com`.
     suffixes: Part<Box<str>, u32>,
@@ -68,7 +87,7 @@ impl Tables {
 
     /// Merges what one reporter saw of one pair.
     pub(super) fn merge(&self, client: Client, name: &Name, by: ReporterId, activity: &Activity) {
-        let name = self.index_name(name, client);
+        let name = self.index_name(name, client, activity);
         let mut part = self.clients[shard_of(client)].write();
         let known_clients = part.len();
         let row = part.entry(client).or_default();
@@ -99,17 +118,17 @@ impl Tables {
         }
     }
 
-    fn index_name(&self, name: &Name, client: Client) -> Arc<Name> {
+    fn index_name(&self, name: &Name, client: Client, activity: &Activity) -> Arc<Name> {
         let mut part = self.names[place_of(name)].write();
         if let Some((shared, _)) = part.get_key_value(name) {
             let shared = Arc::clone(shared);
-            if let Some(clients) = part.get_mut(name) {
-                clients.insert(client);
+            if let Some(sayers) = part.get_mut(name) {
+                sayers.insert(client, activity);
             }
             return shared;
         }
         let shared = Arc::new(name.clone());
-        part.insert(Arc::clone(&shared), BTreeSet::from([client]));
+        part.entry(Arc::clone(&shared)).or_default().insert(client, activity);
         drop(part);
         if name.is_fqdn() {
             let mut suffixes = self.suffixes.write();
@@ -141,7 +160,12 @@ impl Tables {
 
     /// The clients that said a name, at most `limit` of them, and how many there are.
     pub(super) fn clients_of_name(&self, name: &Name, limit: usize) -> (Vec<Client>, usize) {
-        first_of(self.names[place_of(name)].read().get(name), limit)
+        let part = self.names[place_of(name)].read();
+        part.get(name).map_or((Vec::new(), 0), |sayers| {
+            let all = sayers.accepted.iter().chain(&sayers.other);
+            let known = sayers.accepted.len() + sayers.other.len();
+            (all.take(limit).copied().collect(), known)
+        })
     }
 
     /// The clients seen in a network, at most `limit` of them, and how many there are.
@@ -150,7 +174,9 @@ impl Tables {
         network: Network,
         limit: usize,
     ) -> (Vec<Client>, usize) {
-        first_of(self.networks[place_of(&network)].read().get(&network), limit)
+        let part = self.networks[place_of(&network)].read();
+        part.get(&network)
+            .map_or((Vec::new(), 0), |all| (all.iter().take(limit).copied().collect(), all.len()))
     }
 
     /// True if some name lies strictly below this domain.
@@ -211,10 +237,6 @@ pub(super) fn shard_of(client: Client) -> usize {
 /// The part an index key lives in; never stored.
 fn place_of<K: Hash + ?Sized>(key: &K) -> usize {
     usize::from(FixedState::default().hash_one(key) as u8)
-}
-
-fn first_of(clients: Option<&BTreeSet<Client>>, limit: usize) -> (Vec<Client>, usize) {
-    clients.map_or((Vec::new(), 0), |all| (all.iter().take(limit).copied().collect(), all.len()))
 }
 
 /// The domains above a name, nearest first: `example.com`, `com` for `mail.example.com`.
