@@ -152,7 +152,7 @@ mod tests {
     fn asked(answer: &'static str) -> Result<String, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let listener = UnixListener::bind(socket_path(folder.path())).expect("a socket");
-        let daemon = Daemon { socket: socket_path(folder.path()) };
+        let daemon = Daemon { socket: socket_path(folder.path()), follows: Vec::new() };
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let (stream, _) = listener.accept().expect("somebody asks");
