@@ -271,6 +271,10 @@ impl Ledger {
             let client = reader.client()?;
             let name = Name::parse(reader.text()?.as_bytes());
             let by = u16::try_from(reader.varint()?).map_err(|_| DecodeError::Malformed)?;
+            // Every entry names all reporters so far.
+            if usize::from(by) >= self.reporters.read().len() {
+                return Err(DecodeError::Malformed);
+            }
             let activity = reader.activity()?;
             let shard = shard_of(client);
             if through.get(shard).is_some_and(|through| seq > *through) {
