@@ -121,7 +121,7 @@ impl Explanation {
         if let (Some(name), Some(history)) = (&self.name, &self.name_history) {
             writeln!(
                 f,
-                "  {name} was said by {} in {} within the window",
+                "  {name} has been said by {}, lately in {}",
                 count(history.clients, "client"),
                 count(history.networks, "network"),
             )?;
