@@ -753,3 +753,19 @@ proptest! {
         prop_assert_eq!(done, written);
     }
 }
+
+/// The new file was named by its first line, and copied and truncated before that line was read.
+#[test]
+fn copied_away_between_its_name_and_its_first_line() {
+    let events = [
+        Event::Lines(48),
+        Event::Part,
+        Event::Rename,
+        Event::Lines(1),
+        Event::Steps(51),
+        Event::CopyTruncate,
+    ];
+    let (written, mut done) = run(&events);
+    done.sort_by_key(|line| written.iter().position(|other| other == line));
+    assert_eq!(done, written);
+}

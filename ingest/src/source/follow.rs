@@ -18,6 +18,7 @@
 //!
 //! What cannot be seen: lines written and truncated away between two polls that no copy holds.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +28,7 @@ use helostat_zones::time::Time;
 
 use super::beside::Siblings;
 use super::file::{LogFile, Packing, Stamp, Stream, read_some, regular};
-use super::identity::Position;
+use super::identity::{Position, is_id_of};
 use super::lines::{Found, Lines};
 use super::resume::{Judgement, Resume, Sources, judge};
 use super::{Positions, SourceTrouble, Step};
@@ -284,8 +285,19 @@ impl Follow {
         if tail.as_deref() != Some(self.lines.read_tail()) {
             return Ok(Read::Replaced);
         }
+        // Before the first line nothing stands; but its own first line gave the source its name.
+        if offset == 0 && !self.begins_as_named(held).map_err(trouble)? {
+            return Ok(Read::Replaced);
+        }
         self.lines.filled(read);
         Ok(Read::Some)
+    }
+
+    /// Whether the held file still has the first line that its id was made of.
+    fn begins_as_named(&self, held: &Held) -> io::Result<bool> {
+        let Some(current) = &self.current else { return Ok(true) };
+        let fingerprint = held.log.beginning(&held.consumed)?.fingerprint();
+        Ok(fingerprint.is_some_and(|fingerprint| is_id_of(&current.id, &fingerprint)))
     }
 
     /// At the end of a plain file: whether there is another one to go to.
@@ -331,7 +343,7 @@ impl Follow {
         self.looked = Some(Instant::now());
         let metadata = match std::fs::metadata(&self.path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return self.missing();
             }
             Err(error) => return Look::Trouble(SourceTrouble::from_io(&self.path, &error)),

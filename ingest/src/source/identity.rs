@@ -176,7 +176,7 @@ pub(super) fn free_id(fingerprint: &str, known: &[Known]) -> String {
         .unwrap_or_else(|| fingerprint.to_owned())
 }
 
-fn is_id_of(id: &str, fingerprint: &str) -> bool {
+pub(super) fn is_id_of(id: &str, fingerprint: &str) -> bool {
     id.strip_prefix(fingerprint).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
 }
 
