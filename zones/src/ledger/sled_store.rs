@@ -31,6 +31,7 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sled::{Batch, Db, Tree};
 
@@ -41,6 +42,10 @@ use super::store::{Store, StoreError, Stored};
 const PIECE_BYTES: usize = 16 << 10;
 /// sled's page cache; journal and shards are written and not read again until the next start.
 const CACHE_BYTES: u64 = 64 << 20;
+
+/// How often to try for sled's lock, and how long to wait in between, before it is said to be another's.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 const LAYOUT_KEY: &[u8] = b"layout";
 const BASE_KEY: &[u8] = b"base";
@@ -93,7 +98,19 @@ impl SledStore {
 }
 
 impl Opened {
+    /// Opens sled, waiting a little for its lock: sled's threads let go of it only some time after the
+    /// database was dropped, in this process or in one that just ended.
     fn open(path: &Path) -> Result<Self, StoreError> {
+        for _ in 0..LOCK_TRIES {
+            match Self::try_open(path) {
+                Err(StoreError::Locked(_)) => std::thread::sleep(LOCK_PAUSE),
+                opened => return opened,
+            }
+        }
+        Self::try_open(path)
+    }
+
+    fn try_open(path: &Path) -> Result<Self, StoreError> {
         let io = |why: String| StoreError::Io { path: path.to_owned(), why };
         make_private(path).map_err(|error| io(error.to_string()))?;
         // sled retries a lock for seconds and reports it as text; ask the file itself first.
