@@ -230,11 +230,6 @@ impl Learner {
         self.reader.close(&mut self.fresh);
         self.keep_fresh(now)
     }
-
-    /// Who reports here.
-    pub fn learning(&self) -> &Learning {
-        &self.learning
-    }
 }
 
 /// The position and the session state in a record.
