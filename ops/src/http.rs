@@ -28,6 +28,7 @@ use prometheus::{Registry, TextEncoder};
 use serde::Deserialize;
 
 use crate::health::Health;
+use crate::stream::written_while_sent;
 
 /// The largest batch taken over the control socket: 10,000 observations are about 2 MB.
 const BATCH_MAX: usize = 64 << 20;
@@ -141,15 +142,8 @@ async fn explain(
 
 async fn dump(State(pages): State<Pages>) -> Result<Response, TooEarly> {
     let judge = pages.judge()?;
-    let dumped = tokio::task::spawn_blocking(move || {
-        let mut lines = Vec::new();
-        judge.ledger().dump(&mut lines).map(|()| lines)
-    });
-    Ok(match dumped.await {
-        Ok(Ok(lines)) => ([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response(),
-        Ok(Err(error)) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
-        Err(error) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
-    })
+    let lines = written_while_sent(move |to| judge.ledger().dump(to));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
 }
 
 async fn stats(State(pages): State<Pages>) -> Result<Response, TooEarly> {
