@@ -31,6 +31,9 @@ use crate::time::Day;
 /// Counts below this are exact, and estimates rest on this many smallest hashes.
 pub const K: usize = 128;
 
+/// Ages in days that an element may have, the newest one's being zero.
+const AGES: usize = DAYS_KEPT as usize;
+
 /// The hash is above these bits of an element, the day in them.
 const DAY_BITS: u32 = 16;
 
@@ -108,17 +111,23 @@ impl Distinct {
     /// Lets go of the elements that are outdone or too old.
     fn minimise(&mut self) {
         let newest = self.newest().unwrap_or_default();
-        // How many of the elements met so far are at most so many days older than the newest one.
-        let mut met = [0_u16; DAYS_KEPT as usize];
+        // In the order of hashes. Once K elements are younger than some age, all others of that age or
+        // above are outdone: so the limit only falls, and `younger` counts those met below it.
+        let mut limit = AGES;
+        let mut younger = 0;
+        let mut of_age = [0; AGES];
         self.0.retain(|element| {
             let age = newest.since(day_of(*element)) as usize;
-            let stays = met.get(age).is_some_and(|outdoing| usize::from(*outdoing) < K);
-            if stays {
-                for (within, met) in met.iter_mut().enumerate() {
-                    *met += u16::from(within >= age);
-                }
+            if age >= limit {
+                return false;
             }
-            stays
+            of_age[age] += 1;
+            younger += 1;
+            while younger >= K {
+                limit -= 1;
+                younger -= of_age[limit];
+            }
+            true
         });
     }
 
