@@ -125,3 +125,147 @@ impl Calendar {
             .then_some(Self(runs))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn calendar(days: impl IntoIterator<Item = u16>) -> Calendar {
+        let mut calendar = Calendar::default();
+        for day in days {
+            calendar.insert(Day(day));
+        }
+        calendar
+    }
+
+    /// Days that make runs, and some at both ends of what a day can be.
+    fn days() -> impl Strategy<Value = Vec<u16>> {
+        let day = prop_oneof![
+            8 => 20_000..20_060_u16,
+            1 => 0..4_u16,
+            1 => 65_532..=65_535_u16,
+            1 => any::<u16>(),
+        ];
+        proptest::collection::vec(day, 0..120)
+    }
+
+    proptest! {
+        #[test]
+        fn answers_as_a_plain_set_would(days in days(), also in any::<u16>()) {
+            let mut held = Calendar::default();
+            let mut set = BTreeSet::new();
+            for day in days {
+                prop_assert_eq!(held.insert(Day(day)), set.insert(day), "day {}", day);
+            }
+            let plain: Vec<Day> = set.iter().copied().map(Day).collect();
+            prop_assert_eq!(held.iter().collect::<Vec<_>>(), plain.clone());
+            prop_assert_eq!(held.len() as usize, plain.len());
+            prop_assert_eq!(held.is_empty(), plain.is_empty());
+            prop_assert_eq!((held.first(), held.last()), (plain.first().copied(), plain.last().copied()));
+
+            let near = set.iter().flat_map(|day| [day.saturating_sub(1), *day, day.saturating_add(1)]);
+            for day in near.chain([0, also, u16::MAX]) {
+                prop_assert_eq!(held.contains(Day(day)), set.contains(&day), "day {}", day);
+                let after = set.iter().filter(|one| **one > day).count();
+                prop_assert_eq!(held.after(Day(day)) as usize, after, "day {}", day);
+            }
+            for n in 0..plain.len() + 2 {
+                let (oldest, newest) = (plain.get(n).copied(), plain.iter().rev().nth(n).copied());
+                prop_assert_eq!(held.nth_oldest(n as u32), oldest, "{} days before", n);
+                prop_assert_eq!(held.nth_newest(n as u32), newest, "{} days after", n);
+                if let Some(newest) = newest {
+                    prop_assert_eq!(held.after(newest) as usize, n);
+                }
+            }
+        }
+
+        #[test]
+        fn merging_is_a_union(a in days(), b in days(), c in days()) {
+            let merged = |a: &Calendar, b: &Calendar| {
+                let mut both = a.clone();
+                both.merge(b);
+                both
+            };
+            let all = calendar(a.iter().chain(&b).chain(&c).copied());
+            let [a, b, c] = [a, b, c].map(calendar);
+            prop_assert_eq!(merged(&a, &b), merged(&b, &a));
+            prop_assert_eq!(merged(&merged(&a, &b), &c), all.clone());
+            prop_assert_eq!(merged(&a, &merged(&b, &c)), all);
+            prop_assert_eq!(merged(&a, &a), a.clone());
+            prop_assert_eq!(merged(&a, &Calendar::default()), a);
+        }
+
+        #[test]
+        fn what_is_stored_is_read(days in days()) {
+            let held = calendar(days);
+            prop_assert_eq!(Calendar::from_runs(held.runs().collect()), Some(held));
+        }
+
+        #[test]
+        fn what_is_read_is_what_could_be_stored(
+            ends in proptest::collection::vec(prop_oneof![0..40_u16, any::<u16>()], 0..12),
+            sorted in any::<bool>(),
+        ) {
+            let mut ends = ends;
+            if sorted {
+                ends.sort_unstable();
+            }
+            let runs: Vec<(Day, Day)> =
+                ends.chunks_exact(2).map(|run| (Day(run[0]), Day(run[1]))).collect();
+            let inserted = calendar(runs.iter().flat_map(|(first, last)| first.0..=last.0));
+            let canonical = inserted.runs().eq(runs.iter().copied());
+            prop_assert_eq!(Calendar::from_runs(runs), canonical.then_some(inserted));
+        }
+    }
+
+    #[test]
+    fn refuses_runs_it_cannot_have_made() {
+        for (what, runs, taken) in [
+            ("nothing", vec![], true),
+            ("a day", vec![(5, 5)], true),
+            ("two runs", vec![(5, 6), (8, 9)], true),
+            ("all days", vec![(0, 65_535)], true),
+            ("backwards", vec![(6, 5)], false),
+            ("touching", vec![(5, 6), (7, 9)], false),
+            ("overlapping", vec![(5, 6), (6, 9)], false),
+            ("descending", vec![(8, 9), (5, 6)], false),
+            ("beyond the end", vec![(5, 65_535), (0, 1)], false),
+            ("a run twice", vec![(5, 6), (5, 6)], false),
+        ] {
+            let runs = runs.into_iter().map(|(first, last)| (Day(first), Day(last))).collect();
+            assert_eq!(Calendar::from_runs(runs).is_some(), taken, "{what}");
+        }
+    }
+
+    #[test]
+    fn ages_are_days_of_learning() {
+        let seen = Day(20_100);
+        let mut held = calendar(20_000..=20_110);
+        assert_eq!(held.after(seen), 10);
+        held.insert(Day(20_475));
+        assert_eq!(held.after(seen), 11, "a clock that jumped a year ahead adds a day");
+        for day in 20_500..20_520 {
+            held.insert(Day(day));
+        }
+        assert_eq!(held.after(seen), 31, "days on which nothing was learned make nothing older");
+        assert_eq!(held.nth_newest(31), Some(seen), "so it is kept for 31 days of learning");
+        assert_eq!(held.nth_newest(30), Some(Day(20_101)), "and forgotten after 30");
+        assert_eq!(held.nth_oldest(14), Some(Day(20_014)), "a warm-up of 14 days ended");
+        assert_eq!(held.runs().len(), 3);
+    }
+
+    #[test]
+    fn holds_every_day_there_is() {
+        let mut all = Calendar::from_runs(vec![(Day(0), Day(65_534))]).expect("one run");
+        assert!(all.insert(Day(65_535)));
+        assert_eq!(all.runs().collect::<Vec<_>>(), [(Day(0), Day(65_535))]);
+        assert_eq!((all.len(), all.iter().count()), (65_536, 65_536));
+        assert_eq!((all.after(Day(0)), all.after(Day(65_535))), (65_535, 0));
+        assert_eq!((all.nth_newest(65_535), all.nth_newest(65_536)), (Some(Day(0)), None));
+        assert_eq!((all.nth_oldest(65_535), all.nth_oldest(65_536)), (Some(Day(65_535)), None));
+    }
+}
