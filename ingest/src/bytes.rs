@@ -30,6 +30,11 @@ pub(crate) fn contains(text: &[u8], needle: &[u8]) -> bool {
     memchr::memmem::find(text, needle).is_some()
 }
 
+/// True if `needle` occurs in `text`, in whatever case its ASCII letters are.
+pub(crate) fn contains_folded(text: &[u8], needle: &[u8]) -> bool {
+    text.windows(needle.len().max(1)).any(|window| window.eq_ignore_ascii_case(needle))
+}
+
 /// The leading decimal number and what follows it; at most nine digits.
 pub(crate) fn number(text: &[u8]) -> Option<(u32, &[u8])> {
     let digits = text.iter().take(10).take_while(|byte| byte.is_ascii_digit()).count();

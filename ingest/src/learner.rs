@@ -9,8 +9,10 @@
 //! record = version:u8 (1)  length:u32 big-endian  position (source::Position)  state (Reader::save)
 //! ```
 //!
-//! Not learned, and counted: clients that are our own (`own`), and observations from the future
-//! (`future_tolerance`), since one wrong clock must not freeze or expire what others saw.
+//! Not learned, and counted: clients that are our own (`own`), observations from the future
+//! (`future_tolerance`), and those from before 1995, which is where the clock of a machine without a battery
+//! starts (1970) and long before any log that is kept: one wrong clock must not freeze or expire what others
+//! saw, nor make a newcomer old.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,9 +25,12 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::fate::{Fate, Program};
+use crate::ours::Ours;
 use crate::reader::{FormatChoice, Reader};
 
 const RECORD_VERSION: u8 = 1;
+/// 1995-01-01T00:00:00Z: what says that it is from before was stamped by a clock that was never set.
+pub const PLAUSIBLE_PAST: Time = Time(788_918_400);
 
 /// What to learn from one log, and as whom.
 #[derive(Clone, Debug)]
@@ -40,8 +45,12 @@ pub struct Learning {
     pub zone: TimeZone,
     /// Clients that are our own relays: never learned.
     pub own: Vec<IpNet>,
+    /// By which signs refusals are known that our own answers caused.
+    pub ours: Ours,
     /// How far ahead of now an observation may be.
     pub future_tolerance: Duration,
+    /// No observation may be from before; [`PLAUSIBLE_PAST`], unless everything is to be seen.
+    pub earliest: Time,
 }
 
 /// What became of the lines and observations of a run.
@@ -89,19 +98,22 @@ fn sum<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
 pub enum SetAside {
     /// Its client is our own.
     Own,
-    /// Some clock is wrong.
+    /// Some clock is ahead.
     Future,
+    /// Some clock was never set.
+    Past,
 }
 
 impl SetAside {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Own, Self::Future];
+    /// Each.
+    pub const ALL: [Self; 3] = [Self::Own, Self::Future, Self::Past];
 
     /// The word for it in output and labels.
     pub fn word(self) -> &'static str {
         match self {
             Self::Own => "own",
             Self::Future => "future",
+            Self::Past => "before-1995",
         }
     }
 }
@@ -125,7 +137,8 @@ pub struct Learner {
 impl Learner {
     /// A learner at the beginning of a log.
     pub fn new(learning: Learning) -> Self {
-        let reader = Reader::new(learning.format, learning.reporter.clone(), learning.zone.clone());
+        let reader = Reader::new(learning.format, learning.reporter.clone(), learning.zone.clone())
+            .recognising(&learning.ours);
         Self {
             learning,
             reader,
@@ -145,7 +158,8 @@ impl Learner {
             self.learning.zone.clone(),
             state,
         )
-        .map_err(|error| RecordError(error.to_string()))?;
+        .map_err(|error| RecordError(error.to_string()))?
+        .recognising(&self.learning.ours);
         self.closed_early = self.reader.closed_early();
         Ok(position.to_vec())
     }
@@ -180,6 +194,8 @@ impl Learner {
                 SetAside::Own
             } else if observation.time > limit {
                 SetAside::Future
+            } else if observation.time < self.learning.earliest {
+                SetAside::Past
             } else {
                 return true;
             };

@@ -6,6 +6,7 @@
 //! - [`framing`]: how a line is wrapped: syslog's forms, Exim's own stamps
 //! - [`reader`]: lines in, observations and the [`fate`] of each line out, over one file per format and [`session`], which joins
 //!   the lines of a connection
+//! - [`ours`]: which refusals our own answers caused
 //! - [`learner`]: observations into batches, with the record that makes them count exactly once
 //! - [`pipeline`]: a log into a sink, for ever or once; [`sink`]: the ledger, or what stands for it
 //! - [`metrics`]: what is counted
@@ -16,6 +17,7 @@ mod format;
 pub mod framing;
 pub mod learner;
 pub mod metrics;
+pub mod ours;
 pub mod pipeline;
 pub mod reader;
 pub mod session;

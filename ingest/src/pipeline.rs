@@ -458,7 +458,7 @@ pub fn learn(
 }
 
 /// Reads a finished log and gives every observation to `each`; touches no ledger. Observations of our own
-/// clients and from the future are given too: this is for looking, not for learning.
+/// clients and those with a wrong clock are given too: this is for looking, not for learning.
 pub fn observe(
     source: &mut History,
     learning: &Learning,
@@ -467,6 +467,7 @@ pub fn observe(
     let mut learner = Learner::new(Learning {
         own: Vec::new(),
         future_tolerance: Duration::MAX,
+        earliest: Time::default(),
         ..learning.clone()
     });
     let now = now();

@@ -24,6 +24,7 @@ use crate::fate::{Fate, LineReading, Program};
 use crate::format::exim::{self, Exim};
 use crate::format::postfix::{self, Postfix};
 use crate::framing::{Frame, Framer, Framing};
+use crate::ours::Ours;
 
 /// The longest line that is read: Postfix writes 2 kB, Exim 8 kB; the rest is room for wrappings.
 pub const LINE_MAX: usize = 64 * 1024;
@@ -102,6 +103,13 @@ impl Reader {
             postfix: Postfix::new(reporter.clone()),
             exim: Exim::new(reporter),
         }
+    }
+
+    /// The same reader, which knows our own answers by these signs.
+    pub fn recognising(mut self, ours: &Ours) -> Self {
+        self.postfix.recognise(ours.clone());
+        self.exim.recognise(ours.clone());
+        self
     }
 
     /// Reads one line, without its line feed. `latest` is the newest moment it can be from: the file's

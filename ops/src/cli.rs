@@ -70,7 +70,7 @@ pub struct LearnArgs {
     /// Whose observations they are
     #[arg(long, default_value = "local")]
     pub reporter: String,
-    /// What sort of mail the reporter sees: mx, trap, submission
+    /// What sort of mail the reporter sees: mx, trap, unfiltered (takes everything), submission
     #[arg(long, default_value = "mx")]
     pub reporter_kind: String,
     /// Time zone of stamps that do not say theirs, such as Europe/Berlin [default: this machine's]

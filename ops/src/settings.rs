@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use helostat_ingest::learner::Learning;
+use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST};
+use helostat_ingest::ours::Ours;
 use helostat_ingest::pipeline::{Batching, Followed};
 use helostat_ingest::reader::FormatChoice;
 use helostat_server::config::{DnsConfig, Limits, NameServer, ZoneConfig};
@@ -92,6 +93,7 @@ pub fn policy(config: &Config) -> Policy {
         strong_messages: policy.strong_messages,
         strong_days: policy.strong_days,
         strong_age_days: policy.strong_age_days,
+        reporter_messages: policy.reporter_messages,
         families_window_days: policy.families_window_days,
         many_families_v4: policy.many_families_v4,
         many_families_v6: policy.many_families_v6,
@@ -114,6 +116,12 @@ pub fn batching(config: &Config) -> Batching {
     }
 }
 
+/// By which signs our own answers are known in a log.
+pub fn ours(config: &Config) -> Ours {
+    let origins = config.zones.iter().map(|zone| zone.origin.as_str());
+    Ours::new(origins, config.ingest.our_replies.iter().map(String::as_str))
+}
+
 /// What is learned from a log of the configuration.
 pub fn learning(config: &Config, log: &Log) -> anyhow::Result<Learning> {
     Ok(Learning {
@@ -122,7 +130,9 @@ pub fn learning(config: &Config, log: &Log) -> anyhow::Result<Learning> {
         reporter_kind: log.reporter_kind,
         zone: time_zone(log.time_zone.as_deref())?,
         own: config.ingest.own.clone(),
+        ours: ours(config),
         future_tolerance: config.ledger.future_tolerance,
+        earliest: PLAUSIBLE_PAST,
     })
 }
 

@@ -199,7 +199,7 @@ fn wrong_words_are_said() {
     site.write("mail.log", sample());
     for (option, word, says) in [
         ("--format", "sendmail", "'sendmail' is no log format; there are auto, postfix and exim"),
-        ("--reporter-kind", "x", "'x' is no reporter kind: mx, trap or submission"),
+        ("--reporter-kind", "x", "'x' is no reporter kind: mx, trap, submission or unfiltered"),
         ("--time-zone", "Mars/X", "failed to find time zone `Mars/X` in time zone database"),
     ] {
         site.fails(&["learn", option, word, "mail.log"], 2, &[&format!("helostat: {says}")]);

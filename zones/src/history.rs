@@ -1,8 +1,11 @@
 //! What the ledger knows of a client, a name or a network, measured at a moment.
 //!
 //! In go rows of the ledger, the windows of the policy and "now"; out come plain numbers in which the
-//! verdict thinks. Nothing fails; who was never seen has an empty history. Traps and submission
-//! services do not count towards standing (`accepted`, `days`), only towards what was seen.
+//! verdict thinks. Nothing fails; who was never seen has an empty history. Traps, submission services and
+//! whoever takes everything do not count towards standing (`accepted`, `days`), only towards what was seen.
+//!
+//! A standing is the judgement of reporters, not of messages: each has a say, and the loudest of them has no
+//! more than `reporter-messages` of the policy. The totals that are shown are true all the same.
 //!
 //! Measures come from real mail (446,000 messages at five sites): what separates is how long and
 //! how steadily a *pair* was seen; distinct registrable domains, never bare names, per client; and
@@ -18,7 +21,7 @@ use crate::client::{Client, Network};
 use crate::ledger::activity::Days;
 use crate::ledger::{ClientRow, Ledger, PairRow};
 use crate::name::{Name, NameKind};
-use crate::observation::{Outcome, ReporterKind};
+use crate::observation::Outcome;
 use crate::policy::Policy;
 use crate::time::Time;
 
@@ -71,6 +74,9 @@ pub struct PairHistory {
     pub first_accepted: Option<Time>,
     /// Independent reporters that accepted mail of it.
     pub reporters: u32,
+    /// What the reporters have to say of it.
+    #[serde(skip)]
+    pub said: Said,
     /// How firmly it stands.
     pub standing: Standing,
     /// Seen within the window in which families are counted.
@@ -79,6 +85,27 @@ pub struct PairHistory {
     /// Seen within the shorter window in which we only watch.
     #[serde(skip)]
     pub in_watch_window: bool,
+}
+
+/// What all reporters of a pair together say of it, each no louder than the policy lets it be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Messages for it: accepted ones.
+    pub accepted: u32,
+    /// Refused ones less accepted ones: above zero if it is refused more often than not.
+    pub against: i64,
+}
+
+impl Said {
+    /// Adds one reporter, of whom at most `most` messages count. What it refused and what it accepted
+    /// are set against each other before that: cut off one by one, 150 accepted and 1,000 refused would come
+    /// out even.
+    fn add(&mut self, accepted: u32, rejected: u32, most: u32) {
+        let most_against = i64::from(most);
+        let against = i64::from(rejected) - i64::from(accepted);
+        self.accepted = self.accepted.saturating_add(accepted.min(most));
+        self.against = self.against.saturating_add(against.clamp(-most_against, most_against));
+    }
 }
 
 /// One client.
@@ -183,6 +210,7 @@ impl PairHistory {
             by_us: 0,
             first_accepted: None,
             reporters: 0,
+            said: Said::default(),
             standing: Standing::Seen,
             in_family_window: false,
             in_watch_window: false,
@@ -197,11 +225,14 @@ impl PairHistory {
             history.rejected = history.rejected.saturating_add(seen.count(Outcome::Rejected));
             let all = Outcome::ALL.into_iter().map(|outcome| seen.count(outcome)).sum::<u32>();
             history.observations = history.observations.saturating_add(all);
-            let counts = ledger.reporter(*by).is_some_and(|(_, kind)| kind == ReporterKind::Mx);
-            if !counts || seen.accepted() == 0 {
+            let counts = ledger.reporter(*by).is_some_and(|(_, kind)| kind.builds_standing());
+            let accepted = if counts { seen.accepted() } else { 0 };
+            let rejected = seen.count(Outcome::Rejected);
+            history.said.add(accepted, rejected, policy.reporter_messages);
+            if accepted == 0 {
                 continue;
             }
-            history.accepted = history.accepted.saturating_add(seen.accepted());
+            history.accepted = history.accepted.saturating_add(accepted);
             history.reporters += 1;
             accepted_days = accepted_days.merge(seen.accepted_days);
             history.first_accepted = match (history.first_accepted, seen.first_accepted) {
@@ -222,11 +253,11 @@ impl PairHistory {
         let Some(first) = self.first_accepted else { return Standing::Seen };
         let age_days = u32::try_from(now.since(first).as_secs() / 86_400).unwrap_or(u32::MAX);
         // A pair that is refused more often than not has no standing, however long it has been there.
-        if self.rejected > self.accepted || self.kind == NameKind::Malformed {
+        if self.is_mostly_refused() || self.kind == NameKind::Malformed {
             return Standing::Seen;
         }
         let reaches = |messages, days, age| {
-            self.accepted >= messages && self.accepted_days >= days && age_days >= age
+            self.said.accepted >= messages && self.accepted_days >= days && age_days >= age
         };
         if reaches(policy.strong_messages, policy.strong_days, policy.strong_age_days) {
             return Standing::Strong;
@@ -239,6 +270,11 @@ impl PairHistory {
             return Standing::Established;
         }
         Standing::Seen
+    }
+
+    /// True if it is refused more often than not.
+    pub fn is_mostly_refused(&self) -> bool {
+        self.said.against > 0
     }
 
     /// True if the pair is established or better.

@@ -91,6 +91,15 @@ pub enum ReporterKind {
     Trap,
     /// A submission service: users' programs, not servers.
     Submission,
+    /// Takes everything, so that what it accepts says nothing: no trust is built on it either.
+    Unfiltered,
+}
+
+impl ReporterKind {
+    /// True if mail that it accepts builds standing.
+    pub fn builds_standing(self) -> bool {
+        self == Self::Mx
+    }
 }
 
 /// One EHLO from one client at one time.

@@ -22,6 +22,8 @@ pub struct Policy {
     pub strong_days: u32,
     /// Days since the first accepted mail of a strong pair.
     pub strong_age_days: u32,
+    /// What one reporter says counts at most as so many messages for or against a pair's standing.
+    pub reporter_messages: u32,
     /// The window in which families on a client are counted.
     pub families_window_days: u32,
     /// Families on an IPv4 address that make it listed.
@@ -56,6 +58,7 @@ impl Default for Policy {
             strong_messages: 10,
             strong_days: 5,
             strong_age_days: 7,
+            reporter_messages: 100,
             families_window_days: 30,
             many_families_v4: 3,
             many_families_v6: 4,

@@ -136,7 +136,7 @@ pub fn judge_client(case: &Case<'_>) -> ClientVerdict {
         judge_newcomer(case, &mut reasons, &mut listings);
     }
 
-    let refused = best.is_some_and(|pair| pair.rejected > pair.accepted) && stands.is_none();
+    let refused = best.is_some_and(PairHistory::is_mostly_refused) && stands.is_none();
     if refused && listings.is_empty() {
         reasons.push(Reason {
             word: "mostly-refused",

@@ -34,6 +34,7 @@ use super::{Caller, IRRELEVANT, Reading, SESSION, ambiguous, not_understood, rev
 use crate::bytes::number;
 use crate::fate::Fate;
 use crate::framing::{Frame, leading_pid, without_exim_stamp};
+use crate::ours::Ours;
 use crate::session::{MAX_NAMES, Refusal, Stage, Table, Tally, is_past};
 
 /// How long after its last line a process' session is forgotten: longer than `smtp_receive_timeout` (5 min).
@@ -45,6 +46,7 @@ const ADDRESS_SPAN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Exim {
     reporter: Reporter,
+    ours: Ours,
     sessions: Table<Session>,
 }
 
@@ -82,7 +84,12 @@ struct Named {
 
 impl Exim {
     pub(crate) fn new(reporter: Reporter) -> Self {
-        Self { reporter, sessions: Table::new() }
+        Self { reporter, ours: Ours::default(), sessions: Table::new() }
+    }
+
+    /// Knows our own answers by these signs from now on.
+    pub(crate) fn recognise(&mut self, ours: Ours) {
+        self.ours = ours;
     }
 
     pub(crate) fn open_sessions(&self) -> usize {
@@ -136,11 +143,12 @@ impl Exim {
             | Line::Ended(host)
             | Line::NoMail(host) => *host,
         };
+        let by_us = matches!(&line, Line::Refused(refused) if self.ours.caused(refused.reply));
         let reporter = self.reporter.clone();
         let Some(session) = self.session_of(frame, process, host, out) else { return IRRELEVANT };
         match line {
             Line::Taken(_, protocol) => session.taken(host, protocol, frame.time, &reporter, out),
-            Line::Refused(refused) => session.refused(&refused, frame.time, &reporter, out),
+            Line::Refused(refused) => session.refused(&refused, by_us, frame.time, &reporter, out),
             Line::RefusedGreeting(_, argument) => {
                 session.refused_greeting(argument, frame.time, &reporter, out)
             }
@@ -322,6 +330,7 @@ impl Session {
     fn refused(
         &mut self,
         refused: &Refused<'_>,
+        by_us: bool,
         time: Time,
         reporter: &Reporter,
         out: &mut Vec<Observation>,
@@ -345,7 +354,7 @@ impl Session {
         };
         named.begin_again(time);
         named.tally.refuse(refused.refusal, refused.stage);
-        named.tally.by_us |= refused.by_us;
+        named.tally.by_us |= by_us;
         named.tell(&self.caller, self.private, reporter, out);
         SESSION
     }

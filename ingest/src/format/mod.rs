@@ -73,6 +73,3 @@ pub(crate) fn reverse_name(text: &[u8]) -> Option<Box<str>> {
     }
     std::str::from_utf8(text).ok().map(|text| text.to_ascii_lowercase().into())
 }
-
-/// The word by which our own answers are known in an MTA's refusal: the zones' TXT texts carry it.
-pub(crate) const OUR_MARK: &[u8] = b"helostat";

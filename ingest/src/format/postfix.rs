@@ -27,6 +27,7 @@ pub(crate) use self::saved::Saved;
 use super::{Caller, IRRELEVANT, Reading, SESSION, ambiguous, not_understood, reverse_name};
 use crate::fate::Fate;
 use crate::framing::Frame;
+use crate::ours::Ours;
 use crate::session::{IDLE, MAX_NAMES, Refusal, Stage, Table, Tally, is_past};
 
 /// How many messages of one session are followed one by one; more are counted with the last.
@@ -36,6 +37,7 @@ const MAX_MESSAGES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Postfix {
     reporter: Reporter,
+    ours: Ours,
     sessions: Table<Session>,
     /// host NUL queue id -> session key, for the messages of open sessions.
     queue: HashMap<Box<[u8]>, Box<[u8]>>,
@@ -70,7 +72,12 @@ struct Message {
 
 impl Postfix {
     pub(crate) fn new(reporter: Reporter) -> Self {
-        Self { reporter, sessions: Table::new(), queue: HashMap::new() }
+        Self { reporter, ours: Ours::default(), sessions: Table::new(), queue: HashMap::new() }
+    }
+
+    /// Knows our own answers by these signs from now on.
+    pub(crate) fn recognise(&mut self, ours: Ours) {
+        self.ours = ours;
     }
 
     pub(crate) fn open_sessions(&self) -> usize {
@@ -199,6 +206,7 @@ impl Postfix {
         action: &Action<'_>,
         out: &mut Vec<Observation>,
     ) -> Reading {
+        let by_us = self.ours.caused(action.reply);
         // cleanup speaks of a session that is another process's: only the queue id says which.
         let known = action
             .queue_id
@@ -213,7 +221,7 @@ impl Postfix {
         };
         let Some(session) = session else { return IRRELEVANT };
         session.last = frame.time;
-        session.note(action)
+        session.note(action, by_us)
     }
 
     /// The session that a line of `client` belongs to: the open one if it is the same client's, or a new
@@ -309,7 +317,7 @@ impl Session {
     }
 
     /// Takes in what a check says.
-    fn note(&mut self, action: &Action<'_>) -> Reading {
+    fn note(&mut self, action: &Action<'_>, by_us: bool) -> Reading {
         self.permitted = None;
         let name = match action.said {
             Said::Login => {
@@ -325,7 +333,7 @@ impl Session {
             self.in_mail = true;
         }
         if action.stage != Stage::Other {
-            self.judge(action, name);
+            self.judge(action, name, by_us);
         }
         match action.said {
             Said::Doubtful(why) => ambiguous(why),
@@ -333,7 +341,7 @@ impl Session {
         }
     }
 
-    fn judge(&mut self, action: &Action<'_>, name: Option<usize>) {
+    fn judge(&mut self, action: &Action<'_>, name: Option<usize>, by_us: bool) {
         let at_end = action.stage == Stage::EndOfMessage;
         if let Some(queue_id) = action.queue_id
             && let Some(message) = self.message(queue_id)
@@ -351,7 +359,7 @@ impl Session {
         match action.verdict {
             Verdict::Refused(refusal) => {
                 tally.refuse(refusal, action.stage);
-                tally.by_us |= action.by_us;
+                tally.by_us |= by_us;
             }
             Verdict::Accepted => tally.accepted = tally.accepted.saturating_add(1),
             Verdict::Permit | Verdict::Neutral => {}

@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use helostat_ingest::learner::{Learning, Tally};
+use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST, Tally};
 use helostat_ingest::pipeline::{self, LearnError, ObserveError};
 use helostat_ingest::sink::Sink;
 use helostat_ingest::source::History;
@@ -69,11 +69,16 @@ fn learning(config: &Config, args: &LearnArgs) -> anyhow::Result<Learning> {
             "mx" => ReporterKind::Mx,
             "trap" => ReporterKind::Trap,
             "submission" => ReporterKind::Submission,
-            other => anyhow::bail!("'{other}' is no reporter kind: mx, trap or submission"),
+            "unfiltered" => ReporterKind::Unfiltered,
+            other => {
+                anyhow::bail!("'{other}' is no reporter kind: mx, trap, submission or unfiltered")
+            }
         },
         zone: settings::time_zone(args.time_zone.as_deref())?,
         own: config.ingest.own.clone(),
+        ours: settings::ours(config),
         future_tolerance: config.ledger.future_tolerance,
+        earliest: PLAUSIBLE_PAST,
     })
 }
 

@@ -157,7 +157,30 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         }));
     }
     live_warnings(&config.live, &mut found);
+    memory_warnings(config, &mut found);
     found
+}
+
+fn memory_warnings(config: &Config, found: &mut Vec<String>) {
+    let policy = &config.policy;
+    let windows = [
+        policy.families_window_days,
+        policy.watch_window_days,
+        policy.crowded_window_days,
+        policy.strong_age_days,
+    ];
+    let longest = windows.into_iter().max().unwrap_or_default();
+    if config.ledger.keep.as_secs() < u64::from(longest) * 86_400 {
+        found.push(format!(
+            "`keep` in [ledger] is shorter than the {longest} days over which [policy] looks back: pairs are forgotten before"
+        ));
+    }
+    if policy.reporter_messages < policy.strong_messages {
+        found.push(
+            "`reporter-messages` in [policy] is below `strong-messages`: only several reporters together can make a pair strong"
+                .into(),
+        );
+    }
 }
 
 fn live_warnings(live: &Live, found: &mut Vec<String>) {

@@ -30,6 +30,7 @@ mod print;
 mod read;
 mod section;
 mod settings;
+mod size;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -46,6 +47,7 @@ pub use settings::{
     Csa, Daemon, Dns, EhloForward, Evidence, Fcrdns, Http, Ingest, Ledger, Live, Log, LogFormat,
     LogLevel, Zone, ZoneKind,
 };
+pub use size::Size;
 pub use value::Rule;
 
 use place::Source;

@@ -27,6 +27,8 @@ section! {
             "A strong pair was seen on at least this many different days.";
         "strong-age-days" strong_age_days: u32 = Is("7"), Between(0, 365), Reload,
             "A strong pair was first seen at least this many days ago.";
+        "reporter-messages" reporter_messages: u32 = Is("100"), Between(1, 1_000_000), Reload,
+            "Of one reporter this many messages count at most, for or against a pair's standing.";
         "families-window-days" families_window_days: u32 = Is("30"), Between(1, 64), Reload,
             "Families (registrable domains) of a client are counted over this many days.";
         "many-families-v4" many_families_v4: u32 = Is("3"), Between(2, 100), Reload,

@@ -14,9 +14,11 @@ use ipnet::IpNet;
 use super::domain::DomainName;
 use super::section::Preset::{Is, Needed};
 use super::section::section;
+use super::size::Size;
 use super::value::Choice;
 use super::value::Rule::{
-    Between, DefaultPort, Free, Lasting, Longest, NotEmpty, Seconds, TimeZone, Url, Word,
+    Between, Days, DefaultPort, Free, Lasting, LastingOrNever, Longest, NotEmpty, Reply, Seconds,
+    Sized, Text, TimeZone, Url, Word,
 };
 
 const fn ms(milliseconds: u64) -> Duration {
@@ -51,6 +53,20 @@ section! {
             "How long observations may gather before they are written to disk together.";
         "future-tolerance" future_tolerance: Duration = Is(r#""1d""#), Lasting(ms(0), seconds(30 * 86_400)), Restart,
             "An observation that is later than now by more than this is set aside: some clock is wrong.";
+        "memory" memory: Size = Is(r#""2GB""#), Sized(Size(16_000_000), Size(1_000_000_000_000)), Restart,
+            "The most memory that the ledger's tables may take; beyond it what is worth least is forgotten.";
+        "keep" keep: Duration = Is(r#""400d""#), Days(7, 36_500), Restart,
+            "A pair not seen for so long is forgotten; only days on which anything was learned count.";
+        "pairs-per-client" pairs_per_client: u32 = Is("64"), Between(8, 1000), Restart,
+            "The most names that are kept of one client.";
+        "clients-per-name" clients_per_name: u32 = Is("256"), Between(8, 10_000), Restart,
+            "The most clients that are kept of one name.";
+        "key" key: String = Is(r#""""#), Text(100), Restart,
+            "Any text that outsiders do not know; it decides which of equals stay where there is no room for all.";
+        "snapshot-interval" snapshot_interval: Duration = Is(r#""1d""#), LastingOrNever(seconds(600), seconds(365 * 86_400)), Restart,
+            "How often a copy of the ledger is put into its folder `snapshots`.";
+        "snapshots" snapshots: u32 = Is("2"), Between(1, 100), Restart,
+            "How many of those copies are kept; older ones are removed.";
     }
 }
 
@@ -150,6 +166,8 @@ section! {
     Ingest in "ingest" {
         "own" own: Vec<IpNet> = Is("[]"), Free, Restart,
             "Clients that are your own relays and filters: nothing is learned of them.";
+        "our-replies" our_replies: Vec<String> = Is("[]"), Reply, Restart,
+            "Pieces of text by which a refusal is known as caused by our own answer, beside our own words.";
         "batch" batch: u32 = Is("10000"), Between(1, 100_000), Restart,
             "The most observations written to disk together.";
     }
@@ -187,7 +205,7 @@ section! {
         "reporter" reporter: String = Is(r#""local""#), Word, Restart,
             "The name of the mail server that reports; each server has its own.";
         "reporter-kind" reporter_kind: ReporterKind = Is(r#""mx""#), Free, Restart,
-            "What mail it sees: mx for real recipients, trap (builds no trust), submission (users' programs).";
+            "What mail it sees: mx for real recipients; trap, unfiltered (takes everything) and submission build no trust.";
         "time-zone" time_zone: Option<String> = Is(r#""""#), TimeZone, Restart,
             "The time zone of stamps that do not say; \"\" is that of the system.";
     }
@@ -281,8 +299,12 @@ impl LogFormat {
 }
 
 impl Choice for ReporterKind {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("mx", Self::Mx), ("trap", Self::Trap), ("submission", Self::Submission)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("mx", Self::Mx),
+        ("trap", Self::Trap),
+        ("submission", Self::Submission),
+        ("unfiltered", Self::Unfiltered),
+    ];
 }
 
 fn word_of<T: Choice>(value: T) -> &'static str {

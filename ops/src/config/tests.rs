@@ -113,6 +113,12 @@ fn values_arrive() {
         wait = "0s"
         [evidence.ehlo-forward]
         enabled = false
+        [ledger]
+        memory = "512MiB"
+        keep = "216h"
+        snapshot-interval = "0s"
+        [ingest]
+        our-replies = ["blocked using rep.test"]
         [policy]
         strong-messages = 0x14
         [[zone]]
@@ -136,6 +142,10 @@ fn values_arrive() {
     assert_eq!(config.http.listen, None);
     assert_eq!(config.live.wait, Duration::ZERO);
     assert!(config.evidence.csa.enabled && !config.evidence.ehlo_forward.enabled);
+    assert_eq!(config.ledger.memory, Size(512 << 20));
+    assert_eq!(config.ledger.keep, Duration::from_secs(9 * 86_400));
+    assert_eq!(config.ledger.snapshot_interval, Duration::ZERO);
+    assert_eq!(config.ingest.our_replies, ["blocked using rep.test"]);
     assert_eq!(config.policy.strong_messages, 20);
     let [zone] = config.zones.as_slice() else { panic!("one zone") };
     assert_eq!(zone.ns.len(), 1, "an empty list is the default");
@@ -179,6 +189,9 @@ fn warns_of_what_is_seldom_meant() {
         ("[live]\ntrust = [\"::/0\"]\n", &["`trust` in [live] has ::/0"]),
         ("[live]\ntrust = [\"::/0\"]\nenabled = false\n", &[]),
         ("[live]\nwait = \"3s\"\n", &["longer than `timeout`"]),
+        ("[ledger]\nkeep = \"29d\"\n", &["shorter than the 30 days"]),
+        ("[ledger]\nkeep = \"30d\"\n", &[]),
+        ("[policy]\nreporter-messages = 9\n", &["only several reporters together"]),
     ] {
         let warnings = parse(&format!("{text}{USEFUL}")).warnings();
         assert_eq!(warnings.len(), words.len(), "{text}\n{warnings:?}");
@@ -228,6 +241,12 @@ fn only_some_changes_need_a_restart() {
         (format!("{zone}{other}"), format!("{other}{zone}"), &[]),
         (log.into(), format!("{log}reporter = \"mx1\""), &["log.reporter"]),
         (log.into(), String::new(), &["log"]),
+        (
+            String::new(),
+            "[ledger]\nmemory = \"1GB\"\nkey = \"x\"".into(),
+            &["ledger.memory", "ledger.key"],
+        ),
+        ("[ledger]\nmemory = \"1000MB\"".into(), "[ledger]\nmemory = \"1GB\"".into(), &[]),
     ] {
         assert_eq!(parse(&old).restart_needed(&parse(&new)), restart, "{old}\n-->\n{new}");
     }
@@ -399,6 +418,23 @@ fn edges(key: &Key) -> Option<([String; 2], [String; 2])> {
             let below = least.checked_sub(1).map_or_else(|| "\"-1ms\"".into(), shown);
             Some(([least, most].map(shown), [below, shown(most + 1)]))
         }
+        Rule::LastingOrNever(least, most) => {
+            let (least, most) = (least.as_millis(), most.as_millis());
+            Some(([0, least].map(shown), [least - 1, most + 1].map(shown)))
+        }
+        Rule::Days(least, most) => {
+            let shown = |days: u32| format!("\"{days}d\"");
+            Some(([least, most].map(shown), [least - 1, most + 1].map(shown)))
+        }
+        Rule::Sized(least, most) => {
+            let shown = |octets: u64| format!("\"{}kB\"", octets / 1000);
+            let beyond = [least.0 - 1000, most.0 + 1000].map(shown);
+            Some(([least.0, most.0].map(shown), beyond))
+        }
+        Rule::Text(most) => {
+            let shown = |long: usize| format!("\"{}\"", "x".repeat(long));
+            Some(([0, most].map(shown), [most + 1, most + 2].map(shown)))
+        }
         _ => None,
     }
 }
@@ -438,7 +474,12 @@ fn sound_file() -> impl Strategy<Value = String> {
     let pick = |values: &'static [&'static str]| proptest::sample::select(values);
     let plain = (
         pick(&["", "[daemon]\nlog-level = \"trace\"\n"]),
-        pick(&["", "[ledger]\npath = \"a \\\"b\\\" \\\\ ü\"\ncommit-interval = \"1500ms\"\n"]),
+        pick(&[
+            "",
+            "[ledger]\npath = \"a \\\"b\\\" \\\\ ü\"\ncommit-interval = \"1500ms\"\n",
+            "[ledger]\nmemory = \"100MiB\"\nkeep = \"8760h\"\nkey = \"ü \\n\"\nsnapshot-interval = \"0s\"\n",
+            "[ingest]\nour-replies = [\"blocked using rep.test\", \"listed by us\"]\n",
+        ]),
         pick(&[
             "",
             "[dns]\nlisten = [\"[::1]:0\", \"192.0.2.1:53\"]\nallow = [\"2001:db8::/32\"]\n",

@@ -14,6 +14,7 @@ use toml::de::DeValue;
 use super::domain::DomainName;
 use super::duration;
 use super::nearest::nearest;
+use super::size::Size;
 
 /// What a key asks of its value beyond the type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,12 @@ pub enum Rule {
     Lasting(Duration, Duration),
     /// A duration in whole seconds (DNS has no shorter unit), from the first to the second.
     Seconds(Duration, Duration),
+    /// A duration in whole days, from the first to the second number of them.
+    Days(u32, u32),
+    /// A duration from the first to the second, or none at all, which is never.
+    LastingOrNever(Duration, Duration),
+    /// A size from the first to the second.
+    Sized(Size, Size),
     /// A list that is not empty.
     NotEmpty,
     /// An address may come without a port, which is then this one.
@@ -38,6 +45,10 @@ pub enum Rule {
     Url,
     /// A name of the IANA time zone database.
     TimeZone,
+    /// A text of at most this many octets.
+    Text(usize),
+    /// A piece of an MTA's reply that no client can put there.
+    Reply,
 }
 
 /// What a value is read with.
@@ -87,7 +98,7 @@ impl<T: Value> Setting for T {
 }
 
 /// The flaw of a value that is no `T`, with a reason where there is one to give.
-fn flaw<T: Value>(found: &Spanned<DeValue<'_>>, rule: Rule, why: &str) -> Vec<Flaw> {
+pub(super) fn flaw<T: Value>(found: &Spanned<DeValue<'_>>, rule: Rule, why: &str) -> Vec<Flaw> {
     let such_as = if T::SAMPLE.is_empty() { "" } else { " such as " };
     let colon = if why.is_empty() { "" } else { ": " };
     let kind = T::kind(rule);
@@ -174,6 +185,9 @@ impl Value for u32 {
     }
 }
 
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+
 impl Value for Duration {
     const SAMPLE: &'static str = "";
 
@@ -182,6 +196,13 @@ impl Value for Duration {
             Rule::Lasting(least, most) | Rule::Seconds(least, most) => {
                 let (least, most) = (duration::write(least), duration::write(most));
                 format!("a duration from \"{least}\" to \"{most}\"")
+            }
+            Rule::Days(least, most) => {
+                format!("a duration in whole days from \"{least}d\" to \"{most}d\"")
+            }
+            Rule::LastingOrNever(least, most) => {
+                let (least, most) = (duration::write(least), duration::write(most));
+                format!("a duration from \"{least}\" to \"{most}\", or \"0s\" for never")
             }
             _ => "a duration such as \"10s\"".into(),
         }
@@ -202,6 +223,21 @@ impl Value for Duration {
                 }
                 Rule::Lasting(least, most) | Rule::Seconds(least, most)
                     if !(least..=most).contains(&span) =>
+                {
+                    Err(String::new())
+                }
+                Rule::Days(..)
+                    if !span.as_secs().is_multiple_of(DAY) || span.subsec_nanos() != 0 =>
+                {
+                    Err("whole days are counted".into())
+                }
+                Rule::Days(least, most)
+                    if !(u64::from(least)..=u64::from(most)).contains(&(span.as_secs() / DAY)) =>
+                {
+                    Err(String::new())
+                }
+                Rule::LastingOrNever(least, most)
+                    if !span.is_zero() && !(least..=most).contains(&span) =>
                 {
                     Err(String::new())
                 }
@@ -248,6 +284,8 @@ impl Value for String {
             Rule::Url => "the address of a web page (http or https)",
             Rule::TimeZone => "a time zone such as \"Europe/Berlin\"",
             Rule::Word => "a word of letters, digits, '.', '-' and '_'",
+            Rule::Reply => "a piece of a reply such as \"blocked using rep.example.net\"",
+            Rule::Text(most) => return format!("a text of at most {most} octets"),
             _ => "a text",
         }
         .into()
@@ -259,6 +297,8 @@ impl Value for String {
                 Rule::Url => check_url(text)?,
                 Rule::TimeZone => check_time_zone(text)?,
                 Rule::Word => check_word(text)?,
+                Rule::Reply => helostat_ingest::ours::check(text)?,
+                Rule::Text(most) if text.len() > most => return Err(Self::new()),
                 _ => {}
             }
             Ok(text.into())

@@ -111,6 +111,7 @@ impl Writer {
             ReporterKind::Mx => 0,
             ReporterKind::Trap => 1,
             ReporterKind::Submission => 2,
+            ReporterKind::Unfiltered => 3,
         });
     }
 
@@ -241,6 +242,7 @@ impl<'a> Reader<'a> {
             0 => ReporterKind::Mx,
             1 => ReporterKind::Trap,
             2 => ReporterKind::Submission,
+            3 => ReporterKind::Unfiltered,
             _ => return Err(DecodeError::Malformed),
         };
         Ok((id, name, kind))

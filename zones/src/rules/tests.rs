@@ -12,6 +12,16 @@ struct World(Ledger);
 
 impl World {
     fn of(rows: &[(&str, &str, Outcome, std::ops::Range<u32>, u32)]) -> Self {
+        let world = Self(Ledger::in_memory());
+        world.learn(("mx1", ReporterKind::Mx), rows);
+        world
+    }
+
+    fn learn(
+        &self,
+        (reporter, kind): (&str, ReporterKind),
+        rows: &[(&str, &str, Outcome, std::ops::Range<u32>, u32)],
+    ) {
         let mut batch = Batch::default();
         for (ip, name, outcome, days_ago, times) in rows {
             for (day, time) in days_ago.clone().flat_map(|day| (0..*times).map(move |t| (day, t))) {
@@ -24,14 +34,18 @@ impl World {
                     stage: None,
                     by_us: false,
                     supersedes: None,
-                    reporter: "mx1".into(),
+                    reporter: reporter.into(),
                 };
-                batch.observe(&observation, ReporterKind::Mx);
+                batch.observe(&observation, kind);
             }
         }
-        let ledger = Ledger::in_memory();
-        ledger.commit(&batch).expect("memory does not fail");
-        Self(ledger)
+        self.0.commit(&batch).expect("memory does not fail");
+    }
+
+    fn best(&self, ip: &str) -> PairHistory {
+        let client = Client::of(ip.parse().expect("an address"));
+        let history = ClientHistory::of(&self.0, client, &Policy::default(), NOW);
+        history.best().expect("it was seen").clone()
     }
 
     fn client(&self, ip: &str, found: &[(System, Finding)]) -> ClientVerdict {
@@ -103,6 +117,109 @@ fn a_steady_pair_earns_trust_with_time() {
         assert_eq!(verdict.trust.map(|trust| trust.level), level, "{days:?}");
         assert_eq!(world.pair("192.0.2.7", "mail.example.com", &[]).code, code, "{days:?}");
     }
+}
+
+#[test]
+fn a_loud_reporter_has_one_voice() {
+    use Outcome::{Accepted, Rejected};
+    const IP: &str = "192.0.2.1";
+    let mx = |name: &'static str| (name, ReporterKind::Mx);
+    // A reporter, what it does each day of ten, and how often.
+    type Voices = [(&'static str, Outcome, u32)];
+    let cases: [(&str, &Voices, bool); 8] = [
+        (
+            "one who refuses much against two who accept",
+            &[("a", Accepted, 6), ("b", Accepted, 6), ("loud", Rejected, 100)],
+            true,
+        ),
+        (
+            "one who accepts much against two who refuse",
+            &[("a", Rejected, 6), ("b", Rejected, 6), ("loud", Accepted, 100)],
+            false,
+        ),
+        ("even", &[("a", Rejected, 20), ("loud", Accepted, 100)], true),
+        (
+            "one alone, both much: refused more often",
+            &[("a", Accepted, 15), ("a", Rejected, 100)],
+            false,
+        ),
+        (
+            "one alone, both much: accepted more often",
+            &[("a", Accepted, 100), ("a", Rejected, 60)],
+            true,
+        ),
+        (
+            "one alone, below the limit: refused more often",
+            &[("a", Accepted, 4), ("a", Rejected, 5)],
+            false,
+        ),
+        (
+            "one alone, below the limit: accepted more often",
+            &[("a", Accepted, 5), ("a", Rejected, 4)],
+            true,
+        ),
+        ("one who accepts much, and nobody else", &[("loud", Accepted, 100)], true),
+    ];
+    for (case, voices, stands) in cases {
+        let world = World::of(&[]);
+        let (mut accepted, mut rejected) = (0, 0);
+        for &(reporter, outcome, times) in voices {
+            world.learn(mx(reporter), &[(IP, "mail.example.com", outcome, 0..10, times)]);
+            match outcome {
+                Accepted => accepted += 10 * times,
+                _ => rejected += 10 * times,
+            }
+        }
+        let pair = world.best(IP);
+        assert_eq!(pair.is_established(), stands, "{case}");
+        assert_eq!((pair.accepted, pair.rejected), (accepted, rejected), "{case}: the true totals");
+    }
+}
+
+#[test]
+fn a_strong_pair_can_need_more_than_one_voice() {
+    const IP: &str = "192.0.2.1";
+    let policy = Policy { reporter_messages: 9, ..Policy::default() };
+    for (reporters, standing) in
+        [(&["a"][..], Standing::Established), (&["a", "b"][..], Standing::Strong)]
+    {
+        let world = World::of(&[]);
+        for &reporter in reporters {
+            let rows = [(IP, "mail.example.com", Outcome::Accepted, 0..10, 5)];
+            world.learn((reporter, ReporterKind::Mx), &rows);
+        }
+        let client = Client::of(IP.parse().expect("an address"));
+        let history = ClientHistory::of(&world.0, client, &policy, NOW);
+        assert_eq!(history.best().map(|pair| pair.standing), Some(standing), "{reporters:?}");
+    }
+}
+
+#[test]
+fn only_border_servers_build_standing() {
+    for (kind, standing, reporters) in [
+        (ReporterKind::Mx, Standing::Strong, 1),
+        (ReporterKind::Trap, Standing::Seen, 0),
+        (ReporterKind::Unfiltered, Standing::Seen, 0),
+        (ReporterKind::Submission, Standing::Seen, 0),
+    ] {
+        let world = World::of(&[]);
+        let rows = [("192.0.2.1", "mail.example.com", Outcome::Accepted, 0..10, 5)];
+        world.learn(("it", kind), &rows);
+        let pair = world.best("192.0.2.1");
+        assert_eq!((pair.standing, pair.reporters), (standing, reporters), "{kind:?}");
+        assert_eq!(pair.observations, 50, "{kind:?}: seen it was");
+    }
+}
+
+#[test]
+fn the_reason_says_how_many_reporters_vouch() {
+    let rows = [("192.0.2.1", "mail.example.com", Outcome::Accepted, 0..10, 5)];
+    let world = World::of(&rows);
+    let text = |world: &World| world.client("192.0.2.1", &[]).reasons[0].text.clone();
+    assert!(!text(&world).contains("reporters"), "{}", text(&world));
+    world.learn(("mx2", ReporterKind::Mx), &rows);
+    world.learn(("trap", ReporterKind::Trap), &rows);
+    assert!(text(&world).ends_with(", seen by 2 reporters"), "{}", text(&world));
 }
 
 #[test]

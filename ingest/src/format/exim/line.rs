@@ -16,7 +16,7 @@
 use std::net::IpAddr;
 
 use crate::bytes::{address, bracketed, contains, cut, cut_at, number};
-use crate::format::OUR_MARK;
+use crate::ours::Reply;
 use crate::session::{Refusal, Stage};
 
 /// Exim's log buffer: a line this long may have lost its end.
@@ -97,7 +97,8 @@ pub(super) struct Refused<'a> {
     pub(super) host: Host<'a>,
     pub(super) stage: Stage,
     pub(super) refusal: Refusal,
-    pub(super) by_us: bool,
+    /// What Exim's administrator says to the client.
+    pub(super) reply: Reply<'a>,
 }
 
 /// Reads the text of one line.
@@ -238,8 +239,8 @@ fn about_message(text: &[u8]) -> Line<'_> {
 }
 
 /// `H=HOST X=.. F=<S> A=.. rejected RCPT <R>: TEXT` and everything else that begins with the host.
-fn about_host(rest: &[u8], has_id: bool) -> Line<'_> {
-    with_host(rest, |host, rest| {
+fn about_host(line: &[u8], has_id: bool) -> Line<'_> {
+    with_host(line, |host, rest| {
         // `H=name [ip]: SMTP error from remote`, `H=name [ip] Connection refused`: we are the client.
         if rest.starts_with(b":") {
             return Line::Nothing;
@@ -256,7 +257,8 @@ fn about_host(rest: &[u8], has_id: bool) -> Line<'_> {
                 text.strip_prefix(b"temporarily rejected ").map(|what| (Refusal::Soft, what))
             });
         if let Some((refusal, what)) = verdict {
-            return refused(host, refusal, what);
+            let reply = own_text(line, what);
+            return refused(host, refusal, what, reply);
         }
         if text.starts_with(b"incomplete transaction (connection lost)") {
             return Line::Lost(host, Lost::InMessage);
@@ -322,7 +324,7 @@ fn after_sender(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// `RCPT <R>: TEXT`, `EHLO or HELO NAME: TEXT`, `after DATA: TEXT`, `connection in "connect" ACL: TEXT`.
-fn refused<'a>(mut host: Host<'a>, refusal: Refusal, what: &'a [u8]) -> Line<'a> {
+fn refused<'a>(mut host: Host<'a>, refusal: Refusal, what: &'a [u8], reply: Reply<'a>) -> Line<'a> {
     let word = what.split(|&byte| matches!(byte, b' ' | b':')).next().unwrap_or_default();
     let mut stage = match word {
         b"connection" => Stage::Connect,
@@ -338,15 +340,20 @@ fn refused<'a>(mut host: Host<'a>, refusal: Refusal, what: &'a [u8]) -> Line<'a>
     } else if stage == Stage::Connect {
         host.said = Said::Nothing;
     }
-    Line::Refused(Refused { host, stage, refusal, by_us: contains(own_text(what), OUR_MARK) })
+    Line::Refused(Refused { host, stage, refusal, reply })
 }
 
-/// The administrator's text: what follows `<RECIPIENT>: ` or `NAME: `. A quoted recipient may imitate it.
-fn own_text(what: &[u8]) -> &[u8] {
-    if let Some((recipient, text)) = cut_at(what, b">: ") {
-        return if recipient.contains(&b'"') { b"" } else { text };
-    }
-    cut_at(what, b": ").map_or(&b""[..], |(_, text)| text)
+/// The administrator's text, which follows `<RECIPIENT>: ` or `NAME: ` in `what`, the end of `line`; all
+/// before it holds the client's words. A quoted recipient may imitate it.
+fn own_text<'a>(line: &'a [u8], what: &'a [u8]) -> Reply<'a> {
+    let text = match cut_at(what, b">: ") {
+        Some((recipient, _)) if recipient.contains(&b'"') => None,
+        Some((_, text)) => Some(text),
+        None => cut_at(what, b": ").map(|(_, text)| text),
+    };
+    let before = text.and_then(|text| line.len().checked_sub(text.len()));
+    let parts = before.and_then(|before| line.split_at_checked(before));
+    parts.map_or_else(Reply::default, |(said, text)| Reply { text, said })
 }
 
 /// Which of the two hidden names a refused greeting repeats: the reverse name, or the address.
@@ -397,7 +404,7 @@ fn rejected(rest: &[u8]) -> Line<'_> {
                 host,
                 stage: Stage::Mail,
                 refusal: Refusal::Hard,
-                by_us: false,
+                reply: Reply::default(),
             })
         });
     }
@@ -420,7 +427,12 @@ fn synchronization(rest: &[u8]) -> Line<'_> {
         if !contains(rest, b" next input=\"") {
             return Line::Doubtful("two-hosts");
         }
-        Line::Refused(Refused { host, stage: Stage::Mail, refusal: Refusal::Hard, by_us: false })
+        Line::Refused(Refused {
+            host,
+            stage: Stage::Mail,
+            refusal: Refusal::Hard,
+            reply: Reply::default(),
+        })
     })
 }
 
@@ -702,13 +714,44 @@ mod tests {
 
     #[test]
     fn our_own_refusals_are_known_by_the_administrator_s_text() {
-        for (what, ours) in [
-            ("RCPT <a@b>: helostat: suspect", true),
-            ("after DATA: helostat: suspect", true),
-            ("RCPT <helostat@b>: User unknown", false),
-            ("RCPT <\"x>: helostat\"@b>: User unknown", false),
+        for (text, ours) in [
+            ("H=(x) [192.0.2.7] F=<a@b> rejected RCPT <c@d>: helostat: listed", true),
+            ("H=(x) [192.0.2.7] F=<a@b> rejected RCPT <c@d>: listed in bl.rep.test", true),
+            (
+                "H=(x) [192.0.2.7] F=<a@b> temporarily rejected RCPT <c@d>: 192.0.2.7 is listed at bl.rep.test (127.0.0.2: y)",
+                true,
+            ),
+            ("H=(x) [192.0.2.7] F=<a@b> rejected after DATA: helostat: listed", true),
+            ("H=(x) [192.0.2.7] rejected EHLO or HELO x: helostat: listed", true),
+            ("H=(x) [192.0.2.7] rejected connection in \"connect\" ACL: helostat: listed", true),
+            ("H=(x) [192.0.2.7] F=<a@b> rejected RCPT <helostat@d>: User unknown", false),
+            (
+                "H=(x) [192.0.2.7] F=<a@b> rejected RCPT <\"x>: helostat: y\"@d>: User unknown",
+                false,
+            ),
+            (
+                "H=(x) [192.0.2.7] F=<\"helostat: \"@b> rejected RCPT <c@d>: \\helostat: @b may not send",
+                false,
+            ),
+            ("H=(helostat: y) [192.0.2.7] rejected EHLO or HELO helostat: y: no", false),
+            (
+                "H=(in bl.rep.test) [192.0.2.7] F=<a@b> rejected RCPT <c@d>: in bl.rep.test is no name",
+                false,
+            ),
+            (
+                "H=(x) [192.0.2.7] F=<a@b> rejected RCPT <c@d>: response to \"RCPT TO:<a@b>\" was: 550 helostat: x",
+                false,
+            ),
+            (
+                "H=(x) [192.0.2.7] F=<a@b> rejected after DATA: malformed address: failing address in \"From:\" header is: helostat: x",
+                false,
+            ),
         ] {
-            assert_eq!(contains(own_text(what.as_bytes()), OUR_MARK), ours, "{what}");
+            let Line::Refused(refused) = read(text.as_bytes()) else {
+                panic!("no refusal: {text}");
+            };
+            let known = crate::ours::Ours::new(["rep.test"], []);
+            assert_eq!(known.caused(refused.reply), ours, "{text}");
         }
     }
 

@@ -15,7 +15,7 @@
 use std::net::IpAddr;
 
 use crate::bytes::{address, contains, cut, cut_at, cut_at_last, number};
-use crate::format::OUR_MARK;
+use crate::ours::Reply;
 use crate::session::{Refusal, Stage};
 
 /// Where Postfix cuts a log record (MSG_SYSLOG_RECLEN).
@@ -74,8 +74,8 @@ pub(super) struct Action<'a> {
     pub(super) stage: Stage,
     pub(super) client: Option<Client<'a>>,
     pub(super) said: Said<'a>,
-    /// The text quotes an answer of helostat.
-    pub(super) by_us: bool,
+    /// What Postfix says to a client whose check this is.
+    pub(super) reply: Reply<'a>,
     /// postscreen speaks, not smtpd.
     pub(super) screen: bool,
 }
@@ -350,7 +350,7 @@ fn action<'a>(queue_id: Option<&'a [u8]>, rest: &'a [u8], whole: &'a [u8]) -> Li
             stage,
             client: None,
             said,
-            by_us: false,
+            reply: Reply::default(),
             screen: false,
         });
     }
@@ -375,17 +375,19 @@ fn action<'a>(queue_id: Option<&'a [u8]>, rest: &'a [u8], whole: &'a [u8]) -> Li
         stage,
         client: Some(client),
         said,
-        by_us: is_ours(text),
+        reply: if is_whole { reply(text) } else { Reply::default() },
         screen,
     })
 }
 
-/// True if a DNS list's refusal quotes us: `554 5.7.1 Service unavailable; Client host [IP] blocked using ZONE;
-/// TEXT; from=<`. Only what stands after `blocked using` and before the sender is looked at: a client that
-/// could put our word there would have its refusals forgiven.
-fn is_ours(text: &[u8]) -> bool {
-    let text = cut_at(text, b"; from=<").map_or(text, |(text, _)| text);
-    cut_at_last(text, b" blocked using ").is_some_and(|(_, text)| contains(text, OUR_MARK))
+/// The reply in `REPLY; from=<S> to=<R> proto=P helo=<H>`, each part but the reply optional, and the rest. A
+/// client's words that are repeated in the reply may imitate the rest; the true one then is behind them.
+fn reply(text: &[u8]) -> Reply<'_> {
+    const RESTS: [&[u8]; 3] = [b"; from=<", b"; to=<", b"; proto="];
+    let ends = RESTS.iter().filter_map(|rest| memchr::memmem::find(text, rest));
+    let end = ends.min().unwrap_or(text.len());
+    let (text, said) = text.split_at_checked(end).unwrap_or((text, b""));
+    Reply { text, said }
 }
 
 /// header_checks and their like: `header X: TEXT from NAME[IP]; from=<> to=<> proto= helo=<H>: MSG`.
@@ -419,7 +421,7 @@ fn content<'a>(
         stage: Stage::EndOfMessage,
         client: None,
         said,
-        by_us: false,
+        reply: Reply::default(),
         screen: false,
     })
 }
@@ -666,20 +668,87 @@ mod tests {
     }
 
     #[test]
-    fn our_own_refusals_are_known_by_the_list_s_text() {
+    fn our_own_refusals_are_known_by_the_reply() {
+        const TAIL: &str = "; from=<a@b> to=<c@d> proto=ESMTP helo=<x.example>";
         for (text, ours) in [
+            // As our own runs logged them, with our origin in place of theirs.
             (
-                "554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using bl.a; helostat: suspect; from=<a>",
+                "reject: RCPT from x[192.0.2.7]: 554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using bl.rep.test; helostat: listed; from=<a@b> to=<c@d> proto=ESMTP helo=<x>",
                 true,
             ),
             (
-                "554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using bl.a; listed; from=<helostat@a>",
+                "reject: RCPT from [192.0.2.7]:4496: 550 5.7.1 Service unavailable; client [192.0.2.7] blocked using bl.rep.test; from=<s@t>, to=<d@l>, proto=ESMTP, helo=<[220.176.52.123]>",
+                true,
+            ),
+            (
+                "reject: CONNECT from unknown[192.0.2.7]: 554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using bl.rep.test; Listed; see http://a/q; proto=SMTP",
+                true,
+            ),
+            (
+                "reject: RCPT from unknown[192.0.2.7]: 554 5.7.1 Service unavailable; Helo command [x.example] blocked using ehlo.rep.test; from=<a@b> to=<c@d> proto=ESMTP helo=<x.example>",
+                true,
+            ),
+            (
+                "milter-reject: RCPT from x[192.0.2.7]: 550 5.7.1 helostat: listed; from=<a@b> to=<c@d> proto=ESMTP helo=<x>",
+                true,
+            ),
+            // Of others.
+            (
+                "reject: RCPT from x[192.0.2.7]: 554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using bl.a; listed; from=<helostat@a> to=<c@d> proto=ESMTP helo=<x>",
                 false,
             ),
-            ("550 5.1.1 <helostat@a>: User unknown; from=<a@b>", false),
+            // Clients that say our words: in the recipient, the sender, the name.
+            (
+                "reject: RCPT from x[192.0.2.7]: 550 5.1.1 <helostat: x@l>: User unknown; from=<a@b> to=<\"helostat: x\"@l> proto=ESMTP helo=<x>",
+                false,
+            ),
+            (
+                "reject: RCPT from x[192.0.2.7]: 550 5.1.1 <x blocked using y helostat: ; from=<@l>: User unknown; from=<a@b> to=<\"x blocked using y helostat: ; from=<\"@l> proto=ESMTP helo=<x>",
+                false,
+            ),
+            (
+                "reject: RCPT from x[192.0.2.7]: 554 5.7.1 Service unavailable; Sender address [] blocked using bl.rep.test; from=<@e.example] blocked using z.test; from=<\"] blocked using bl.rep.test; from=<\"@e.example> to=<c@d> proto=ESMTP helo=<x>",
+                false,
+            ),
+            (
+                "reject: RCPT from x[192.0.2.7]: 554 5.7.1 Service unavailable; Helo command [helostat:using?bl.rep.test] blocked using z.test; from=<a@b> to=<c@d> proto=ESMTP helo=<helostat:using?bl.rep.test>",
+                false,
+            ),
+            (
+                "reject: EHLO from x[192.0.2.7]: 504 5.5.2 <x>: Helo command rejected: helostat: y; proto=>: Helo command rejected: need fully-qualified hostname; proto=SMTP helo=<x>: Helo command rejected: helostat: y; proto=>",
+                false,
+            ),
+            (
+                "reject: VRFY from x[192.0.2.7]: 550 5.1.1 <helostat: x>: Recipient address rejected: no; to=<helostat: x> proto=ESMTP helo=<x>",
+                false,
+            ),
+            // Its reverse name, and a server of its own.
+            (
+                "reject: RCPT from unknown[192.0.2.7]: 554 5.7.1 <bl.rep.test>: Unverified Client host rejected: no; from=<a@b> to=<c@d> proto=ESMTP helo=<x>",
+                false,
+            ),
+            (
+                "reject: RCPT from x[192.0.2.7]: 450 4.1.7 <a@b>: Sender address rejected: undeliverable address: host mx.b[192.0.2.9] said: 550 helostat: x (in reply to RCPT TO command); from=<a@b> to=<c@d> proto=ESMTP helo=<x>",
+                false,
+            ),
         ] {
-            assert_eq!(is_ours(text.as_bytes()), ours, "{text}");
+            let screen = text.contains("from [");
+            let line = format!("NOQUEUE: {text}");
+            let read = if screen { read_screen(line.as_bytes()) } else { read(line.as_bytes()) };
+            let Line::Action(action) = read else { panic!("no action: {text}") };
+            let known = crate::ours::Ours::new(["rep.test"], []);
+            assert_eq!(known.caused(action.reply), ours, "{text}");
         }
+        let long = "a".repeat(RECORD_MAX);
+        let cut = format!("NOQUEUE: reject: RCPT from x[192.0.2.7]: 550 5.1.1 <helostat: {long}");
+        let Line::Action(action) = read(cut.as_bytes()) else { panic!("no action") };
+        assert_eq!(
+            action.reply,
+            Reply::default(),
+            "the end that would give the client away is lost"
+        );
+        let reply = reply(TAIL.as_bytes());
+        assert_eq!((reply.text, reply.said), (&b""[..], TAIL.as_bytes()));
     }
 
     #[test]
