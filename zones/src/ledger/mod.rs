@@ -18,7 +18,9 @@
 
 pub mod activity;
 pub mod batch;
+pub mod calendar;
 mod codec;
+pub mod distinct;
 mod dump;
 pub mod facts;
 pub mod sled_store;
