@@ -143,7 +143,7 @@ async fn dump(State(pages): State<Pages>) -> Result<Response, TooEarly> {
     let judge = pages.judge()?;
     let dumped = tokio::task::spawn_blocking(move || {
         let mut lines = Vec::new();
-        judge.ledger().dump(&mut lines).map(|()| lines)
+        judge.ledger().dump(&mut lines, false).map(|()| lines)
     });
     Ok(match dumped.await {
         Ok(Ok(lines)) => ([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response(),
