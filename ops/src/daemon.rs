@@ -104,8 +104,8 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
         serve_http(listener, pages.clone(), shutdown.clone())?;
     }
     tracing::info!(http = ?http_address, ledger = %config.ledger.path.display(), "opening the ledger");
-    let path = config.ledger.path.clone();
-    let opened = tokio::task::spawn_blocking(move || Ledger::open(&path)).await?;
+    let (path, bounds) = (config.ledger.path.clone(), settings::bounds(&config));
+    let opened = tokio::task::spawn_blocking(move || Ledger::open(&path, bounds)).await?;
     let ledger = Arc::new(opened.map_err(|error| Failure::new(Exit::Ledger, error))?);
     health.ledger_open();
     ledger_metrics::register(&registry, &ledger)?;
@@ -412,8 +412,8 @@ impl Watcher for Attendant {
 
 #[cfg(test)]
 mod tests {
-    use helostat_zones::ledger::store::{Store, Stored};
-    use helostat_zones::ledger::{Batch, StoreError};
+    use helostat_zones::ledger::store::{Key, Store};
+    use helostat_zones::ledger::{Batch, Bounds, StoreError};
 
     use super::*;
 
@@ -421,19 +421,19 @@ mod tests {
     struct Hanging;
 
     impl Store for Hanging {
-        fn load(&mut self) -> Result<Stored, StoreError> {
-            Ok(Stored::default())
+        fn get(&self, _key: Key) -> Result<Option<Vec<u8>>, StoreError> {
+            Ok(None)
         }
 
-        fn append(&mut self, _seq: u64, _entry: &[u8]) -> Result<(), StoreError> {
-            Ok(())
+        fn entries(&self) -> Result<Vec<u64>, StoreError> {
+            Ok(Vec::new())
         }
 
-        fn put_shard(&mut self, _number: u16, _record: &[u8]) -> Result<(), StoreError> {
-            Ok(())
+        fn committed(&self) -> Option<u64> {
+            None
         }
 
-        fn put_base(&mut self, _record: &[u8]) -> Result<(), StoreError> {
+        fn put(&mut self, _key: Key, _record: &[u8]) -> Result<(), StoreError> {
             Ok(())
         }
 
@@ -447,6 +447,10 @@ mod tests {
             }
         }
 
+        fn disk_bytes(&self) -> u64 {
+            0
+        }
+
         fn path(&self) -> PathBuf {
             "(test)".into()
         }
@@ -454,7 +458,9 @@ mod tests {
 
     #[test]
     fn a_disk_that_hangs_does_not_keep_it() {
-        let ledger = Arc::new(Ledger::with_store(Box::new(Hanging)).expect("an empty store"));
+        let ledger = Arc::new(
+            Ledger::with_store(Box::new(Hanging), Bounds::default()).expect("an empty store"),
+        );
         let writer = ledger.clone();
         std::thread::spawn(move || {
             let mut batch = Batch::default();

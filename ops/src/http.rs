@@ -142,7 +142,7 @@ async fn explain(
 
 async fn dump(State(pages): State<Pages>) -> Result<Response, TooEarly> {
     let judge = pages.judge()?;
-    let lines = written_while_sent(move |to| judge.ledger().dump(to));
+    let lines = written_while_sent(move |to| judge.ledger().dump(to, false));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
 }
 

@@ -11,10 +11,24 @@ use helostat_server::live::LiveConfig;
 use helostat_zones::answer::Caps;
 use helostat_zones::evidence::System;
 use helostat_zones::key::Kind;
+use helostat_zones::ledger::{Bounds, hash_of_text};
 use helostat_zones::policy::Policy;
 use jiff::tz::TimeZone;
 
 use crate::config::{Config, Log, LogFormat, Zone, ZoneKind};
+
+/// The most the ledger may hold.
+pub fn bounds(config: &Config) -> Bounds {
+    let ledger = &config.ledger;
+    let key = ledger.key.as_str();
+    Bounds {
+        memory: ledger.memory.0,
+        keep_days: u32::try_from(ledger.keep.as_secs() / 86_400).unwrap_or(u32::MAX),
+        pairs_per_client: ledger.pairs_per_client as usize,
+        clients_per_name: ledger.clients_per_name as usize,
+        key: if key.is_empty() { 0 } else { hash_of_text(key) },
+    }
+}
 
 /// What the DNS side is told.
 pub fn dns(config: &Config) -> DnsConfig {

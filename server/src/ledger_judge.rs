@@ -155,8 +155,8 @@ impl Judge for LedgerJudge {
         let (policy, now) = (self.policy.load_full(), now());
         let history = NameHistory::of(&self.ledger, name, &policy, now);
         // What the publisher says of a name is the same for every client; take one that said it.
-        let said_by =
-            self.ledger.clients_of_name(name, 1).0.first().map(|client| client.first_ip());
+        let said_by = self.ledger.clients_of_name(name, now.day()).clients;
+        let said_by = said_by.first().map(|client| client.first_ip());
         let anybody = IpAddr::from([192, 0, 2, 1]);
         let evidence = match said_by {
             Some(ip) => self.evidence(ip, name).await,
@@ -191,7 +191,7 @@ impl Judge for LedgerJudge {
     fn pair_names_below(&self, ip: IpAddr, suffix: &str) -> bool {
         self.ledger.client(Client::of(ip), |row| {
             row.is_some_and(|row| {
-                row.pairs.iter().any(|pair| {
+                row.pairs().any(|pair| {
                     pair.name
                         .text()
                         .strip_suffix(suffix)

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::evidence::{Finding, System};
 use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, Standing};
+use crate::ledger::distinct::Count;
 use crate::name::Name;
 use crate::time::Time;
 use crate::verdict::{ClientVerdict, ListCode, PairCode, PairVerdict, Reason};
@@ -115,6 +116,15 @@ impl Explanation {
         for pair in self.history.pairs.iter().take(PAIRS_SHOWN) {
             write_pair(f, pair)?;
         }
+        if let Some(trace) = &self.history.trace {
+            let names = self.history.names_within(self.time, 64);
+            writeln!(
+                f,
+                "  {} in 64 days, more than are held; {} times one of them was let go",
+                counted(names, "name"),
+                trace.pairs
+            )?;
+        }
         if let Some(more) = self.history.pairs.len().checked_sub(PAIRS_SHOWN).filter(|n| *n > 0) {
             writeln!(f, "  ... and {more} more names")?;
         }
@@ -122,8 +132,8 @@ impl Explanation {
             writeln!(
                 f,
                 "  {name} has been said by {}, lately in {}",
-                count(history.clients, "client"),
-                count(history.networks, "network"),
+                counted(history.clients, "client"),
+                counted(history.networks, "network"),
             )?;
             if !history.established_on.is_empty() {
                 writeln!(f, "  {name} stands on {}", history.established_on.join(", "))?;
@@ -204,6 +214,11 @@ fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
+/// A count that may be an estimate.
+fn counted(count: Count, what: &str) -> String {
+    if count.n == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 fn count_families(n: usize) -> String {
     if n == 1 { "1 family".into() } else { format!("{n} families") }
 }
@@ -216,7 +231,7 @@ fn meaning(code: PairCode) -> &'static str {
         PairCode::OperatorAllow => "allowed by the operator",
         PairCode::NewName => "a new name on a steady client",
         PairCode::NewClient => "a known name on a new client",
-        PairCode::Moved => "new, but within its own family or network",
+        PairCode::Moved => "new, but of its own family or network, or where its owner says it is",
         PairCode::TooLittle => "seen, too little history",
     }
 }

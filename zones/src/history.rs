@@ -19,18 +19,17 @@ use serde::Serialize;
 
 use crate::client::{Client, Network};
 use crate::ledger::activity::Days;
-use crate::ledger::{ClientRow, Ledger, PairRow};
+use crate::ledger::distinct::{Count, Distinct, hash48};
+use crate::ledger::{Ledger, PairView, RowView, Trace, hash_of_text};
 use crate::name::{Name, NameKind};
-use crate::observation::Outcome;
+use crate::observation::{Outcome, ReporterKind};
 use crate::policy::Policy;
 use crate::time::Time;
 
-/// A client that said very many names is measured on this many pairs, those with accepted mail first.
-const PAIRS_PER_CLIENT: usize = 1000;
-/// A name that very many clients said is measured on this many of them, those with accepted mail first.
-const CLIENTS_PER_NAME: usize = 1000;
 /// A network's families are counted on this many of its clients: a whole /24, part of a busy /48.
 const CLIENTS_PER_NETWORK: usize = 1000;
+/// ... and on this many of their pairs: beyond that the network is crowded, whoever else is in it.
+const PAIRS_PER_NETWORK: usize = 4096;
 
 /// How firmly a pair stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -120,22 +119,69 @@ pub struct ClientHistory {
     pub rdns: Option<String>,
     /// Its pairs, the firmest and most used first.
     pub pairs: Vec<PairHistory>,
-    /// Distinct families in the counting window.
-    pub families: BTreeSet<String>,
-    /// Distinct families in the watching window.
-    pub watched_families: BTreeSet<String>,
+    /// Distinct families in the counting window, of the pairs that are held.
+    pub families: Vec<String>,
+    /// Distinct families in the watching window, of the pairs that are held.
+    pub watched_families: Vec<String>,
+    /// How many families it said in the counting window, with those of pairs that are not held any more.
+    pub family_count: Count,
+    /// How many in the watching window.
+    pub watched_count: Count,
+    /// What is left of pairs that are not held any more.
+    #[serde(skip)]
+    pub trace: Option<Trace>,
 }
 
 impl ClientHistory {
     /// Measures what the ledger holds of a client.
     pub fn of(ledger: &Ledger, client: Client, policy: &Policy, now: Time) -> Self {
-        let (facts, rows) = ledger.client(client, |row| match row {
-            Some(row) => (row.facts.clone(), measured_pairs(row)),
-            None => Default::default(),
-        });
-        let mut pairs: Vec<_> =
-            rows.iter().map(|row| PairHistory::of(ledger, row, policy, now)).collect();
-        pairs.sort_by(|a, b| {
+        let kinds = ledger.reporter_kinds();
+        ledger.client(client, |row| match row {
+            Some(row) => Self::of_row(&row, &kinds, policy, now),
+            None => Self::never_seen(client),
+        })
+    }
+
+    fn never_seen(client: Client) -> Self {
+        let none = Count { n: 0, exact: true };
+        Self {
+            client,
+            last_ip: None,
+            rdns: None,
+            pairs: Vec::new(),
+            families: Vec::new(),
+            watched_families: Vec::new(),
+            family_count: none,
+            watched_count: none,
+            trace: None,
+        }
+    }
+
+    fn of_row(row: &RowView<'_>, kinds: &[ReporterKind], policy: &Policy, now: Time) -> Self {
+        let mut history = Self::never_seen(row.client());
+        let (facts, trace) = row.rest();
+        history.last_ip = facts.last_ip.map(|(_, ip)| ip);
+        history.rdns = facts.rdns.map(|(_, rdns)| rdns.into());
+        history.trace = trace;
+        history.pairs.reserve_exact(row.pair_count());
+        for pair in row.pairs() {
+            let pair = PairHistory::of(&pair, kinds, policy, now);
+            if let Some(family) = pair.name.family() {
+                let note = |families: &mut Vec<String>| {
+                    if !families.iter().any(|known| known == family) {
+                        families.push(family.to_owned());
+                    }
+                };
+                if pair.in_family_window {
+                    note(&mut history.families);
+                }
+                if pair.in_watch_window {
+                    note(&mut history.watched_families);
+                }
+            }
+            history.pairs.push(pair);
+        }
+        history.pairs.sort_by(|a, b| {
             (b.standing, b.accepted, b.observations, &a.name).cmp(&(
                 a.standing,
                 a.accepted,
@@ -143,21 +189,37 @@ impl ClientHistory {
                 &b.name,
             ))
         });
-        let families = |window: fn(&PairHistory) -> bool| {
-            pairs
-                .iter()
-                .filter(|pair| window(pair))
-                .filter_map(|pair| pair.name.family().map(str::to_owned))
-                .collect()
+        history.families.sort_unstable();
+        history.watched_families.sort_unstable();
+        let count = |held: &[String], window| {
+            count_with(held, history.trace.as_ref().map(|trace| &trace.families), now, window)
         };
-        Self {
-            client,
-            last_ip: facts.last_ip.map(|(_, ip)| ip),
-            rdns: facts.rdns.map(|(_, rdns)| rdns.into()),
-            families: families(|pair| pair.in_family_window),
-            watched_families: families(|pair| pair.in_watch_window),
-            pairs,
-        }
+        (history.family_count, history.watched_count) = (
+            count(&history.families, policy.families_window_days),
+            count(&history.watched_families, policy.watch_window_days),
+        );
+        history
+    }
+
+    /// How many families it said within so many days, with those of pairs that are not held any more.
+    pub fn families_within(&self, now: Time, days: u32) -> Count {
+        let lately = |pair: &&PairHistory| pair.seen_on.within(now.day(), days) > 0;
+        let families: BTreeSet<_> = self
+            .pairs
+            .iter()
+            .filter(lately)
+            .filter_map(|pair| pair.name.family().map(str::to_owned))
+            .collect();
+        let held: Vec<_> = families.into_iter().collect();
+        count_with(&held, self.trace.as_ref().map(|trace| &trace.families), now, days)
+    }
+
+    /// How many names it said within so many days, with those of pairs that are not held any more.
+    pub fn names_within(&self, now: Time, days: u32) -> Count {
+        let lately = |pair: &&PairHistory| pair.seen_on.within(now.day(), days) > 0;
+        let held: Vec<_> =
+            self.pairs.iter().filter(lately).map(|pair| pair.name.text().to_owned()).collect();
+        count_with(&held, self.trace.as_ref().map(|trace| &trace.names), now, days)
     }
 
     /// True if the client was never seen.
@@ -181,24 +243,22 @@ impl ClientHistory {
     }
 }
 
-/// The pairs of a client that are measured: all, unless it said so many names that it would be slow.
-fn measured_pairs(row: &ClientRow) -> Vec<PairRow> {
-    if row.pairs.len() <= PAIRS_PER_CLIENT {
-        return row.pairs.clone();
-    }
-    let accepted = |pair: &&PairRow| pair.seen.iter().any(|(_, seen)| seen.accepted() > 0);
-    let good = row.pairs.iter().filter(accepted);
-    let other = row.pairs.iter().filter(|pair| !accepted(pair));
-    good.chain(other).take(PAIRS_PER_CLIENT).cloned().collect()
+/// How many different texts these are together with those in a sketch.
+fn count_with(held: &[String], sketch: Option<&Distinct>, now: Time, days: u32) -> Count {
+    let Some(sketch) = sketch else { return Count { n: held.len() as u64, exact: true } };
+    let mut hashes: Vec<_> = held.iter().map(|text| hash48(hash_of_text(text))).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    Distinct::count_union(&hashes, sketch, now.day(), days)
 }
 
 impl PairHistory {
-    /// Measures a row of the ledger.
-    pub fn of(ledger: &Ledger, row: &PairRow, policy: &Policy, now: Time) -> Self {
+    /// Measures what the ledger holds of a pair; `kinds` are those of the reporters.
+    pub fn of(pair: &PairView<'_>, kinds: &[ReporterKind], policy: &Policy, now: Time) -> Self {
         let today = now.day();
         let mut history = Self {
-            name: row.name.as_ref().clone(),
-            kind: row.name.kind(),
+            name: pair.name.to_name(),
+            kind: pair.name.kind(),
             first: Time(u32::MAX),
             last: Time(0),
             days: 0,
@@ -217,7 +277,7 @@ impl PairHistory {
         };
         let mut days = Days::default();
         let mut accepted_days = days;
-        for (by, seen) in &row.seen {
+        for (by, seen) in pair.seen() {
             history.first = history.first.min(seen.first);
             history.last = history.last.max(seen.last);
             days = days.merge(seen.days);
@@ -225,7 +285,8 @@ impl PairHistory {
             history.rejected = history.rejected.saturating_add(seen.count(Outcome::Rejected));
             let all = Outcome::ALL.into_iter().map(|outcome| seen.count(outcome)).sum::<u32>();
             history.observations = history.observations.saturating_add(all);
-            let counts = ledger.reporter(*by).is_some_and(|(_, kind)| kind.builds_standing());
+            let kind = kinds.get(usize::from(by)).copied().unwrap_or_default();
+            let counts = kind.builds_standing();
             let accepted = if counts { seen.accepted() } else { 0 };
             let rejected = seen.count(Outcome::Rejected);
             history.said.add(accepted, rejected, policy.reporter_messages);
@@ -287,37 +348,55 @@ impl PairHistory {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NameHistory {
     /// Clients that said it.
-    pub clients: usize,
+    pub clients: Count,
     /// Networks of those clients that said it in the counting window.
-    pub networks: usize,
-    /// ... without a verified reverse name in the name's own family.
+    pub networks: Count,
+    /// ... without a verified reverse name in the name's own family, among the clients that are held.
     pub foreign_networks: usize,
     /// Clients on which it is established, at most ten of them.
     pub established_on: Vec<String>,
     /// Networks in which it is established.
     #[serde(skip)]
     pub established_networks: BTreeSet<Network>,
+    /// Networks in which some name of its family is established; looked at only where the name itself
+    /// stands nowhere.
+    #[serde(skip)]
+    pub family_networks: BTreeSet<Network>,
+    /// Clients on which some name of its family is established, at most ten of them; as above.
+    pub family_on: Vec<String>,
     /// All observations of it on the clients measured.
     pub observations: u32,
 }
 
+/// How many clients are named where something stands.
+const CLIENTS_NAMED: usize = 10;
+
 impl NameHistory {
     /// Measures what the ledger holds of a name.
     pub fn of(ledger: &Ledger, name: &Name, policy: &Policy, now: Time) -> Self {
-        let (clients, known) = ledger.clients_of_name(name, CLIENTS_PER_NAME);
+        let kinds = ledger.reporter_kinds();
+        let said = ledger.clients_of_name(name, now.day());
         let mut networks = BTreeSet::new();
         let mut foreign_networks = BTreeSet::new();
-        let mut established_on = Vec::new();
-        let mut established_networks = BTreeSet::new();
-        let mut observations = 0u32;
-        for client in clients {
+        let mut history = Self {
+            clients: said.known,
+            networks: said.networks,
+            foreign_networks: 0,
+            established_on: Vec::new(),
+            established_networks: BTreeSet::new(),
+            family_networks: BTreeSet::new(),
+            family_on: Vec::new(),
+            observations: 0,
+        };
+        for client in said.clients {
             let found = ledger.client(client, |row| {
                 let row = row?;
-                Some((row.pair(name)?.clone(), row.facts.rdns.clone()))
+                let pair = PairHistory::of(&row.pair(name)?, &kinds, policy, now);
+                let rdns = if pair.in_family_window { row.facts().rdns } else { None };
+                Some((pair, rdns))
             });
             let Some((pair, rdns)) = found else { continue };
-            let pair = PairHistory::of(ledger, &pair, policy, now);
-            observations = observations.saturating_add(pair.observations);
+            history.observations = history.observations.saturating_add(pair.observations);
             if pair.in_family_window {
                 networks.insert(client.network());
                 let own = rdns.is_some_and(|(_, rdns)| {
@@ -329,19 +408,47 @@ impl NameHistory {
                 }
             }
             if pair.is_established() {
-                established_networks.insert(client.network());
-                if established_on.len() < 10 {
-                    established_on.push(client.to_string());
+                history.established_networks.insert(client.network());
+                if history.established_on.len() < CLIENTS_NAMED {
+                    history.established_on.push(client.to_string());
                 }
             }
         }
-        Self {
-            clients: known,
-            networks: networks.len(),
-            foreign_networks: foreign_networks.len(),
-            established_on,
-            established_networks,
-            observations,
+        history.foreign_networks = foreign_networks.len();
+        let days = policy.families_window_days;
+        let of_crowd = ledger.crowd(name, |crowd| crowd.networks.count(now.day(), days));
+        history.networks = of_crowd.unwrap_or(Count { n: networks.len() as u64, exact: true });
+        if !history.is_established()
+            && let Some(family) = name.family()
+        {
+            history.look_at_family(ledger, family, &kinds, policy, now);
+        }
+        history
+    }
+
+    /// Where a name of the family stands: a host that got a new name or a new address is at home there.
+    fn look_at_family(
+        &mut self,
+        ledger: &Ledger,
+        family: &str,
+        kinds: &[ReporterKind],
+        policy: &Policy,
+        now: Time,
+    ) {
+        for client in ledger.clients_of_family(family, now.day()).clients {
+            let stands = ledger.client(client, |row| {
+                row.is_some_and(|row| {
+                    row.pairs()
+                        .filter(|pair| pair.name.family() == Some(family))
+                        .any(|pair| PairHistory::of(&pair, kinds, policy, now).is_established())
+                })
+            });
+            if stands {
+                self.family_networks.insert(client.network());
+                if self.family_on.len() < CLIENTS_NAMED {
+                    self.family_on.push(client.to_string());
+                }
+            }
         }
     }
 
@@ -367,35 +474,41 @@ pub struct NetworkHistory {
 impl NetworkHistory {
     /// Measures what the ledger holds of a network.
     pub fn of(ledger: &Ledger, network: Network, policy: &Policy, now: Time) -> Self {
+        let kinds = ledger.reporter_kinds();
         let (clients, known) = ledger.clients_of_network(network, CLIENTS_PER_NETWORK);
         let mut families: BTreeMap<String, (Time, Standing)> = BTreeMap::new();
+        let mut left = PAIRS_PER_NETWORK;
         for client in clients {
-            let pairs = ledger.client(client, |row| row.map(measured_pairs));
-            for row in pairs.unwrap_or_default() {
-                let Some(family) = row.name.family() else { continue };
-                let pair = PairHistory::of(ledger, &row, policy, now);
-                // Seen only as we refused it ourselves: that must not strengthen what we say.
-                if pair.observations == 0 {
-                    continue;
-                }
-                families
-                    .entry(family.to_owned())
-                    .and_modify(|(first, standing)| {
+            ledger.client(client, |row| {
+                for pair in row.iter().flat_map(RowView::pairs).take(left) {
+                    left -= 1;
+                    let Some(family) = pair.name.family() else { continue };
+                    let pair = PairHistory::of(&pair, &kinds, policy, now);
+                    // Seen only as we refused it ourselves: that must not strengthen what we say.
+                    if pair.observations == 0 {
+                        continue;
+                    }
+                    if let Some((first, standing)) = families.get_mut(family) {
                         *first = pair.first.min(*first);
                         *standing = pair.standing.max(*standing);
-                    })
-                    .or_insert((pair.first, pair.standing));
-            }
+                    } else {
+                        families.insert(family.to_owned(), (pair.first, pair.standing));
+                    }
+                }
+            });
         }
         let days = |n: u32| Duration::from_secs(u64::from(n) * 86_400);
-        let warm = ledger.oldest().unwrap_or(now).after(days(policy.crowded_warm_up_days));
-        let since = now.before(days(policy.crowded_window_days)).max(warm);
+        let since = now.before(days(policy.crowded_window_days));
+        // A ledger that is not warm yet cannot know what is fresh.
+        let warm = ledger.warm_since(policy.crowded_warm_up_days).map(|warm| warm.max(since));
         Self {
             network: network.to_string(),
             clients: known,
             fresh_families: families
                 .into_iter()
-                .filter(|(_, (first, standing))| *first >= since && *standing == Standing::Seen)
+                .filter(|(_, (first, standing))| {
+                    warm.is_some_and(|since| *first >= since) && *standing == Standing::Seen
+                })
                 .map(|(family, _)| family)
                 .collect(),
         }

@@ -10,8 +10,10 @@
 //! keeps its printable text, everything else as `\xNN`, cut to 250 octets and `...`: it is shown to
 //! people and counted, and is never an identity.
 //!
-//! Not done here: public suffixes (`family`), IDNA (a U-label is 8-bit text, hence malformed; its
-//! A-label is an ordinary name).
+//! The family of an `fqdn` is its registrable domain by the public suffix list that is compiled in; it is
+//! looked up once, when the name is read.
+//!
+//! Not done here: IDNA (a U-label is 8-bit text, hence malformed; its A-label is an ordinary name).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -46,6 +48,22 @@ pub enum NameKind {
 }
 
 impl NameKind {
+    /// Every kind, in the order of `code`.
+    pub const ALL: [Self; 7] = [
+        Self::Fqdn,
+        Self::Single,
+        Self::Reserved,
+        Self::Literal,
+        Self::BareIp,
+        Self::Malformed,
+        Self::Absent,
+    ];
+
+    /// Its number in stored layouts; never renumbered.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
     /// The word for this kind in output.
     pub fn word(self) -> &'static str {
         match self {
@@ -65,17 +83,80 @@ impl NameKind {
 const RESERVED_TLDS: [&str; 8] =
     ["localhost", "local", "localdomain", "lan", "internal", "invalid", "test", "example"];
 
+/// What stands for a family's place where a name has none.
+const NO_FAMILY: u8 = u8::MAX;
+
 /// An EHLO argument, normalised.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
     kind: NameKind,
     text: Box<str>,
+    /// Where in the text the family begins, or `NO_FAMILY`. It follows from the text.
+    family: u8,
+}
+
+/// A name that lies in somebody else's memory: a row of the ledger, say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameRef<'a> {
+    kind: NameKind,
+    text: &'a str,
+    family: u8,
+}
+
+impl<'a> NameRef<'a> {
+    /// A name from the parts that `kind`, `text` and `family_place` told of it.
+    pub(crate) fn from_parts(kind: NameKind, text: &'a str, family: u8) -> Self {
+        Self { kind, text, family }
+    }
+
+    /// What sort of argument it is.
+    pub fn kind(self) -> NameKind {
+        self.kind
+    }
+
+    /// The normalised text; empty for `absent`, printable ASCII always.
+    pub fn text(self) -> &'a str {
+        self.text
+    }
+
+    /// The registrable domain of an `fqdn`; `None` for every other kind.
+    pub fn family(self) -> Option<&'a str> {
+        self.text.get(usize::from(self.family)..)
+    }
+
+    /// Where in the text the family begins; 255 if there is none.
+    pub(crate) fn family_place(self) -> u8 {
+        self.family
+    }
+
+    /// The name in memory of its own.
+    pub fn to_name(self) -> Name {
+        Name { kind: self.kind, text: self.text.into(), family: self.family }
+    }
+}
+
+/// Where in a text the family of the name begins.
+fn family_place(kind: NameKind, text: &str) -> u8 {
+    if kind != NameKind::Fqdn {
+        return NO_FAMILY;
+    }
+    let family = psl::domain_str(text).unwrap_or(text);
+    u8::try_from(text.len().saturating_sub(family.len())).unwrap_or(0)
 }
 
 impl Name {
+    fn new(kind: NameKind, text: Box<str>) -> Self {
+        Self { kind, family: family_place(kind, &text), text }
+    }
+
     /// The name of a client that said nothing.
     pub fn absent() -> Self {
-        Self { kind: NameKind::Absent, text: "".into() }
+        Self::new(NameKind::Absent, "".into())
+    }
+
+    /// The same name, lying here.
+    pub fn view(&self) -> NameRef<'_> {
+        NameRef { kind: self.kind, text: &self.text, family: self.family }
     }
 
     /// Reads what a client said. Every input has a reading.
@@ -92,10 +173,10 @@ impl Name {
         };
         let text = text.strip_suffix('.').unwrap_or(&text);
         if let Ok(ip) = text.parse::<IpAddr>() {
-            return Self { kind: NameKind::BareIp, text: ip.to_string().into() };
+            return Self::new(NameKind::BareIp, ip.to_string().into());
         }
         match domain_kind(text) {
-            Some(kind) => Self { kind, text: text.into() },
+            Some(kind) => Self::new(kind, text.into()),
             None => Self::malformed(said),
         }
     }
@@ -111,7 +192,7 @@ impl Name {
             IpAddr::V4(ip) => format!("[{ip}]"),
             IpAddr::V6(ip) => format!("[ipv6:{ip}]"),
         };
-        Self { kind: NameKind::Literal, text: text.into() }
+        Self::new(NameKind::Literal, text.into())
     }
 
     fn malformed(said: &[u8]) -> Self {
@@ -126,7 +207,7 @@ impl Name {
             text.truncate(MALFORMED_CUT);
             text.push_str("...");
         }
-        Self { kind: NameKind::Malformed, text: text.into() }
+        Self::new(NameKind::Malformed, text.into())
     }
 
     /// What sort of argument it is.
@@ -159,7 +240,7 @@ impl Name {
     /// The registrable domain of an `fqdn` (public suffix list), or the name itself where the list
     /// knows none; `None` for every other kind.
     pub fn family(&self) -> Option<&str> {
-        self.is_fqdn().then(|| psl::domain_str(&self.text).unwrap_or(&self.text))
+        self.view().family()
     }
 }
 

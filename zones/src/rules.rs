@@ -91,15 +91,15 @@ pub fn judge_client(case: &Case<'_>) -> ClientVerdict {
     let stands = best.filter(|pair| pair.is_established());
     if let Some(pair) = stands {
         reasons.push(standing_reason(pair));
-        reasons.extend(agreement_reasons(pair, findings));
+        reasons.extend(agreement_reasons(&pair.name, findings));
     }
 
-    let families = history.families.len();
+    let families = history.family_count;
     let many = match Client::of(ip) {
         Client::V4(_) => policy.many_families_v4,
         Client::V6(_) => policy.many_families_v6,
     };
-    let too_many = families >= many as usize;
+    let too_many = families.n >= u64::from(many);
     if too_many {
         let text = format!(
             "said names of {families} families within {} days ({})",
@@ -119,14 +119,14 @@ pub fn judge_client(case: &Case<'_>) -> ClientVerdict {
             reasons.push(Reason { word: "many-families", points: -45, text });
         }
     }
-    let watched = history.watched_families.len() >= policy.watch_families as usize;
+    let watched = history.watched_count.n >= u64::from(policy.watch_families);
     if watched && !too_many {
         reasons.push(Reason {
             word: "second-family",
             points: -10,
             text: format!(
                 "said names of {} families within {} days ({})",
-                history.watched_families.len(),
+                history.watched_count,
                 policy.watch_window_days,
                 sample(history.watched_families.iter().map(String::as_str)),
             ),
@@ -248,7 +248,7 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
     let mut reasons = Vec::new();
     if let Some(pair) = pair.filter(|pair| pair.is_established()) {
         reasons.push(standing_reason(pair));
-        reasons.extend(agreement_reasons(pair, findings));
+        reasons.extend(agreement_reasons(&pair.name, findings));
         if let Some(denial) = findings.denial() {
             // A publisher may make a mistake; a long history keeps answering, and says so.
             reasons.push(denial_reason(name, denial));
@@ -303,6 +303,10 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
         if moved { Some(PairCode::Moved) } else { Some(PairCode::NewName) }
     } else if name_history.is_established() {
         let near = name_history.established_networks.contains(&Client::of(ip).network());
+        // A host that renumbered: who owns the name says that it is here now.
+        let agreed = findings.passes(System::Csa) || findings.passes(System::Forward);
+        reasons.extend(agreement_reasons(name, findings));
+        let moved = near || agreed;
         reasons.push(Reason {
             word: if near { "same-network" } else { "new-client" },
             points: if near { 5 } else { 0 },
@@ -311,7 +315,17 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
                 sample(name_history.established_on.iter().map(String::as_str)),
             ),
         });
-        if near { Some(PairCode::Moved) } else { Some(PairCode::NewClient) }
+        if moved { Some(PairCode::Moved) } else { Some(PairCode::NewClient) }
+    } else if name_history.family_networks.contains(&Client::of(ip).network()) {
+        reasons.push(Reason {
+            word: "same-family",
+            points: 5,
+            text: format!(
+                "its family stands in this network, on {}",
+                sample(name_history.family_on.iter().map(String::as_str)),
+            ),
+        });
+        Some(PairCode::Moved)
     } else {
         reasons.push(Reason {
             word: "new",
@@ -403,14 +417,14 @@ fn standing_reason(pair: &PairHistory) -> Reason {
     }
 }
 
-fn agreement_reasons(pair: &PairHistory, findings: Findings<'_>) -> Vec<Reason> {
+fn agreement_reasons(name: &Name, findings: Findings<'_>) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut add = |word, points, text: String| reasons.push(Reason { word, points, text });
     if findings.passes(System::Csa) {
-        add("csa-pass", 10, format!("{} publishes a CSA record that authorises it", pair.name));
+        add("csa-pass", 10, format!("{name} publishes a CSA record that authorises it"));
     }
     if findings.passes(System::Forward) {
-        add("forward", 5, format!("an address record of {} names this client", pair.name));
+        add("forward", 5, format!("an address record of {name} names this client"));
     }
     if findings.passes(System::Fcrdns) {
         add("fcrdns", 5, "reverse and forward DNS agree".into());

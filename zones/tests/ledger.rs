@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use helostat_zones::client::Client;
-use helostat_zones::ledger::store::{Store, StoreError, Stored};
-use helostat_zones::ledger::{Batch, JournalLimits, Ledger};
+use helostat_zones::ledger::store::{Key, Store, StoreError};
+use helostat_zones::ledger::{Batch, Bounds, JournalLimits, Ledger};
 use helostat_zones::name::Name;
 use helostat_zones::observation::{Observation, Outcome, ReporterKind};
 use helostat_zones::time::Time;
@@ -23,7 +23,7 @@ struct Disk {
     commits_left: Option<u32>,
 }
 
-type Change = Box<dyn FnOnce(&mut Disk) + Send>;
+type Change = Box<dyn FnOnce(&mut Disk) + Send + Sync>;
 
 /// A store that fails, and loses what was staged, when it runs out of commits.
 struct Faulty {
@@ -38,35 +38,32 @@ impl Faulty {
 }
 
 impl Store for Faulty {
-    fn load(&mut self) -> Result<Stored, StoreError> {
+    fn get(&self, key: Key) -> Result<Option<Vec<u8>>, StoreError> {
         let disk = self.disk.lock().unwrap();
-        Ok(Stored {
-            base: disk.base.clone(),
-            shards: disk.shards.iter().map(|(n, record)| (*n, record.clone())).collect(),
-            journal: disk.journal.iter().map(|(n, record)| (*n, record.clone())).collect(),
-            committed: None,
+        Ok(match key {
+            Key::Base => disk.base.clone(),
+            Key::Manifest => None,
+            Key::Shard(number) => disk.shards.get(&number).cloned(),
+            Key::Entry(seq) => disk.journal.get(&seq).cloned(),
         })
     }
 
-    fn append(&mut self, seq: u64, entry: &[u8]) -> Result<(), StoreError> {
-        let entry = entry.to_vec();
-        self.staged.push(Box::new(move |disk| {
-            disk.journal.insert(seq, entry);
-        }));
-        Ok(())
+    fn entries(&self) -> Result<Vec<u64>, StoreError> {
+        Ok(self.disk.lock().unwrap().journal.keys().copied().collect())
     }
 
-    fn put_shard(&mut self, number: u16, record: &[u8]) -> Result<(), StoreError> {
-        let record = record.to_vec();
-        self.staged.push(Box::new(move |disk| {
-            disk.shards.insert(number, record);
-        }));
-        Ok(())
+    fn committed(&self) -> Option<u64> {
+        None
     }
 
-    fn put_base(&mut self, record: &[u8]) -> Result<(), StoreError> {
+    fn put(&mut self, key: Key, record: &[u8]) -> Result<(), StoreError> {
         let record = record.to_vec();
-        self.staged.push(Box::new(move |disk| disk.base = Some(record)));
+        self.staged.push(Box::new(move |disk| match key {
+            Key::Base => disk.base = Some(record),
+            Key::Manifest => {}
+            Key::Shard(number) => drop(disk.shards.insert(number, record)),
+            Key::Entry(seq) => drop(disk.journal.insert(seq, record)),
+        }));
         Ok(())
     }
 
@@ -90,6 +87,10 @@ impl Store for Faulty {
             change(disk);
         }
         Ok(())
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
     }
 
     fn path(&self) -> PathBuf {
@@ -146,12 +147,12 @@ fn batch_of(observations: &[Observation]) -> Batch {
 
 fn dump(ledger: &Ledger) -> String {
     let mut bytes = Vec::new();
-    ledger.dump(&mut bytes).expect("memory takes everything");
+    ledger.dump(&mut bytes, false).expect("memory takes everything");
     String::from_utf8(bytes).expect("JSON is UTF-8")
 }
 
 fn learned_at_once(observations: &[Observation]) -> String {
-    let ledger = Ledger::in_memory();
+    let ledger = Ledger::in_memory(Bounds::default());
     ledger.commit(&batch_of(observations)).expect("memory does not fail");
     dump(&ledger)
 }
@@ -173,7 +174,7 @@ proptest! {
         for i in 0..n {
             other.swap(i, (shuffled as usize).wrapping_mul(i + 7) % n);
         }
-        let ledger = Ledger::in_memory();
+        let ledger = Ledger::in_memory(Bounds::default());
         for batch in other.chunks(size) {
             // By way of the wire form, which a bus or another process carries.
             let batch = Batch::from_bytes(&batch_of(batch).to_bytes()).unwrap();
@@ -203,8 +204,8 @@ proptest! {
         loop {
             let mut goes_on = next_life(&disk);
             let last_life = disk.lock().unwrap().commits_left.is_none();
-            let ledger = Ledger::with_store(Faulty::on(&disk)).expect("what was committed can be read");
-            ledger.limit_journal(JournalLimits { bytes: 0, entries });
+            let ledger = Ledger::with_store(Faulty::on(&disk), Bounds::default()).expect("what was committed can be read");
+            ledger.limit_journal(JournalLimits { bytes: 0, bytes_max: 0, entries });
             let read = |bytes: Vec<u8>| usize::from_be_bytes(bytes.try_into().unwrap());
             let mut place = ledger.position("log").map_or(0, read);
             let mut crashed = false;
@@ -233,16 +234,16 @@ proptest! {
                 break;
             }
         }
-        let ledger = Ledger::with_store(Faulty::on(&disk)).unwrap();
+        let ledger = Ledger::with_store(Faulty::on(&disk), Bounds::default()).unwrap();
         prop_assert_eq!(dump(&ledger), learned_at_once(&observations));
-        prop_assert_eq!(ledger.reporter(0).is_some(), true);
+        prop_assert_eq!(!ledger.reporters().is_empty(), true);
     }
 }
 
 #[test]
 fn a_reporter_whose_first_batch_failed_leaves_no_gap() {
     let disk = Arc::new(Mutex::new(Disk::default()));
-    let ledger = Ledger::with_store(Faulty::on(&disk)).unwrap();
+    let ledger = Ledger::with_store(Faulty::on(&disk), Bounds::default()).unwrap();
     let batch = |reporter: &str, kind| {
         let mut batch = Batch::default();
         batch.observe(
@@ -270,7 +271,8 @@ fn a_reporter_whose_first_batch_failed_leaves_no_gap() {
     ledger.commit(&batch("mx2", ReporterKind::Mx)).unwrap();
     ledger.commit(&batch("mx1", ReporterKind::Mx)).unwrap();
     fails(&batch("mx2", ReporterKind::Trap));
-    let again = Ledger::with_store(Faulty::on(&disk)).expect("what was committed can be read");
+    let again = Ledger::with_store(Faulty::on(&disk), Bounds::default())
+        .expect("what was committed can be read");
     assert_eq!(dump(&again), dump(&ledger), "a failed batch changes no kind either");
 }
 
@@ -293,24 +295,24 @@ fn sled_keeps_it_and_a_second_opener_is_told() {
         .collect();
     let expected = learned_at_once(&observations);
     {
-        let ledger = Ledger::open(&path).unwrap();
+        let ledger = Ledger::open(&path, Bounds::default()).unwrap();
         for (i, batch) in observations.chunks(700).enumerate() {
             let mut batch = batch_of(batch);
             batch.reach("log", vec![i as u8; 40_000]);
             ledger.commit(&batch).unwrap();
         }
-        let second = Ledger::open(&path).err().map(|error| error.to_string());
+        let second = Ledger::open(&path, Bounds::default()).err().map(|error| error.to_string());
         assert!(
             second.as_ref().is_some_and(|why| why.contains("in use by another process")),
             "{second:?}"
         );
     }
     for compacted in [false, true] {
-        let ledger = Ledger::open(&path).unwrap();
+        let ledger = Ledger::open(&path, Bounds::default()).unwrap();
         assert_eq!(dump(&ledger), expected, "compacted: {compacted}");
         assert_eq!(ledger.position("log"), Some(vec![2; 40_000]));
         assert_eq!(ledger.positions("lo").len(), 1);
-        assert_eq!(ledger.reporter(0).unwrap().0.as_ref(), "mx1");
+        assert_eq!(ledger.reporters()[0].name.as_ref(), "mx1");
         ledger.compact().unwrap();
     }
 }
@@ -319,14 +321,14 @@ fn sled_keeps_it_and_a_second_opener_is_told() {
 fn a_newer_layout_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger");
-    drop(Ledger::open(&path).unwrap());
+    drop(Ledger::open(&path, Bounds::default()).unwrap());
     {
         let db = sled::open(&path).unwrap();
         db.insert("layout", "7").unwrap();
         db.flush().unwrap();
     }
-    let why = Ledger::open(&path).err().unwrap().to_string();
-    assert!(why.contains("layout 7, this program knows layout 1"), "{why}");
+    let why = Ledger::open(&path, Bounds::default()).err().unwrap().to_string();
+    assert!(why.contains("layout 7, this program knows layout 2"), "{why}");
 }
 
 #[test]
@@ -335,18 +337,21 @@ fn a_ledger_that_lost_its_end_is_refused() {
     let path = directory.path().join("ledger");
     for damage in [&b""[..], b"no database at all"] {
         {
-            let ledger = Ledger::open(&path).unwrap();
+            let ledger = Ledger::open(&path, Bounds::default()).unwrap();
             ledger.commit(&golden_batch()).unwrap();
         }
         std::fs::write(path.join("db"), damage).unwrap();
-        let why = Ledger::open(&path).err().map(|error| error.to_string()).unwrap_or_default();
+        let why = Ledger::open(&path, Bounds::default())
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
         assert!(why.contains("is damaged"), "{damage:?}: {why}");
         std::fs::remove_dir_all(&path).unwrap();
     }
     // An earlier state of the same database: whole in itself, but not what was committed.
-    drop(Ledger::open(&path).unwrap());
+    drop(Ledger::open(&path, Bounds::default()).unwrap());
     let earlier = std::fs::read(path.join("db")).unwrap();
-    Ledger::open(&path).unwrap().commit(&golden_batch()).unwrap();
+    Ledger::open(&path, Bounds::default()).unwrap().commit(&golden_batch()).unwrap();
     for entry in std::fs::read_dir(&path).unwrap() {
         let entry = entry.unwrap().path();
         if entry.file_name().unwrap().to_string_lossy().starts_with("snap") {
@@ -354,14 +359,17 @@ fn a_ledger_that_lost_its_end_is_refused() {
         }
     }
     std::fs::write(path.join("db"), earlier).unwrap();
-    let why = Ledger::open(&path).err().map(|error| error.to_string()).unwrap_or_default();
+    let why = Ledger::open(&path, Bounds::default())
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
     assert!(why.contains("after entry 0, up to entry 1, cannot be read: it is missing"), "{why}");
 }
 
 #[test]
 fn a_damaged_shard_is_named() {
     let disk = Arc::new(Mutex::new(Disk::default()));
-    let ledger = Ledger::with_store(Faulty::on(&disk)).unwrap();
+    let ledger = Ledger::with_store(Faulty::on(&disk), Bounds::default()).unwrap();
     ledger.commit(&golden_batch()).unwrap();
     ledger.compact().unwrap();
     let number = {
@@ -371,7 +379,7 @@ fn a_damaged_shard_is_named() {
         record[middle] ^= 1;
         *number
     };
-    let why = Ledger::with_store(Faulty::on(&disk)).err().unwrap().to_string();
+    let why = Ledger::with_store(Faulty::on(&disk), Bounds::default()).err().unwrap().to_string();
     assert!(why.contains(&format!("shard {number} cannot be read: its checksum")), "{why}");
 }
 
@@ -402,7 +410,7 @@ fn golden_batch() -> Batch {
 #[test]
 fn stored_layouts_are_as_written_down() {
     let disk = Arc::new(Mutex::new(Disk::default()));
-    let ledger = Ledger::with_store(Faulty::on(&disk)).unwrap();
+    let ledger = Ledger::with_store(Faulty::on(&disk), Bounds::default()).unwrap();
     ledger.commit(&golden_batch()).unwrap();
     let hex = |record: &[u8]| record.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
     let mut found = format!("entry {}\n", hex(&disk.lock().unwrap().journal[&1]));
@@ -415,16 +423,16 @@ fn stored_layouts_are_as_written_down() {
         }
         found.push_str(&format!("base {}\n", hex(disk.base.as_ref().unwrap())));
     }
-    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/ledger-v1.txt");
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/ledger-v2.txt");
     if std::env::var_os("HELOSTAT_BLESS").is_some() {
         std::fs::write(golden, &found).unwrap();
     }
     assert_eq!(found, std::fs::read_to_string(golden).unwrap());
 
-    let again = Ledger::with_store(Faulty::on(&disk)).unwrap();
+    let again = Ledger::with_store(Faulty::on(&disk), Bounds::default()).unwrap();
     assert_eq!(dump(&again), dump(&ledger));
     assert_eq!(
-        again.client(Client::of("192.0.2.7".parse().unwrap()), |row| row.unwrap().pairs.len()),
+        again.client(Client::of("192.0.2.7".parse().unwrap()), |row| row.unwrap().pair_count()),
         2
     );
 }
@@ -432,10 +440,10 @@ fn stored_layouts_are_as_written_down() {
 #[test]
 fn shards_without_the_names_of_their_reporters_are_refused() {
     let disk = Arc::new(Mutex::new(Disk::default()));
-    let ledger = Ledger::with_store(Faulty::on(&disk)).unwrap();
+    let ledger = Ledger::with_store(Faulty::on(&disk), Bounds::default()).unwrap();
     ledger.commit(&golden_batch()).unwrap();
     ledger.compact().unwrap();
     disk.lock().unwrap().base = None;
-    let why = Ledger::with_store(Faulty::on(&disk)).err().unwrap().to_string();
-    assert!(why.contains("the name of a reporter cannot be read: it is missing"), "{why}");
+    let why = Ledger::with_store(Faulty::on(&disk), Bounds::default()).err().unwrap().to_string();
+    assert!(why.contains("after entry 0, up to entry 1, cannot be read: it is missing"), "{why}");
 }

@@ -8,7 +8,7 @@ use crate::cli::{JsonArgs, LedgerCommand};
 use crate::config::Config;
 use crate::control::Daemon;
 use crate::exit::{Exit, Failure};
-use crate::out;
+use crate::{out, settings};
 
 /// Runs the command.
 pub fn run(config: &Config, command: &LedgerCommand) -> Result<(), Failure> {
@@ -30,7 +30,8 @@ pub fn run(config: &Config, command: &LedgerCommand) -> Result<(), Failure> {
 
 /// Opens the ledger of the configuration; a failure has the code for it.
 pub fn open(config: &Config) -> Result<Ledger, Failure> {
-    Ledger::open(&config.ledger.path).map_err(|error| Failure::new(Exit::Ledger, error))
+    Ledger::open(&config.ledger.path, settings::bounds(config))
+        .map_err(|error| Failure::new(Exit::Ledger, error))
 }
 
 /// Opens the ledger only if there is one: looking must not create it.
@@ -51,7 +52,7 @@ fn dump(config: &Config) -> Result<(), Failure> {
         io::copy(&mut answer, &mut stdout)?;
         return Ok(io::Write::flush(&mut stdout)?);
     }
-    Ok(open_existing(config)?.dump(&mut stdout)?)
+    Ok(open_existing(config)?.dump(&mut stdout, false)?)
 }
 
 fn sizes(config: &Config) -> Result<Sizes, Failure> {

@@ -5,44 +5,122 @@
 //! tables as its observations one by one. A batch holds one entry per (client, name, reporter), so its
 //! size is bounded by the number of observations put in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::client::Client;
 use crate::ledger::activity::{Activity, ReporterId};
+use crate::ledger::calendar::Calendar;
 use crate::ledger::codec::{DecodeError, Reader, Writer};
 use crate::ledger::facts::ClientFacts;
-use crate::name::Name;
+use crate::ledger::op::Op;
+use crate::name::{Name, NameRef};
 use crate::observation::{Observation, Reporter, ReporterKind};
 use crate::time::Time;
 
 /// A change of one pair as one reporter saw it.
-pub type Cell = (Client, Name, Reporter);
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Change {
+    client: Client,
+    name: Name,
+    /// The reporter's place in the batch.
+    by: ReporterId,
+    activity: Activity,
+}
 
 /// Folded observations and the positions they bring their sources to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Batch {
-    pub(crate) cells: BTreeMap<Cell, Activity>,
-    pub(crate) clients: BTreeMap<Client, ClientFacts>,
-    pub(crate) reporters: BTreeMap<Reporter, ReporterKind>,
-    pub(crate) positions: BTreeMap<String, Vec<u8>>,
+    changes: HashTable<Change>,
+    hasher: RandomState,
+    clients: HashMap<Client, ClientFacts, RandomState>,
+    reporters: Vec<(Reporter, ReporterKind)>,
+    places: HashMap<Reporter, ReporterId, RandomState>,
+    positions: BTreeMap<String, Vec<u8>>,
+    days: Calendar,
     observations: u64,
     newest: Option<Time>,
+}
+
+/// What a batch brings of one pair as one reporter saw it; the reporter by its number in the ledger.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sorted<'a> {
+    pub(super) client: Client,
+    pub(super) cell: super::row::Cell<'a>,
 }
 
 impl Batch {
     /// Folds one observation in.
     pub fn observe(&mut self, observation: &Observation, kind: ReporterKind) {
         let client = Client::of(observation.ip);
-        let cell = (client, observation.name.clone(), observation.reporter.clone());
-        let activity = Activity::of(observation);
-        self.cells.entry(cell).and_modify(|known| known.merge(&activity)).or_insert(activity);
+        let by = self.place_of(&observation.reporter, kind);
+        self.fold(client, &observation.name, by, &Activity::of(observation));
         let facts = ClientFacts::of(observation);
         if !facts.is_empty() {
             self.clients.entry(client).or_default().merge(&facts);
         }
-        self.reporters.insert(observation.reporter.clone(), kind);
+        self.days.insert(observation.time.day());
         self.observations += 1;
         self.newest = self.newest.max(Some(observation.time));
+    }
+
+    /// Folds in what a reporter saw of a pair, as another ledger knew it.
+    pub fn add(
+        &mut self,
+        client: Client,
+        name: &Name,
+        (reporter, kind): (&Reporter, ReporterKind),
+        activity: &Activity,
+    ) {
+        let by = self.place_of(reporter, kind);
+        self.fold(client, name, by, activity);
+        for time in [activity.first, activity.last] {
+            self.days.insert(time.day());
+        }
+        for day in activity.days.iter() {
+            self.days.insert(day);
+        }
+        self.observations += 1;
+        self.newest = self.newest.max(Some(activity.last));
+    }
+
+    /// Folds in what is known of a client beside its pairs.
+    pub fn add_facts(&mut self, client: Client, facts: &ClientFacts) {
+        self.clients.entry(client).or_default().merge(facts);
+    }
+
+    fn fold(&mut self, client: Client, name: &Name, by: ReporterId, activity: &Activity) {
+        let Self { changes, hasher, .. } = self;
+        let hash = hash_of(hasher, client, name.view(), by);
+        let same =
+            |change: &Change| change.client == client && change.by == by && change.name == *name;
+        let hash_again =
+            |change: &Change| hash_of(hasher, change.client, change.name.view(), change.by);
+        match changes.entry(hash, same, hash_again) {
+            Entry::Occupied(mut known) => known.get_mut().activity.merge(activity),
+            Entry::Vacant(place) => {
+                let (name, activity) = (name.clone(), activity.clone());
+                place.insert(Change { client, name, by, activity });
+            }
+        }
+    }
+
+    /// The place of a reporter in this batch; of the last one if there are more than can be numbered.
+    fn place_of(&mut self, reporter: &Reporter, kind: ReporterKind) -> ReporterId {
+        if let Some(place) = self.places.get(reporter) {
+            if let Some(known) = self.reporters.get_mut(usize::from(*place)) {
+                known.1 = kind;
+            }
+            return *place;
+        }
+        let Ok(place) = ReporterId::try_from(self.reporters.len()) else { return ReporterId::MAX };
+        self.reporters.push((reporter.clone(), kind));
+        self.places.insert(reporter.clone(), place);
+        place
     }
 
     /// States how far a source was read: opaque bytes that come back from `Ledger::position`. They
@@ -61,76 +139,163 @@ impl Batch {
         self.newest
     }
 
+    /// The days on which it was learned.
+    pub(super) fn days(&self) -> &Calendar {
+        &self.days
+    }
+
+    /// Where sources have come to.
+    pub(super) fn positions(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.positions
+    }
+
+    /// Who reports, in the order of places.
+    pub(super) fn reporters(&self) -> &[(Reporter, ReporterKind)] {
+        &self.reporters
+    }
+
+    /// What is known of clients beside their pairs.
+    pub(super) fn facts(&self, client: Client) -> Option<&ClientFacts> {
+        self.clients.get(&client)
+    }
+
+    /// The clients of which there are facts, ascending.
+    pub(super) fn clients_with_facts(&self) -> Vec<(Client, &ClientFacts)> {
+        let mut clients: Vec<_> =
+            self.clients.iter().map(|(client, facts)| (*client, facts)).collect();
+        clients.sort_unstable_by_key(|(client, _)| *client);
+        clients
+    }
+
+    /// What it brings, sorted by client, name and reporter; `ids` gives the reporters their numbers.
+    pub(super) fn sorted(&self, ids: &[ReporterId]) -> Vec<Sorted<'_>> {
+        let mut sorted: Vec<_> = self
+            .changes
+            .iter()
+            .map(|change| Sorted {
+                client: change.client,
+                cell: super::row::Cell {
+                    name: change.name.view(),
+                    by: ids.get(usize::from(change.by)).copied().unwrap_or_default(),
+                    activity: &change.activity,
+                },
+            })
+            .collect();
+        sorted.sort_unstable_by(|a, b| {
+            (a.client, a.cell.name, a.cell.by).cmp(&(b.client, b.cell.name, b.cell.by))
+        });
+        sorted
+    }
+
     /// The batch as a journal entry whose reporters have these numbers.
-    pub(super) fn encode(&self, reporters: &[(ReporterId, Reporter, ReporterKind)]) -> Vec<u8> {
-        let id_of: BTreeMap<&str, ReporterId> =
-            reporters.iter().map(|(id, name, _)| (name.as_ref(), *id)).collect();
+    pub(super) fn encode(
+        &self,
+        reporters: &[(Reporter, ReporterKind)],
+        sorted: &[Sorted<'_>],
+        op: &Op,
+    ) -> Vec<u8> {
         let mut writer = Writer::begin();
-        super::encode_positions(&mut writer, &self.positions);
+        writer.0.reserve(64 * sorted.len() + 256);
+        writer.positions(&self.positions);
         writer.count(reporters.len());
-        for (id, name, kind) in reporters {
-            writer.reporter(*id, name, *kind);
+        for (id, (name, kind)) in (0..=ReporterId::MAX).zip(reporters) {
+            writer.reporter(id, name, *kind);
         }
-        writer.count(self.clients.len());
-        for (client, facts) in &self.clients {
-            writer.client(*client);
+        op.write(&mut writer);
+        writer.days(&self.days);
+        let clients = self.clients_with_facts();
+        writer.count(clients.len());
+        for (client, facts) in clients {
+            writer.client(client);
             writer.facts(facts);
         }
-        writer.count(self.cells.len());
-        for ((client, name, reporter), activity) in &self.cells {
-            writer.client(*client);
-            writer.bytes(name.text().as_bytes());
-            writer.varint(u64::from(id_of.get(reporter.as_ref()).copied().unwrap_or_default()));
-            writer.activity(activity);
+        let groups = sorted.chunk_by(|a, b| a.client == b.client);
+        writer.count(groups.clone().count());
+        for group in groups {
+            let Some(first) = group.first() else { continue };
+            writer.client(first.client);
+            writer.count(group.len());
+            for Sorted { cell, .. } in group {
+                writer.bytes(cell.name.text().as_bytes());
+                writer.varint(u64::from(cell.by));
+                writer.activity(cell.activity);
+            }
         }
         writer.finish()
     }
 
     /// The batch on its way to another process: self-contained, with a version and a checksum.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let numbered: Vec<_> = (0..)
-            .zip(&self.reporters)
-            .map(|(id, (name, kind))| (id, name.clone(), *kind))
-            .collect();
-        self.encode(&numbered)
+        let own: Vec<ReporterId> = (0..=ReporterId::MAX).take(self.reporters.len()).collect();
+        self.encode(&self.reporters, &self.sorted(&own), &Op::None)
     }
 
     /// Reads what `to_bytes` wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes)?;
         let mut batch = Self::default();
-        super::read_positions(&mut reader, &mut batch.positions)?;
-        let mut reporters = Vec::new();
+        reader.positions(&mut batch.positions)?;
         for _ in 0..reader.count()? {
             let (_, name, kind) = reader.reporter()?;
-            let name = Reporter::from(name);
-            reporters.push(name.clone());
-            batch.reporters.insert(name, kind);
-        }
-        for _ in 0..reader.count()? {
-            let client = reader.client()?;
-            batch.clients.insert(client, reader.facts(client)?);
-        }
-        for _ in 0..reader.count()? {
-            let client = reader.client()?;
-            let name = Name::parse(reader.text()?.as_bytes());
-            let by = usize::try_from(reader.varint()?).map_err(|_| DecodeError::Malformed)?;
-            let reporter = reporters.get(by).ok_or(DecodeError::Malformed)?.clone();
-            let activity = reader.activity()?;
-            batch.newest = batch.newest.max(Some(activity.last));
-            batch.observations +=
-                activity.counts.iter().map(|n| u64::from(n.unsigned_abs())).sum::<u64>();
-            // The sum above counts each cell once, and so must what is kept.
-            if batch.cells.insert((client, name, reporter), activity).is_some() {
+            let known = batch.reporters.len();
+            batch.place_of(&name.into(), kind);
+            if batch.reporters.len() == known {
                 return Err(DecodeError::Malformed);
             }
         }
+        if Op::read(&mut reader)? != Op::None {
+            return Err(DecodeError::Malformed);
+        }
+        batch.days = reader.days()?;
+        for _ in 0..reader.count()? {
+            let client = reader.client()?;
+            let facts = reader.facts(client)?;
+            batch.clients.insert(client, facts);
+        }
+        let mut cells = 0;
+        for _ in 0..reader.count()? {
+            let client = reader.client()?;
+            for _ in 0..reader.count()? {
+                let name = Name::parse(reader.text()?.as_bytes());
+                let by = reader.small()?;
+                if usize::from(by) >= batch.reporters.len() {
+                    return Err(DecodeError::Malformed);
+                }
+                let activity = reader.activity()?;
+                batch.newest = batch.newest.max(Some(activity.last));
+                batch.observations +=
+                    activity.counts.iter().map(|n| u64::from(n.unsigned_abs())).sum::<u64>();
+                batch.fold(client, &name, by, &activity);
+                cells += 1;
+            }
+        }
         reader.finish()?;
+        // The sum above counts each cell once, and so must what is kept.
+        if batch.changes.len() != cells {
+            return Err(DecodeError::Malformed);
+        }
         Ok(batch)
     }
 
     /// True if committing would change nothing.
     pub fn is_empty(&self) -> bool {
-        self.cells.is_empty() && self.clients.is_empty() && self.positions.is_empty()
+        self.changes.is_empty() && self.clients.is_empty() && self.positions.is_empty()
     }
 }
+
+fn hash_of(hasher: &RandomState, client: Client, name: NameRef<'_>, by: ReporterId) -> u64 {
+    let mut hash = hasher.build_hasher();
+    client.hash(&mut hash);
+    hash.write(name.text().as_bytes());
+    hash.write_u16(by);
+    hash.finish()
+}
+
+impl PartialEq for Batch {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_bytes() == other.to_bytes()
+            && (self.observations, self.newest) == (other.observations, other.newest)
+    }
+}
+
+impl Eq for Batch {}

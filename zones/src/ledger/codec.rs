@@ -1,47 +1,86 @@
-//! Bytes of the stored layouts, version 1. A golden-file test holds them still.
+//! Bytes of the stored layouts, version 2. A golden-file test holds them still.
 //!
 //! Primitives: `varint` is an unsigned LEB128 of at most 64 bits; `zigzag` is a varint of the zigzag
 //! of a signed number; `text` is a varint length and that many octets of UTF-8; `bytes` the same
 //! without the UTF-8; `client` is one octet 4 or 6 and then 4 octets (address) or 8 octets (upper half
-//! of the address), big-endian.
+//! of the address), big-endian; `u32`, `u64` are little-endian.
 //!
 //! ```text
-//! activity = first:varint (seconds)  last-first:varint
-//!            accepted:varint (0 none, else first_accepted - first + 1)
-//!            days accepted_days         each: newest:varint (day)  bits:varint
-//!            counts: 7 x zigzag         in the order of Outcome::ALL
-//!            by_us:varint
+//! activity = head:u8   1 last is later than first       2 mail was accepted, at `first` if not 4
+//!                      4 first accepted later           8 days are other than the day of `last` alone
+//!                     16 `days` does not end with the day of `last`
+//!                     32 accepted days = days          64 accepted days are told
+//!                    128 by us
+//!            first:u32  [1: last-first:varint]  [4: first_accepted-first:varint]
+//!            [16: newest:varint]  [8: bits:varint]                        days
+//!            [64: newest:varint bits:varint]                              accepted days, else none or 32
+//!            counts: mask:u8, for each bit of it a zigzag                 in the order of Outcome::ALL
+//!            [128: by_us:varint]
 //! facts    = flags:u8 (1 last_ip, 2 rdns)
 //!            [last_ip: time:varint low-half:8 octets big-endian]   only for 6-clients
 //!            [rdns: time:varint text]
+//! sketch   = n:varint  n x u64 (hash and day, ascending)
+//! days     = n:varint  n x { first:varint last:varint }       runs of days on which something was learned
+//! op       = 0, or 1 worth:u64 before:varint (a sweep: pairs worth less, or last seen before that day,
+//!            are forgotten), or 2 target:text (forgotten on request)
 //!
-//! journal entry = version:u8 (1)
+//! journal entry = version:u8 (2)
 //!            n:varint  n x { source:text position:bytes }
-//!            n:varint  n x { id:varint name:text kind:u8 (0 mx, 1 trap, 2 submission) }   reporters
-//!            n:varint  n x { client facts }
-//!            n:varint  n x { client name:text reporter-id:varint activity }
-//!            crc32:4 octets little-endian, over everything before it
+//!            n:varint  n x { id:varint name:text kind:u8 (0 mx, 1 trap, 2 submission, 3 unfiltered) }
+//!            op  days
+//!            n:varint  n x { client facts }                                  ascending
+//!            n:varint  n x { client m:varint m x { name:text reporter-id:varint activity } }  ascending
+//!            crc32:u32, over everything before it
 //!            (a batch on its way to another process is a journal entry whose reporters are numbered
-//!            from 0 in the order of their names)
-//! shard     = version:u8 (1)  through:varint (the last journal entry it includes)
-//!            n:varint  n x { client facts  m:varint m x { name:text k:varint k x { reporter-id:varint activity } } }
-//!            crc32
-//! base      = version:u8 (1)  through:varint
+//!            from 0 as they came in)
+//! row      = length:varint  n:varint  n x pair  row-facts  [trace]
+//! pair     = head:u8 (kind of name in bits 0-2; 8 seen by reporter 0 alone, 16 by several)  length:u8
+//!            [fqdn: where its family begins:u8]  text  [16: n:varint]  n x { [not 8: reporter-id:varint] activity }
+//! row-facts= flags:u8   1 last_ip   2 its time is that of the newest pair    4 rdns   8 time as 2
+//!                      16 rdns is the name of a pair                        32 a trace follows
+//!            [1: [not 2: time:varint] low-half:u64]  [4: [not 8: time:varint] (16: pair:varint | text)]
+//! trace    = pairs forgotten:varint  families:sketch  names:sketch
+//! shard    = version:u8 (2)  through:varint (the last journal entry it includes)
+//!            reporters:varint (how many reporters it may speak of)
+//!            4 x varint (pairs forgotten for: the client's bound, memory, age, request)
+//!            n:varint  n x { difference to the address before:varint  row }     IPv4, ascending
+//!            n:varint  n x { difference to the upper half before:varint  row }  IPv6, ascending
+//!            crc32        shards 0 to 4095; by hash of the network
+//! crowds   = version:u8 (2)  through:varint
+//!            n:varint  n x { what:u8 (0 name, 1 family) text  m:varint m x { client worth:u64 }
+//!                            clients:sketch networks:sketch }
+//!            crc32        shards 4096 to 4351; by hash of the text
+//! base     = version:u8 (2)  through:varint
 //!            n:varint  n x { source:text position:bytes }
-//!            n:varint  n x { id:varint name:text kind:u8 }
+//!            n:varint  n x { id:varint name:text kind:u8 0 | 1 activity of all its pairs }
+//!            days
+//!            n:varint  n x { shard:varint through:varint }    what is stored
+//!            expired before:varint (a day)
 //!            crc32
 //! ```
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::client::Client;
 use crate::ledger::activity::{Activity, Days};
+use crate::ledger::calendar::Calendar;
+use crate::ledger::distinct::Distinct;
 use crate::ledger::facts::ClientFacts;
 use crate::observation::ReporterKind;
 use crate::time::{Day, Time};
 
 /// The version of every layout in this file.
-pub(super) const LAYOUT: u8 = 1;
+pub(super) const LAYOUT: u8 = 2;
+
+const SPAN: u8 = 1;
+const ACCEPTED: u8 = 2;
+const ACCEPTED_LATER: u8 = 4;
+const DAYS: u8 = 8;
+const DAYS_END: u8 = 16;
+const ACCEPTED_SAME: u8 = 32;
+const ACCEPTED_DAYS: u8 = 64;
+const BY_US: u8 = 128;
 
 /// Why stored bytes could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +88,7 @@ pub enum DecodeError {
     /// The checksum does not fit: the bytes are damaged.
     #[error("its checksum does not fit")]
     Checksum,
-    /// Written by a newer helostat.
+    /// Written by another version of helostat.
     #[error("it has layout version {0}, this program knows {LAYOUT}")]
     Version(u8),
     /// It is not there.
@@ -61,9 +100,52 @@ pub enum DecodeError {
 }
 
 /// Writes a layout.
-pub(super) struct Writer(Vec<u8>);
+#[derive(Debug, Default)]
+pub(super) struct Writer(pub(super) Vec<u8>);
 
 impl Writer {
+    /// An octet.
+    pub(super) fn octet(&mut self, value: u8) {
+        self.0.push(value);
+    }
+
+    /// Four octets.
+    pub(super) fn u32(&mut self, value: u32) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// Eight octets.
+    pub(super) fn u64(&mut self, value: u64) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// A sketch.
+    pub(super) fn sketch(&mut self, sketch: &Distinct) {
+        self.count(sketch.elements().len());
+        for element in sketch.elements() {
+            self.u64(*element);
+        }
+    }
+
+    /// A set of days.
+    pub(super) fn days(&mut self, days: &Calendar) {
+        let runs = days.runs();
+        self.count(runs.len());
+        for (first, last) in runs {
+            self.varint(u64::from(first.0));
+            self.varint(u64::from(last.0));
+        }
+    }
+
+    /// Positions of sources.
+    pub(super) fn positions(&mut self, positions: &BTreeMap<String, Vec<u8>>) {
+        self.count(positions.len());
+        for (source, position) in positions {
+            self.bytes(source.as_bytes());
+            self.bytes(position);
+        }
+    }
+
     /// Begins a record with the layout's version.
     pub(super) fn begin() -> Self {
         Self(vec![LAYOUT])
@@ -134,20 +216,48 @@ impl Writer {
 
     /// What one reporter saw of one pair.
     pub(super) fn activity(&mut self, activity: &Activity) {
-        self.varint(u64::from(activity.first.0));
-        self.varint(u64::from(activity.last.0.saturating_sub(activity.first.0)));
-        self.varint(match activity.first_accepted {
-            Some(time) => u64::from(time.0.saturating_sub(activity.first.0)) + 1,
-            None => 0,
-        });
-        for days in [activity.days, activity.accepted_days] {
-            self.varint(u64::from(days.newest.0));
+        let Activity { first, last, first_accepted, days, accepted_days, counts, by_us } = activity;
+        let begin = self.0.len();
+        self.octet(0);
+        self.u32(first.0);
+        let mut head = 0;
+        if last > first {
+            head |= SPAN;
+            self.varint(u64::from(last.0 - first.0));
+        }
+        if let Some(time) = first_accepted {
+            head |= ACCEPTED;
+            if time > first {
+                head |= ACCEPTED_LATER;
+                self.varint(u64::from(time.0 - first.0));
+            }
+        }
+        if *days != Days::of(last.day()) {
+            head |= DAYS;
+            if days.newest != last.day() {
+                head |= DAYS_END;
+                self.varint(u64::from(days.newest.0));
+            }
             self.varint(days.bits);
         }
-        for count in activity.counts {
+        if accepted_days == days {
+            head |= ACCEPTED_SAME;
+        } else if !accepted_days.is_empty() {
+            head |= ACCEPTED_DAYS;
+            self.varint(u64::from(accepted_days.newest.0));
+            self.varint(accepted_days.bits);
+        }
+        let mask = self.0.len();
+        self.octet(0);
+        for (bit, count) in counts.iter().enumerate().filter(|(_, count)| **count != 0) {
+            self.0[mask] |= 1 << bit;
             self.varint(u64::from((count << 1 ^ count >> 31) as u32));
         }
-        self.varint(u64::from(activity.by_us));
+        if *by_us > 0 {
+            head |= BY_US;
+            self.varint(u64::from(*by_us));
+        }
+        self.0[begin] = head;
     }
 
     /// Ends the record with its checksum.
@@ -159,6 +269,7 @@ impl Writer {
 }
 
 /// Reads a layout.
+#[derive(Clone, Debug)]
 pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -177,10 +288,26 @@ impl<'a> Reader<'a> {
         Ok(Self(rest))
     }
 
-    fn octet(&mut self) -> Result<u8, DecodeError> {
+    /// Reads what has neither version nor checksum: a row in memory.
+    pub(super) fn bare(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// An octet.
+    pub(super) fn octet(&mut self) -> Result<u8, DecodeError> {
         let (&octet, rest) = self.0.split_first().ok_or(DecodeError::Malformed)?;
         self.0 = rest;
         Ok(octet)
+    }
+
+    /// Four octets.
+    pub(super) fn u32(&mut self) -> Result<u32, DecodeError> {
+        Ok(u32::from_le_bytes(self.octets()?))
+    }
+
+    /// Eight octets.
+    pub(super) fn u64(&mut self) -> Result<u64, DecodeError> {
+        Ok(u64::from_le_bytes(self.octets()?))
     }
 
     fn octets<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
@@ -202,7 +329,8 @@ impl<'a> Reader<'a> {
         Err(DecodeError::Malformed)
     }
 
-    fn small<T: TryFrom<u64>>(&mut self) -> Result<T, DecodeError> {
+    /// A number that must fit.
+    pub(super) fn small<T: TryFrom<u64>>(&mut self) -> Result<T, DecodeError> {
         T::try_from(self.varint()?).map_err(|_| DecodeError::Malformed)
     }
 
@@ -215,9 +343,7 @@ impl<'a> Reader<'a> {
     /// Octets with their length.
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let n = self.count()?;
-        let (bytes, rest) = self.0.split_at_checked(n).ok_or(DecodeError::Malformed)?;
-        self.0 = rest;
-        Ok(bytes)
+        self.take(n)
     }
 
     /// UTF-8 with its length.
@@ -267,32 +393,86 @@ impl<'a> Reader<'a> {
 
     /// What one reporter saw of one pair.
     pub(super) fn activity(&mut self) -> Result<Activity, DecodeError> {
-        let first: u32 = self.small()?;
-        let last = first.checked_add(self.small()?).ok_or(DecodeError::Malformed)?;
-        // One more than the difference, which alone fills 32 bits.
-        let first_accepted = match self.varint()?.checked_sub(1).map(u32::try_from) {
-            None => None,
-            Some(after) => {
-                let after = after.map_err(|_| DecodeError::Malformed)?;
-                Some(Time(first.checked_add(after).ok_or(DecodeError::Malformed)?))
-            }
+        let head = self.octet()?;
+        let first = self.u32()?;
+        let mut later = |told: u8| -> Result<Time, DecodeError> {
+            let after = if head & told == 0 { 0 } else { self.small::<u32>()? };
+            first.checked_add(after).map(Time).ok_or(DecodeError::Malformed)
         };
-        let days = Days { newest: Day(self.small()?), bits: self.varint()? };
-        let accepted_days = Days { newest: Day(self.small()?), bits: self.varint()? };
+        let last = later(SPAN)?;
+        let accepted = later(ACCEPTED_LATER)?;
+        let mut days = Days::of(last.day());
+        if head & DAYS_END != 0 {
+            days.newest = Day(self.small()?);
+        }
+        if head & DAYS != 0 {
+            days.bits = self.varint()?;
+        }
+        let accepted_days = match head & (ACCEPTED_SAME | ACCEPTED_DAYS) {
+            0 => Days::default(),
+            ACCEPTED_SAME => days,
+            ACCEPTED_DAYS => Days { newest: Day(self.small()?), bits: self.varint()? },
+            _ => return Err(DecodeError::Malformed),
+        };
+        let mask = self.octet()?;
         let mut counts = [0; 7];
-        for count in &mut counts {
-            let zigzag: u32 = self.small()?;
-            *count = (zigzag >> 1) as i32 ^ -((zigzag & 1) as i32);
+        for (bit, count) in counts.iter_mut().enumerate() {
+            if mask >> bit & 1 == 1 {
+                let zigzag: u32 = self.small()?;
+                *count = (zigzag >> 1) as i32 ^ -((zigzag & 1) as i32);
+            }
         }
         Ok(Activity {
             first: Time(first),
-            last: Time(last),
-            first_accepted,
+            last,
+            first_accepted: (head & ACCEPTED != 0).then_some(accepted),
             days,
             accepted_days,
             counts,
-            by_us: self.small()?,
+            by_us: if head & BY_US == 0 { 0 } else { self.small()? },
         })
+    }
+
+    /// A sketch.
+    pub(super) fn sketch(&mut self) -> Result<Distinct, DecodeError> {
+        let n = self.count()?;
+        let octets = self.take(n.checked_mul(8).ok_or(DecodeError::Malformed)?)?;
+        let (words, _) = octets.as_chunks::<8>();
+        let elements = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        Distinct::from_elements(elements).ok_or(DecodeError::Malformed)
+    }
+
+    /// A set of days.
+    pub(super) fn days(&mut self) -> Result<Calendar, DecodeError> {
+        let mut runs = Vec::new();
+        for _ in 0..self.count()? {
+            runs.push((Day(self.small()?), Day(self.small()?)));
+        }
+        Calendar::from_runs(runs).ok_or(DecodeError::Malformed)
+    }
+
+    /// Positions of sources, put to those that are there.
+    pub(super) fn positions(
+        &mut self,
+        positions: &mut BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), DecodeError> {
+        for _ in 0..self.count()? {
+            let source = self.text()?.to_owned();
+            positions.insert(source, self.bytes()?.to_vec());
+        }
+        Ok(())
+    }
+
+    /// So many octets.
+    pub(super) fn take(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
+        let (bytes, rest) = self.0.split_at_checked(n).ok_or(DecodeError::Malformed)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    /// What is not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.0
     }
 
     /// Ends the reading; octets left over are an error.

@@ -41,7 +41,7 @@ const DAY_BITS: u32 = 16;
 const HASH_BITS: u32 = u64::BITS - DAY_BITS;
 
 /// A number of distinct things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Count {
     /// How many.
     pub n: u64,

@@ -1,215 +1,80 @@
 //! The resident tables: every live history, in memory, read without waiting for a disk.
 //!
-//! Clients are the truth: each row holds the client's pairs as each reporter saw them. Two indexes
-//! follow from it and are never stored: which clients said a name, and which clients live in a
-//! network. Each table is cut by key hash into parts with a lock of their own, so that a commit never
-//! holds up more than a 256th of the readers; the parts of the client table are also the shards
-//! that the store keeps. No call holds two locks at once.
+//! Clients are the truth (`part`): each row holds the client's pairs as each reporter saw them. Three
+//! indexes follow from it (`index`): which clients said a name, which said a name of a family, and which
+//! domains have names below them. Each table is cut into parts with a lock of their own, so that a commit
+//! holds up one reader in thousands, for microseconds; the parts of the client table are also shards
+//! that the store keeps. There is one writer at a time, and whoever holds the lock of an index takes
+//! no other.
+//!
+//! What must be forgotten for lack of room or for age goes in a sweep: its rule is set at once and holds
+//! from then on, part by part, before anything else happens to a part. So a sweep of a large ledger
+//! takes its time in the background, and still the result is the same as if it had taken none.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, Hash};
-use std::sync::Arc;
+use parking_lot::{Mutex, RwLock};
 
-use foldhash::fast::{FixedState, RandomState};
-use parking_lot::RwLock;
+use foldhash::fast::RandomState;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::activity::{Activity, ReporterId};
-use super::facts::ClientFacts;
 use crate::client::{Client, Network};
-use crate::name::Name;
+use crate::ledger::bounds::Worth;
+use crate::ledger::codec::{DecodeError, Reader, Writer};
+use crate::ledger::distinct::Count;
+use crate::ledger::facts::ClientFacts;
+use crate::ledger::hash::{hash_network, hash_text};
+use crate::ledger::index::{Crowd, Index, Inserted, Suffixes};
+use crate::ledger::part::{Forgotten, Part};
+use crate::ledger::row::{self, Cell, Change, Context, PairView, Rewriter, RowView};
+use crate::name::{Name, NameRef};
+use crate::time::Day;
 
-/// Parts of each table, and shards of the store; part of the stored layout.
-pub(super) const SHARDS: u16 = 256;
+/// Parts of the client table, and as many shards of the store; part of the stored layout.
+const PARTS: u16 = 4096;
+/// Shards of crowds, after those of clients; part of the stored layout.
+const CROWD_SHARDS: u16 = 256;
+/// All shards.
+pub(super) const SHARDS: u16 = PARTS + CROWD_SHARDS;
 
-/// What the ledger holds of one client.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClientRow {
-    /// The client beside its pairs.
-    pub facts: ClientFacts,
-    /// Its pairs, sorted by name.
-    pub pairs: Vec<PairRow>,
+/// A rule by which pairs are forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sweep {
+    /// Those worth less go.
+    pub worth: Worth,
+    /// Those last seen before this day go.
+    pub before: Day,
 }
 
-/// What the ledger holds of one pair.
+/// Whom or what to forget on request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PairRow {
-    /// The name, shared between all its pairs.
-    pub name: Arc<Name>,
-    /// What each reporter saw, sorted by reporter.
-    pub seen: Vec<(ReporterId, Activity)>,
+pub enum Target {
+    /// A client, with all its pairs.
+    Client(Client),
+    /// All clients of a network.
+    Network(Network),
+    /// A name, wherever it was said.
+    Name(Name),
+    /// All names of a family.
+    Family(String),
 }
-
-impl ClientRow {
-    /// The pair with this name.
-    pub fn pair(&self, name: &Name) -> Option<&PairRow> {
-        let place = self.pairs.binary_search_by(|pair| pair.name.as_ref().cmp(name)).ok()?;
-        self.pairs.get(place)
-    }
-}
-
-/// The clients that said a name. Those with accepted mail come first wherever not all are looked at, or
-/// a crowd that says somebody's name would hide its owner.
-#[derive(Default)]
-struct Sayers {
-    accepted: BTreeSet<Client>,
-    other: BTreeSet<Client>,
-}
-
-impl Sayers {
-    fn insert(&mut self, client: Client, activity: &Activity) {
-        if activity.accepted() > 0 {
-            self.other.remove(&client);
-            self.accepted.insert(client);
-        } else if !self.accepted.contains(&client) {
-            self.other.insert(client);
-        }
-    }
-}
-
-type Part<K, V> = RwLock<HashMap<K, V, RandomState>>;
 
 /// All resident tables.
 pub(super) struct Tables {
-    clients: Vec<Part<Client, ClientRow>>,
-    names: Vec<Part<Arc<Name>, Sayers>>,
-    networks: Vec<Part<Network, BTreeSet<Client>>>,
-    /// How many names lie strictly below a domain: `com` and `example.com` for `mail.example.com`.
-    suffixes: Part<Box<str>, u32>,
+    parts: Vec<RwLock<Part>>,
+    names: Index,
+    families: Index,
+    suffixes: Suffixes,
+    /// True once there is any crowd.
+    crowds: AtomicBool,
+    sweep: Mutex<Sweep>,
+    /// The next part that the sweep in force comes to.
+    unswept_from: AtomicUsize,
+    rewriter: Mutex<Rewriter>,
+    /// Shards of crowds that changed since they were asked for.
+    changed_crowds: Mutex<Vec<u16>>,
 }
 
-impl Tables {
-    pub(super) fn new() -> Self {
-        fn parts<K, V>() -> Vec<Part<K, V>> {
-            (0..SHARDS).map(|_| Part::default()).collect()
-        }
-        Self { clients: parts(), names: parts(), networks: parts(), suffixes: Part::default() }
-    }
-
-    /// Merges what one reporter saw of one pair.
-    pub(super) fn merge(&self, client: Client, name: &Name, by: ReporterId, activity: &Activity) {
-        let name = self.index_name(name, client, activity);
-        let mut part = self.clients[shard_of(client)].write();
-        let known_clients = part.len();
-        let row = part.entry(client).or_default();
-        let place = row.pairs.binary_search_by(|pair| pair.name.as_ref().cmp(&name));
-        let pair = match place {
-            Ok(place) => &mut row.pairs[place],
-            Err(place) => {
-                row.pairs.insert(place, PairRow { name, seen: Vec::with_capacity(1) });
-                &mut row.pairs[place]
-            }
-        };
-        match pair.seen.binary_search_by_key(&by, |(id, _)| *id) {
-            Ok(place) => pair.seen[place].1.merge(activity),
-            Err(place) => pair.seen.insert(place, (by, activity.clone())),
-        }
-        let is_new = part.len() > known_clients;
-        drop(part);
-        if is_new {
-            self.index_network(client);
-        }
-    }
-
-    /// Merges what is known of a client beside its pairs.
-    pub(super) fn merge_facts(&self, client: Client, facts: &ClientFacts) {
-        let mut part = self.clients[shard_of(client)].write();
-        if let Some(row) = part.get_mut(&client) {
-            row.facts.merge(facts);
-        }
-    }
-
-    fn index_name(&self, name: &Name, client: Client, activity: &Activity) -> Arc<Name> {
-        let mut part = self.names[place_of(name)].write();
-        if let Some((shared, _)) = part.get_key_value(name) {
-            let shared = Arc::clone(shared);
-            if let Some(sayers) = part.get_mut(name) {
-                sayers.insert(client, activity);
-            }
-            return shared;
-        }
-        let shared = Arc::new(name.clone());
-        part.entry(Arc::clone(&shared)).or_default().insert(client, activity);
-        drop(part);
-        if name.is_fqdn() {
-            let mut suffixes = self.suffixes.write();
-            for suffix in ancestors(name.text()) {
-                match suffixes.get_mut(suffix) {
-                    Some(count) => *count += 1,
-                    None => {
-                        suffixes.insert(suffix.into(), 1);
-                    }
-                }
-            }
-        }
-        shared
-    }
-
-    fn index_network(&self, client: Client) {
-        let network = client.network();
-        self.networks[place_of(&network)].write().entry(network).or_default().insert(client);
-    }
-
-    /// Lets `read` look at a client's row.
-    pub(super) fn client<R>(
-        &self,
-        client: Client,
-        read: impl FnOnce(Option<&ClientRow>) -> R,
-    ) -> R {
-        read(self.clients[shard_of(client)].read().get(&client))
-    }
-
-    /// The clients that said a name, at most `limit` of them, and how many there are.
-    pub(super) fn clients_of_name(&self, name: &Name, limit: usize) -> (Vec<Client>, usize) {
-        let part = self.names[place_of(name)].read();
-        part.get(name).map_or((Vec::new(), 0), |sayers| {
-            let all = sayers.accepted.iter().chain(&sayers.other);
-            let known = sayers.accepted.len() + sayers.other.len();
-            (all.take(limit).copied().collect(), known)
-        })
-    }
-
-    /// The clients seen in a network, at most `limit` of them, and how many there are.
-    pub(super) fn clients_of_network(
-        &self,
-        network: Network,
-        limit: usize,
-    ) -> (Vec<Client>, usize) {
-        let part = self.networks[place_of(&network)].read();
-        part.get(&network)
-            .map_or((Vec::new(), 0), |all| (all.iter().take(limit).copied().collect(), all.len()))
-    }
-
-    /// True if some name lies strictly below this domain.
-    pub(super) fn has_names_below(&self, domain: &str) -> bool {
-        self.suffixes.read().contains_key(domain)
-    }
-
-    /// Lets `read` look at every row of one shard, sorted by client.
-    pub(super) fn shard(&self, shard: u16, mut read: impl FnMut(Client, &ClientRow)) -> usize {
-        let part = self.clients[usize::from(shard)].read();
-        let mut rows: Vec<_> = part.iter().collect();
-        rows.sort_unstable_by_key(|(client, _)| **client);
-        for (client, row) in &rows {
-            read(**client, row);
-        }
-        rows.len()
-    }
-
-    /// Rows of each table: clients, names, networks, pairs.
-    pub(super) fn sizes(&self) -> Sizes {
-        let pairs = |part: &Part<Client, ClientRow>| {
-            part.read().values().map(|row| row.pairs.len()).sum::<usize>()
-        };
-        Sizes {
-            clients: self.clients.iter().map(|part| part.read().len()).sum(),
-            names: self.names.iter().map(|part| part.read().len()).sum(),
-            networks: self.networks.iter().map(|part| part.read().len()).sum(),
-            pairs: self.clients.iter().map(pairs).sum(),
-        }
-    }
-}
-
-/// How many rows the tables hold.
+/// How many rows the tables hold, and how much memory they take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Sizes {
     /// Clients.
@@ -220,28 +85,622 @@ pub struct Sizes {
     pub networks: usize,
     /// Pairs.
     pub pairs: usize,
+    /// Distinct families.
+    pub families: usize,
+    /// Names and families said by more clients than are held of them.
+    pub crowds: usize,
+    /// Octets of memory of all tables and indexes.
+    pub bytes: usize,
 }
 
-/// The shard a client lives in; part of the stored layout, hence a hash with a fixed key.
+/// What is told of the clients that said a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sayers {
+    /// Clients, those of most worth first if not all are held.
+    pub clients: Vec<Client>,
+    /// How many clients said it, within the days that are kept.
+    pub known: Count,
+    /// In how many networks.
+    pub networks: Count,
+}
+
+impl Tables {
+    pub(super) fn new() -> Self {
+        let key = |n: u64| RandomState::default().hash_one(n);
+        Self {
+            parts: (0..PARTS).map(|_| RwLock::default()).collect(),
+            names: Index::new(key(1)),
+            families: Index::new(key(2)),
+            suffixes: Suffixes::new(key(3)),
+            crowds: AtomicBool::new(false),
+            sweep: Mutex::default(),
+            unswept_from: AtomicUsize::new(usize::from(PARTS)),
+            rewriter: Mutex::default(),
+            changed_crowds: Mutex::default(),
+        }
+    }
+
+    fn part(&self, client: Client) -> &RwLock<Part> {
+        &self.parts[shard_of(client)]
+    }
+
+    /// Merges what a batch brings of one client: cells sorted by name and reporter.
+    pub(super) fn merge(
+        &self,
+        client: Client,
+        cells: &[Cell<'_>],
+        facts: Option<&ClientFacts>,
+        context: Context<'_>,
+    ) {
+        self.sweep_part(shard_of(client), context);
+        let crowds = self.crowds.load(Ordering::Relaxed);
+        let wants_touched = |name: &NameRef<'_>| {
+            crowds
+                && (self.names.is_crowd(name.text())
+                    || name.family().is_some_and(|family| self.families.is_crowd(family)))
+        };
+        let change = {
+            let rewriter = &mut *self.rewriter.lock();
+            let mut part = self.part(client).write();
+            let old = part.row(client);
+            if old.is_none() && cells.is_empty() {
+                return;
+            }
+            let change = rewriter.merge(client, old, cells, facts, context, &wants_touched);
+            part.set_row(client, &rewriter.row);
+            part.forget(Forgotten::Client, change.lost);
+            change
+        };
+        self.index(client, &change, context);
+    }
+
+    /// Brings the indexes up to what changed in a client's row.
+    fn index(&self, client: Client, change: &Change, context: Context<'_>) {
+        let bound = context.bounds.clients_per_name;
+        for name in &change.added {
+            if self.names.insert(name.text(), client, bound) == Inserted::Full {
+                self.gather_name(name, context);
+            }
+            let Some(family) = name.family() else { continue };
+            if self.families.insert(family, client, bound) == Inserted::Full {
+                self.gather_family(family, context);
+            }
+            self.suffixes.add(name.text());
+        }
+        for (name, worth) in &change.touched {
+            if self.names.touch(name.text(), client, *worth, bound) {
+                self.note_crowd(name.text());
+            }
+            if let Some(family) = name.family()
+                && self.families.touch(family, client, *worth, bound)
+            {
+                self.note_crowd(family);
+            }
+        }
+        self.unindex(client, change);
+    }
+
+    fn unindex(&self, client: Client, change: &Change) {
+        for (name, family_gone) in &change.removed {
+            self.names.remove(name.text(), client);
+            let Some(family) = name.family() else { continue };
+            if *family_gone {
+                self.families.remove(family, client);
+            }
+            self.suffixes.remove(name.text());
+        }
+    }
+
+    fn note_crowd(&self, text: &str) {
+        let mut changed = self.changed_crowds.lock();
+        let shard = crowd_shard_of(text);
+        if !changed.contains(&shard) {
+            changed.push(shard);
+        }
+    }
+
+    /// The shards of crowds that changed since this was last asked.
+    pub(super) fn take_changed_crowds(&self) -> Vec<u16> {
+        std::mem::take(&mut *self.changed_crowds.lock())
+    }
+
+    fn gather_name(&self, name: &Name, context: Context<'_>) {
+        let (clients, _) = self.names.clients(name.text(), Day::default());
+        let found: Vec<_> = clients
+            .into_iter()
+            .filter_map(|client| Some((client, self.worth_of_name(client, name, context)?)))
+            .collect();
+        // Some may only share its fingerprint.
+        if found.len() > context.bounds.clients_per_name {
+            self.names.gather(name.text(), &found, context.bounds.clients_per_name);
+            self.crowds.store(true, Ordering::Relaxed);
+            self.note_crowd(name.text());
+        }
+    }
+
+    fn worth_of_name(&self, client: Client, name: &Name, context: Context<'_>) -> Option<Worth> {
+        self.client(client, |row| {
+            Some(row?.pair(name)?.worth(client, context.kinds, context.bounds.key))
+        })
+    }
+
+    fn gather_family(&self, family: &str, context: Context<'_>) {
+        let (clients, _) = self.families.clients(family, Day::default());
+        let worth_of = |client: Client| {
+            self.client(client, |row| {
+                let of_family = row?.pairs().filter(|pair| pair.name.family() == Some(family));
+                of_family.map(|pair| pair.worth(client, context.kinds, context.bounds.key)).max()
+            })
+        };
+        let found: Vec<_> =
+            clients.into_iter().filter_map(|client| Some((client, worth_of(client)?))).collect();
+        if found.len() > context.bounds.clients_per_name {
+            self.families.gather(family, &found, context.bounds.clients_per_name);
+            self.crowds.store(true, Ordering::Relaxed);
+            self.note_crowd(family);
+        }
+    }
+
+    /// Tells the crowds of a client's names what its row knows of them. For a reader of the journal that
+    /// finds the row done and a crowd not.
+    pub(super) fn touch(&self, client: Client, name: &Name, context: Context<'_>) {
+        let Some(worth) = self.worth_of_name(client, name, context) else { return };
+        let change = Change { touched: vec![(name.clone(), worth)], ..Change::default() };
+        self.index(client, &change, context);
+    }
+
+    /// Sets a rule for what must be forgotten. Finishes the one before.
+    pub(super) fn start_sweep(&self, sweep: Sweep, context: Context<'_>) {
+        self.sweep_parts(usize::from(PARTS), context);
+        *self.sweep.lock() = sweep;
+        for part in &self.parts {
+            part.write().unswept = true;
+        }
+        self.unswept_from.store(0, Ordering::Relaxed);
+    }
+
+    /// Does a whole sweep at once, in the parts that are wanted.
+    pub(super) fn sweep_now(
+        &self,
+        sweep: Sweep,
+        context: Context<'_>,
+        wanted: &dyn Fn(u16) -> bool,
+    ) {
+        *self.sweep.lock() = sweep;
+        for (place, part) in (0..PARTS).zip(&self.parts) {
+            part.write().unswept = wanted(place);
+        }
+        self.unswept_from.store(0, Ordering::Relaxed);
+        self.sweep_parts(usize::from(PARTS), context);
+    }
+
+    /// Goes on with the sweep in force, for so many parts; false if there is none.
+    pub(super) fn sweep_parts(&self, parts: usize, context: Context<'_>) -> bool {
+        let from = self.unswept_from.load(Ordering::Relaxed);
+        let to = from.saturating_add(parts).min(usize::from(PARTS));
+        for place in from..to {
+            self.sweep_part(place, context);
+        }
+        self.unswept_from.store(to, Ordering::Relaxed);
+        if from < to && to == usize::from(PARTS) {
+            let before = self.sweep.lock().before;
+            for index in [&self.names, &self.families] {
+                for text in index.expire_crowds(before) {
+                    self.note_crowd(&text);
+                }
+            }
+        }
+        from < to
+    }
+
+    /// Sweeps a part if that is still to be done.
+    fn sweep_part(&self, place: usize, context: Context<'_>) {
+        let Some(part) = self.parts.get(place).filter(|part| part.read().unswept) else { return };
+        let Sweep { worth: least, before } = *self.sweep.lock();
+        let goes = |client: Client, pair: &PairView<'_>| {
+            if pair.last().day() < before {
+                return Some(Forgotten::Age);
+            }
+            let worthless = least > Worth::default()
+                && pair.worth(client, context.kinds, context.bounds.key) < least;
+            worthless.then_some(Forgotten::Memory)
+        };
+        let changes = {
+            let rewriter = &mut *self.rewriter.lock();
+            let mut part = part.write();
+            part.unswept = false;
+            part.remove_pairs(rewriter, &goes, None)
+        };
+        for (client, change) in changes {
+            self.unindex(client, &change);
+        }
+    }
+
+    /// Forgets somebody on request, wherever it is told of; `from` says which parts (by their shards'
+    /// numbers) are still to forget. Returns how many pairs went.
+    pub(super) fn forget(
+        &self,
+        target: &Target,
+        context: Context<'_>,
+        from: &dyn Fn(u16) -> bool,
+    ) -> u64 {
+        self.sweep_parts(usize::from(PARTS), context);
+        let wanted = |client: Client, pair: &PairView<'_>| match target {
+            Target::Client(whom) => client == *whom,
+            Target::Network(whom) => client.network() == *whom,
+            Target::Name(what) => pair.name == what.view(),
+            Target::Family(what) => pair.name.family() == Some(what),
+        };
+        let goes = |client: Client, pair: &PairView<'_>| {
+            wanted(client, pair).then_some(Forgotten::Request)
+        };
+        let names = |name: &Name| match target {
+            Target::Name(what) => name == what,
+            Target::Family(what) => name.family() == Some(what),
+            Target::Client(_) | Target::Network(_) => false,
+        };
+        let mut pairs = 0;
+        for place in (0..PARTS).filter(|place| from(*place)) {
+            let Some(part) = self.parts.get(usize::from(place)) else { continue };
+            let changes = {
+                let rewriter = &mut *self.rewriter.lock();
+                part.write().remove_pairs(rewriter, &goes, Some(&names))
+            };
+            for (client, change) in changes {
+                pairs += change.lost;
+                self.unindex(client, &change);
+            }
+        }
+        let crowd = match target {
+            Target::Name(name) => Some((&self.names, name.text())),
+            Target::Family(family) => Some((&self.families, family.as_str())),
+            Target::Client(_) | Target::Network(_) => None,
+        };
+        if let Some((index, text)) = crowd
+            && index.remove_crowd(text)
+        {
+            self.note_crowd(text);
+        }
+        if let Target::Family(family) = target {
+            for (text, _) in self.names.crowds() {
+                let said = Name::parse(text.as_bytes());
+                if said.family() == Some(family) && self.names.remove_crowd(&text) {
+                    self.note_crowd(&text);
+                }
+            }
+        }
+        pairs
+    }
+
+    /// What the least of the pairs is worth that may stay if this share of them is to go. Looks at one
+    /// part in sixteen.
+    pub(super) fn worth_at(&self, share: f64, context: Context<'_>) -> Worth {
+        let mut worths = Vec::new();
+        for part in self.parts.iter().step_by(16) {
+            let part = part.read();
+            for row in part.rows() {
+                let client = row.client();
+                let worth =
+                    |pair: PairView<'_>| pair.worth(client, context.kinds, context.bounds.key);
+                worths.extend(row.pairs().map(worth));
+            }
+        }
+        if worths.is_empty() {
+            return Worth::default();
+        }
+        let place = (worths.len() as f64 * share) as usize;
+        let place = place.min(worths.len() - 1);
+        *worths.select_nth_unstable(place).1
+    }
+
+    /// Lets `read` look at a client's row.
+    pub(super) fn client<R>(
+        &self,
+        client: Client,
+        read: impl FnOnce(Option<RowView<'_>>) -> R,
+    ) -> R {
+        read(self.part(client).read().row(client))
+    }
+
+    /// The clients that said a name.
+    pub(super) fn clients_of_name(&self, name: &Name, today: Day) -> Sayers {
+        let says = |row: RowView<'_>| row.pair(name).is_some();
+        self.sayers(&self.names, name.text(), &says, today)
+    }
+
+    /// The clients that said a name of a family.
+    pub(super) fn clients_of_family(&self, family: &str, today: Day) -> Sayers {
+        let says = |row: RowView<'_>| row.pairs().any(|pair| pair.name.family() == Some(family));
+        self.sayers(&self.families, family, &says, today)
+    }
+
+    fn sayers(
+        &self,
+        index: &Index,
+        text: &str,
+        says: &dyn Fn(RowView<'_>) -> bool,
+        today: Day,
+    ) -> Sayers {
+        let (mut clients, counts) = index.clients(text, today);
+        clients.retain(|client| self.client(*client, |row| row.is_some_and(says)));
+        let (known, networks) = counts.unwrap_or_else(|| {
+            let networks: std::collections::HashSet<_> =
+                clients.iter().map(|client| client.network()).collect();
+            let exactly = |n: usize| Count { n: n as u64, exact: true };
+            (exactly(clients.len()), exactly(networks.len()))
+        });
+        Sayers { clients, known, networks }
+    }
+
+    /// How many networks, or clients, said a name within so many days, if it is a crowd.
+    pub(super) fn crowd<R>(&self, name: &Name, look: impl FnOnce(&Crowd) -> R) -> Option<R> {
+        self.names.crowd(name.text(), look)
+    }
+
+    /// The clients seen in a network, at most `limit` of them, and how many there are.
+    pub(super) fn clients_of_network(
+        &self,
+        network: Network,
+        limit: usize,
+    ) -> (Vec<Client>, usize) {
+        let part = self.parts[shard_of_network(network)].read();
+        let clients = part.clients_of(network);
+        let known = clients.len();
+        (clients.take(limit).collect(), known)
+    }
+
+    /// True if some name lies strictly below this domain.
+    pub(super) fn has_names_below(&self, domain: &str) -> bool {
+        self.suffixes.has(domain)
+    }
+
+    /// How many rows the tables hold.
+    pub(super) fn sizes(&self) -> Sizes {
+        let mut sizes = Sizes {
+            names: self.names.texts(),
+            families: self.families.texts(),
+            crowds: self.names.crowd_count() + self.families.crowd_count(),
+            bytes: self.names.bytes() + self.families.bytes() + self.suffixes.bytes(),
+            ..Sizes::default()
+        };
+        for part in &self.parts {
+            let part = part.read();
+            let (v4, v6) = part.counts();
+            sizes.clients += v4 + v6;
+            sizes.networks += part.networks;
+            sizes.pairs += part.pairs;
+            sizes.bytes += part.bytes();
+        }
+        sizes
+    }
+
+    /// How many pairs were forgotten, in the order of `Forgotten::ALL`.
+    pub(super) fn forgotten(&self) -> [u64; 4] {
+        let mut sum = [0; 4];
+        for part in &self.parts {
+            for (sum, n) in sum.iter_mut().zip(part.read().forgotten) {
+                *sum += n;
+            }
+        }
+        sum
+    }
+
+    /// Lets `read` look at every row, in the order of clients, and goes on until it says no. Holds no
+    /// lock for longer than one row takes.
+    pub(super) fn each(&self, read: &mut dyn FnMut(RowView<'_>) -> bool) {
+        // All at once if they are not too many to sort, else by first octets.
+        let all = self.parts.iter().map(|part| part.read().counts()).map(|(v4, v6)| v4 + v6);
+        let steps = if all.sum::<usize>() < 500_000 { 1 } else { 512 };
+        for step in 0..steps {
+            let mut clients = Vec::new();
+            for part in &self.parts {
+                let part = part.read();
+                if steps == 1 {
+                    clients.extend(part.clients());
+                } else {
+                    part.clients_between(step, &mut clients);
+                }
+            }
+            clients.sort_unstable();
+            for client in clients {
+                if !self.client(client, |row| row.is_none_or(&mut *read)) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Every crowd: what it is (0 a name, 1 a family), its text, and itself; ascending.
+    pub(super) fn crowds(&self) -> Vec<(u8, Box<str>, Crowd)> {
+        let of = |what: u8, index: &Index| {
+            index
+                .crowds()
+                .into_iter()
+                .map(move |(text, crowd)| (what, text, crowd))
+                .collect::<Vec<_>>()
+        };
+        let mut crowds = of(0, &self.names);
+        crowds.extend(of(1, &self.families));
+        crowds.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        crowds
+    }
+
+    /// Puts a crowd, in the place of what there is of it.
+    pub(super) fn put_crowd(&self, what: u8, text: &str, crowd: Crowd) {
+        let index = if what == 0 { &self.names } else { &self.families };
+        index.put_crowd(text, crowd);
+        self.crowds.store(true, Ordering::Relaxed);
+    }
+
+    /// A shard as it is stored, through the last commit; `reporters` are those it may speak of.
+    pub(super) fn encode(
+        &self,
+        shard: u16,
+        through: u64,
+        reporters: usize,
+        context: Context<'_>,
+    ) -> Vec<u8> {
+        let mut writer = Writer::begin();
+        writer.varint(through);
+        if shard >= PARTS {
+            let mut crowds = Vec::new();
+            if self.crowds.load(Ordering::Relaxed) {
+                crowds = self.crowds();
+                crowds.retain(|(_, text, _)| crowd_shard_of(text) == shard);
+            }
+            writer.count(crowds.len());
+            for (what, text, crowd) in &crowds {
+                writer.octet(*what);
+                writer.bytes(text.as_bytes());
+                writer.count(crowd.listed.len());
+                for (client, worth) in &crowd.listed {
+                    writer.client(*client);
+                    writer.u64(worth.0);
+                }
+                writer.sketch(&crowd.clients);
+                writer.sketch(&crowd.networks);
+            }
+            return writer.finish();
+        }
+        self.sweep_part(usize::from(shard), context);
+        let Some(part) = self.parts.get(usize::from(shard)) else { return writer.finish() };
+        let part = part.read();
+        writer.count(reporters);
+        for n in part.forgotten {
+            writer.varint(n);
+        }
+        part.write_rows(&mut writer);
+        drop(part);
+        writer.finish()
+    }
+
+    /// Reads a shard into the empty tables; `settle` must follow. Returns the last journal entry it includes,
+    /// and how many reporters it needs.
+    pub(super) fn admit(&self, shard: u16, record: &[u8]) -> Result<(u64, usize), DecodeError> {
+        let mut reader = Reader::new(record)?;
+        let through = reader.varint()?;
+        if shard >= PARTS {
+            for _ in 0..reader.count()? {
+                self.admit_crowd(shard, &mut reader)?;
+            }
+            reader.finish()?;
+            return Ok((through, 0));
+        }
+        let reporters = reader.small()?;
+        let mut part = Part::default();
+        for n in &mut part.forgotten {
+            *n = reader.varint()?;
+        }
+        let mut before = None;
+        for v6 in [false, true] {
+            let n = reader.count()?;
+            part.expect(v6, n, reader.rest().len());
+            let mut number = 0u64;
+            for _ in 0..n {
+                number = number.checked_add(reader.varint()?).ok_or(DecodeError::Malformed)?;
+                let client = if v6 {
+                    Client::V6(number)
+                } else {
+                    Client::V4(u32::try_from(number).map_err(|_| DecodeError::Malformed)?)
+                };
+                // In a wrong place it would not be found, or be there twice.
+                if shard_of(client) != usize::from(shard) || before >= Some(client) {
+                    return Err(DecodeError::Malformed);
+                }
+                before = Some(client);
+                let needed = part.admit(client, |arena| {
+                    row::admit(client, &mut reader, arena, &mut |name, _| self.append(client, name))
+                })?;
+                if needed > reporters {
+                    return Err(DecodeError::Malformed);
+                }
+            }
+        }
+        reader.finish()?;
+        if let Some(place) = self.parts.get(usize::from(shard)) {
+            *place.write() = part;
+        }
+        Ok((through, reporters))
+    }
+
+    fn admit_crowd(&self, shard: u16, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        let what = reader.octet()?;
+        let text = reader.text()?;
+        let mut crowd = Crowd::default();
+        for _ in 0..reader.count()? {
+            crowd.listed.push((reader.client()?, Worth(reader.u64()?)));
+        }
+        crowd.clients = reader.sketch()?;
+        crowd.networks = reader.sketch()?;
+        let sorted = crowd.listed.is_sorted_by(|(a, _), (b, _)| a < b);
+        if what > 1 || !sorted || crowd_shard_of(text) != shard {
+            return Err(DecodeError::Malformed);
+        }
+        self.put_crowd(what, text, crowd);
+        Ok(())
+    }
+
+    fn append(&self, client: Client, name: &Name) {
+        self.names.append(name.text(), client);
+        if let Some(family) = name.family() {
+            self.families.append(family, client);
+            self.suffixes.append(name.text());
+        }
+    }
+
+    /// Puts the indexes in order after shards were admitted; `workers` threads do it.
+    pub(super) fn settle(&self, workers: usize, context: Context<'_>) {
+        let bound = context.bounds.clients_per_name;
+        let full = Mutex::new((Vec::new(), Vec::new()));
+        std::thread::scope(|scope| {
+            for worker in 0..workers {
+                let full = &full;
+                scope.spawn(move || {
+                    let names = self.names.settle(worker, workers, bound);
+                    let families = self.families.settle(worker, workers, bound);
+                    self.suffixes.settle(worker, workers);
+                    let mut full = full.lock();
+                    full.0.extend(names);
+                    full.1.extend(families);
+                });
+            }
+        });
+        let (names, families) = full.into_inner();
+        for client in names {
+            for name in self.names_of(client) {
+                if self.names.entered(name.text()) > Some(bound) {
+                    self.gather_name(&name, context);
+                }
+            }
+        }
+        for client in families {
+            for name in self.names_of(client) {
+                if let Some(family) = name.family()
+                    && self.families.entered(family) > Some(bound)
+                {
+                    self.gather_family(family, context);
+                }
+            }
+        }
+    }
+
+    fn names_of(&self, client: Client) -> Vec<Name> {
+        self.client(client, |row| {
+            row.map(|row| row.pairs().map(|pair| pair.name.to_name()).collect()).unwrap_or_default()
+        })
+    }
+}
+
+/// The shard a client lives in; part of the stored layout. All clients of a network live in one.
 pub(super) fn shard_of(client: Client) -> usize {
-    let number = match client {
-        Client::V4(ip) => u64::from(ip),
-        Client::V6(top) => top,
-    };
-    // splitmix64's finaliser: every input bit reaches the eight bits kept.
-    let mixed = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    usize::from((mixed ^ mixed >> 31) as u8)
+    shard_of_network(client.network())
 }
 
-/// The part an index key lives in; never stored.
-fn place_of<K: Hash + ?Sized>(key: &K) -> usize {
-    usize::from(FixedState::default().hash_one(key) as u8)
+fn shard_of_network(network: Network) -> usize {
+    (hash_network(network) % u64::from(PARTS)) as usize
 }
 
-/// The domains above a name, nearest first: `example.com`, `com` for `mail.example.com`.
-fn ancestors(text: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(text.split_once('.').map(|(_, rest)| rest), |text| {
-        text.split_once('.').map(|(_, rest)| rest)
-    })
+/// The shard the crowd of a text is stored in; part of the stored layout.
+pub(super) fn crowd_shard_of(text: &str) -> u16 {
+    PARTS + (hash_text(0, text) % u64::from(CROWD_SHARDS)) as u16
 }

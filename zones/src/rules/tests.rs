@@ -1,7 +1,7 @@
 //! The rules that may not be broken, and the thresholds, on small worlds of observations.
 
 use super::*;
-use crate::ledger::{Batch, Ledger};
+use crate::ledger::{Batch, Bounds, Ledger};
 use crate::observation::{Observation, Outcome, ReporterKind};
 
 const DAY: u32 = 86_400;
@@ -12,7 +12,7 @@ struct World(Ledger);
 
 impl World {
     fn of(rows: &[(&str, &str, Outcome, std::ops::Range<u32>, u32)]) -> Self {
-        let world = Self(Ledger::in_memory());
+        let world = Self(Ledger::in_memory(Bounds::default()));
         world.learn(("mx1", ReporterKind::Mx), rows);
         world
     }
@@ -333,7 +333,7 @@ fn a_neighbour_of_very_many_names_is_measured_on_some() {
     rows.push(("203.0.113.1", "zz.example.org", Outcome::Accepted, 0..9, 2));
     let network = Client::of("203.0.113.2".parse().expect("an address")).network();
     let known = NetworkHistory::of(&World::of(&rows).0, network, &Policy::default(), NOW);
-    assert_eq!(known.fresh_families.len(), 999, "and the one that stands is among the 1000");
+    assert_eq!(known.fresh_families.len(), 63, "and the one that stands is among the 64 held");
 }
 
 #[test]

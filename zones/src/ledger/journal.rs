@@ -1,0 +1,749 @@
+//! The writer's side of the ledger: entries, shards, and opening from them.
+//!
+//! A commit is one journal entry, made durable by the store before anything of it is visible. When the
+//! journal has grown long, each commit also rewrites some shards, those that hold up the journal's oldest
+//! entries first, in proportion to what it adds itself: no commit pays for all. Entries that every
+//! shard includes are forgotten after the base record has taken over their positions and reporters.
+//!
+//! Opening reads the shards with all cores, puts the indexes in order, and applies the entries after
+//! them, each to the shards that do not include it. What the base record knows to have been stored must be
+//! there, entries must follow each other, and the last one must be the last that was committed: anything
+//! else is damage and has a name.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use parking_lot::Mutex;
+
+use super::activity::{Activity, ReporterId};
+use super::batch::{Batch, Sorted};
+use super::bounds::Worth;
+use super::codec::{DecodeError, LAYOUT, Reader, Writer};
+use super::op::Op;
+use super::row::{Cell, Context};
+use super::store::{Key, Store, StoreError};
+use super::table::{SHARDS, Sweep, Target, crowd_shard_of, shard_of};
+use super::{Committed, Ledger};
+use crate::client::Client;
+use crate::name::Name;
+use crate::observation::{Reporter, ReporterKind};
+use crate::time::Day;
+
+/// How long the journal may grow before it is folded into shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalLimits {
+    /// Octets, at least; it may be as long as the shards take, up to `bytes_max`, so that a large ledger
+    /// does not rewrite itself all the time.
+    pub bytes: u64,
+    /// Octets, at most: a start has to read them.
+    pub bytes_max: u64,
+    /// Entries, so that many small commits do not make a slow start.
+    pub entries: u64,
+}
+
+impl Default for JournalLimits {
+    fn default() -> Self {
+        Self { bytes: 16 << 20, bytes_max: 128 << 20, entries: 65_536 }
+    }
+}
+
+/// Parts that a commit sweeps, if a sweep is in force.
+const SWEPT_PER_COMMIT: usize = 32;
+/// So many changed pairs later the memory that the tables take is looked at again.
+const LOOK_AT_MEMORY_AFTER: usize = 4096;
+/// How much of the bound is left when a sweep for lack of room is done.
+const FILL_AFTER_SWEEP: f64 = 0.9;
+
+/// What one reporter contributed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReporterRow {
+    /// Its name.
+    pub name: Reporter,
+    /// What sort of mail it sees.
+    pub kind: ReporterKind,
+    /// All it saw, as if it were one pair; none yet if nothing.
+    pub seen: Option<Activity>,
+}
+
+/// The store and what is needed to write the next entry.
+pub(super) struct Journal {
+    pub(super) store: Box<dyn Store>,
+    pub(super) seq: u64,
+    pub(super) positions: BTreeMap<String, Vec<u8>>,
+    reporter_ids: HashMap<Reporter, ReporterId>,
+    /// For each shard the first entry that changed it since it was last stored.
+    dirty_since: Vec<Option<u64>>,
+    /// Size of each shard as last stored, and the last entry it includes.
+    shard_bytes: Vec<u64>,
+    through: Vec<u64>,
+    /// Entries still in the store's journal, oldest first: sequence number and size.
+    live: VecDeque<(u64, u64)>,
+    pub(super) live_bytes: u64,
+    pub(super) limits: JournalLimits,
+    /// Entries after this one must stay, since a snapshot needs them.
+    pub(super) held: Option<u64>,
+    /// Pairs last seen before this day were told to go.
+    expired_before: Day,
+    changed_since_look: usize,
+    /// Octets given to the store.
+    pub(super) written: u64,
+}
+
+impl Journal {
+    pub(super) fn new(store: Box<dyn Store>) -> Self {
+        Self {
+            store,
+            seq: 0,
+            positions: BTreeMap::new(),
+            reporter_ids: HashMap::new(),
+            dirty_since: vec![None; usize::from(SHARDS)],
+            shard_bytes: vec![0; usize::from(SHARDS)],
+            through: vec![0; usize::from(SHARDS)],
+            live: VecDeque::new(),
+            live_bytes: 0,
+            limits: JournalLimits::default(),
+            held: None,
+            expired_before: Day::default(),
+            changed_since_look: 0,
+            written: 0,
+        }
+    }
+
+    /// Octets of all shards as last stored.
+    pub(super) fn shard_bytes(&self) -> u64 {
+        self.shard_bytes.iter().sum()
+    }
+
+    /// How many entries the store's journal has.
+    pub(super) fn entries(&self) -> usize {
+        self.live.len()
+    }
+
+    fn make_dirty(&mut self, shard: usize, seq: u64) {
+        if let Some(dirty) = self.dirty_since.get_mut(shard) {
+            dirty.get_or_insert(seq);
+        }
+    }
+
+    fn damaged(&self, what: impl Into<String>, why: impl ToString) -> StoreError {
+        StoreError::Damaged { path: self.store.path(), what: what.into(), why: why.to_string() }
+    }
+
+    fn unreadable(&self, what: impl Into<String>, why: DecodeError) -> StoreError {
+        match why {
+            DecodeError::Version(found) => StoreError::OtherLayout {
+                path: self.store.path(),
+                found: found.into(),
+                known: LAYOUT.into(),
+            },
+            why => self.damaged(what, why),
+        }
+    }
+}
+
+/// What the base record says.
+#[derive(Default)]
+struct Base {
+    through: u64,
+    /// Shards that were stored, with the last entry each includes.
+    shards: Vec<(u16, u64)>,
+}
+
+impl Ledger {
+    pub(super) fn recover(&self) -> Result<(), StoreError> {
+        let journal = &mut *self.writer.lock();
+        let mut base = Base::default();
+        if let Some(record) = journal.store.get(Key::Base)? {
+            base = self
+                .read_base(journal, &record)
+                .map_err(|why| journal.unreadable(Key::Base.to_string(), why))?;
+        }
+        let reporters_needed = self.read_shards(journal)?;
+        let entries = journal.store.entries()?;
+        check_sequence(journal, &base, &entries)?;
+        journal.seq = base.through.max(journal.through.iter().copied().max().unwrap_or(0));
+        for seq in entries {
+            let what = Key::Entry(seq).to_string();
+            let entry = journal.store.get(Key::Entry(seq))?;
+            let entry =
+                entry.ok_or_else(|| journal.damaged(what.as_str(), DecodeError::Missing))?;
+            self.read_entry(journal, seq, &entry, base.through)
+                .map_err(|why| journal.unreadable(what, why))?;
+            journal.seq = journal.seq.max(seq);
+            journal.live.push_back((seq, entry.len() as u64));
+            journal.live_bytes += entry.len() as u64;
+        }
+        if reporters_needed > self.reporters.read().len() {
+            return Err(journal.damaged("the name of a reporter", DecodeError::Missing));
+        }
+        if let Some(committed) = journal.store.committed().filter(|last| *last > journal.seq) {
+            let what =
+                format!("what was committed after entry {}, up to entry {committed},", journal.seq);
+            return Err(journal.damaged(what, DecodeError::Missing));
+        }
+        self.seq.store(journal.seq, Ordering::Release);
+        Ok(())
+    }
+
+    fn read_base(&self, journal: &mut Journal, record: &[u8]) -> Result<Base, DecodeError> {
+        let mut reader = Reader::new(record)?;
+        let through = reader.varint()?;
+        reader.positions(&mut journal.positions)?;
+        for _ in 0..reader.count()? {
+            self.read_reporter(&mut reader, journal)?;
+            let place = self.reporters.read().len() - 1;
+            let seen = (reader.octet()? != 0).then(|| reader.activity()).transpose()?;
+            if let Some(row) = self.reporters.write().get_mut(place) {
+                row.seen = seen;
+            }
+        }
+        *self.calendar.write() = reader.days()?;
+        let mut shards = Vec::new();
+        for _ in 0..reader.count()? {
+            shards.push((reader.small()?, reader.varint()?));
+        }
+        journal.expired_before = Day(reader.small()?);
+        reader.finish()?;
+        Ok(Base { through, shards })
+    }
+
+    fn encode_base(&self, journal: &Journal) -> Vec<u8> {
+        let mut writer = Writer::begin();
+        writer.varint(journal.seq);
+        writer.positions(&journal.positions);
+        let reporters = self.reporters.read();
+        writer.count(reporters.len());
+        for (id, row) in (0..=ReporterId::MAX).zip(reporters.iter()) {
+            writer.reporter(id, &row.name, row.kind);
+            writer.octet(u8::from(row.seen.is_some()));
+            if let Some(seen) = &row.seen {
+                writer.activity(seen);
+            }
+        }
+        writer.days(&self.calendar.read());
+        let stored: Vec<_> =
+            (0..SHARDS).zip(&journal.through).filter(|(_, through)| **through > 0).collect();
+        writer.count(stored.len());
+        for (shard, through) in stored {
+            writer.varint(u64::from(shard));
+            writer.varint(*through);
+        }
+        writer.varint(u64::from(journal.expired_before.0));
+        writer.finish()
+    }
+
+    /// Reads all shards, with all cores; returns how many reporters they need.
+    fn read_shards(&self, journal: &mut Journal) -> Result<usize, StoreError> {
+        let workers = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
+        let read = Mutex::new(Vec::new());
+        let failed = Mutex::new(None);
+        // Crowds first: their names need no other place in the indexes.
+        let crowds_first = |n: u16| (SHARDS - 1) - n;
+        let next = AtomicU16::new(0);
+        let store = &*journal.store;
+        let work = || {
+            loop {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                if n >= SHARDS || failed.lock().is_some() {
+                    return;
+                }
+                let shard = crowds_first(n);
+                let admitted = store.get(Key::Shard(shard)).map(|record| {
+                    let record = record?;
+                    let bytes = record.len() as u64;
+                    Some(self.tables.admit(shard, &record).map(|(through, needed)| {
+                        read.lock().push((shard, through, bytes, needed));
+                    }))
+                });
+                match admitted {
+                    Ok(None | Some(Ok(()))) => {}
+                    Ok(Some(Err(why))) => *failed.lock() = Some((shard, Ok(why))),
+                    Err(error) => *failed.lock() = Some((shard, Err(error))),
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(work);
+            }
+        });
+        match failed.into_inner() {
+            Some((_, Err(error))) => return Err(error),
+            Some((shard, Ok(why))) => {
+                return Err(journal.unreadable(Key::Shard(shard).to_string(), why));
+            }
+            None => {}
+        }
+        let mut reporters = 0;
+        for (shard, through, bytes, needed) in read.into_inner() {
+            journal.through[usize::from(shard)] = through;
+            journal.shard_bytes[usize::from(shard)] = bytes;
+            reporters = reporters.max(needed);
+        }
+        let kinds = self.kinds();
+        self.tables.settle(workers, Context { bounds: &self.bounds, kinds: &kinds });
+        Ok(reporters)
+    }
+
+    fn read_reporter(
+        &self,
+        reader: &mut Reader<'_>,
+        journal: &mut Journal,
+    ) -> Result<(), DecodeError> {
+        let (id, name, kind) = reader.reporter()?;
+        let mut reporters = self.reporters.write();
+        let place = usize::from(id);
+        // Numbers are given in order, so a gap means that a record is missing.
+        if let Some(known) = reporters.get_mut(place) {
+            known.kind = kind;
+        } else if place == reporters.len() {
+            reporters.push(ReporterRow { name: name.into(), kind, seen: None });
+        } else {
+            return Err(DecodeError::Malformed);
+        }
+        journal.reporter_ids.insert(name.into(), id);
+        Ok(())
+    }
+
+    /// Applies what of an entry its shards do not include yet; what belongs to the base record only if that
+    /// is older.
+    fn read_entry(
+        &self,
+        journal: &mut Journal,
+        seq: u64,
+        entry: &[u8],
+        base_through: u64,
+    ) -> Result<(), DecodeError> {
+        let mut reader = Reader::new(entry)?;
+        let mut positions = BTreeMap::new();
+        reader.positions(&mut positions)?;
+        let newer_than_base = seq > base_through;
+        if newer_than_base {
+            journal.positions.append(&mut positions);
+        }
+        for _ in 0..reader.count()? {
+            self.read_reporter(&mut reader, journal)?;
+        }
+        self.publish_kinds();
+        let kinds = self.kinds();
+        let context = Context { bounds: &self.bounds, kinds: &kinds };
+        match Op::read(&mut reader)? {
+            Op::None => {}
+            Op::Sweep(sweep) => {
+                // Done part by part, since what is stored may be swept already.
+                if newer_than_base {
+                    journal.expired_before = journal.expired_before.max(sweep.before);
+                }
+                let wanted = |shard: u16| journal.through[usize::from(shard)] < seq;
+                self.tables.sweep_now(sweep, context, &wanted);
+                self.make_all_dirty(journal, seq);
+            }
+            Op::Forget(target) => {
+                let wanted = |shard: u16| journal.through[usize::from(shard)] < seq;
+                self.tables.forget(&target, context, &wanted);
+                self.make_all_dirty(journal, seq);
+            }
+        }
+        self.calendar.write().merge(&reader.days()?);
+        let mut facts_of = HashMap::new();
+        for _ in 0..reader.count()? {
+            let client = reader.client()?;
+            facts_of.insert(client, reader.facts(client)?);
+        }
+        for _ in 0..reader.count()? {
+            let client = reader.client()?;
+            let shard = shard_of(client);
+            let included = seq <= journal.through[shard];
+            let mut cells = Vec::new();
+            for _ in 0..reader.count()? {
+                let name = Name::parse(reader.text()?.as_bytes());
+                let by: ReporterId = reader.small()?;
+                // Every entry names all reporters so far.
+                if usize::from(by) >= kinds.len() {
+                    return Err(DecodeError::Malformed);
+                }
+                cells.push((name, by, reader.activity()?));
+            }
+            if newer_than_base {
+                self.note(cells.iter().map(|(_, by, activity)| (*by, activity)));
+            }
+            if included {
+                for (name, _, _) in &cells {
+                    self.touch_crowds(journal, seq, client, name, context);
+                }
+                facts_of.remove(&client);
+                continue;
+            }
+            let cells: Vec<_> = cells
+                .iter()
+                .map(|(name, by, activity)| Cell { name: name.view(), by: *by, activity })
+                .collect();
+            self.tables.merge(client, &cells, facts_of.remove(&client).as_ref(), context);
+            journal.make_dirty(shard, seq);
+        }
+        for (client, facts) in facts_of {
+            let shard = shard_of(client);
+            if seq > journal.through[shard] {
+                self.tables.merge(client, &[], Some(&facts), context);
+                journal.make_dirty(shard, seq);
+            }
+        }
+        for shard in self.tables.take_changed_crowds() {
+            journal.make_dirty(usize::from(shard), seq);
+        }
+        reader.finish()
+    }
+
+    /// A row that includes an entry already says nothing to crowds that do not.
+    fn touch_crowds(
+        &self,
+        journal: &Journal,
+        seq: u64,
+        client: Client,
+        name: &Name,
+        context: Context<'_>,
+    ) {
+        let lacks = |text: &str| seq > journal.through[usize::from(crowd_shard_of(text))];
+        if lacks(name.text()) || name.family().is_some_and(lacks) {
+            self.tables.touch(client, name, context);
+        }
+    }
+
+    fn make_all_dirty(&self, journal: &mut Journal, seq: u64) {
+        for shard in 0..usize::from(SHARDS) {
+            if seq > journal.through[shard] {
+                journal.make_dirty(shard, seq);
+            }
+        }
+    }
+
+    /// Changes how long the journal may grow.
+    pub fn limit_journal(&self, limits: JournalLimits) {
+        self.writer.lock().limits = limits;
+    }
+
+    /// Makes a batch durable, then visible. On an error nothing of it is visible and the caller still
+    /// has it: trying again is safe.
+    pub fn commit(&self, batch: &Batch) -> Result<Committed, StoreError> {
+        let journal = &mut *self.writer.lock();
+        if batch.is_empty() {
+            return Ok(Committed { seq: journal.seq, bytes: 0 });
+        }
+        let committed = self.commit_entry(journal, batch, &Op::None)?;
+        self.see_to_bounds(journal)?;
+        Ok(committed)
+    }
+
+    /// Forgets somebody; returns how many pairs went.
+    pub fn forget(&self, target: &Target) -> Result<u64, StoreError> {
+        let journal = &mut *self.writer.lock();
+        let before = self.tables.sizes().pairs;
+        self.commit_entry(journal, &Batch::default(), &Op::Forget(target.clone()))?;
+        // The journal and older shards still tell of it: they are folded now, not some day.
+        self.fold_all(journal)?;
+        Ok((before - self.tables.sizes().pairs) as u64)
+    }
+
+    fn commit_entry(
+        &self,
+        journal: &mut Journal,
+        batch: &Batch,
+        op: &Op,
+    ) -> Result<Committed, StoreError> {
+        let seq = journal
+            .seq
+            .checked_add(1)
+            .ok_or_else(|| journal.damaged(NEWEST_ENTRY, "it is so great that none can follow"))?;
+        let reporters_before = self.reporters.read().clone();
+        let ids = self.name_reporters(journal, batch);
+        let sorted = batch.sorted(&ids);
+        let (dirty_before, through_before) = (journal.dirty_since.clone(), journal.through.clone());
+        let bytes = self.store_entry(journal, seq, batch, &sorted, op).inspect_err(|_| {
+            // What was staged may be gone with the error: every shard that was dirty still is.
+            journal.dirty_since = dirty_before;
+            journal.through = through_before;
+            // Numbers stay given, since a base record with them may have been stored; kinds do not.
+            let mut reporters = self.reporters.write();
+            for (known, before) in reporters.iter_mut().zip(reporters_before) {
+                *known = before;
+            }
+        })?;
+        self.publish_kinds();
+        journal.seq = seq;
+        journal.live.push_back((seq, bytes));
+        journal.live_bytes += bytes;
+        self.apply(journal, seq, batch, &sorted, op);
+        self.seq.store(seq, Ordering::Release);
+        Ok(Committed { seq, bytes })
+    }
+
+    /// Makes visible what is durable.
+    fn apply(
+        &self,
+        journal: &mut Journal,
+        seq: u64,
+        batch: &Batch,
+        sorted: &[Sorted<'_>],
+        op: &Op,
+    ) {
+        for (source, position) in batch.positions() {
+            journal.positions.insert(source.clone(), position.clone());
+        }
+        let kinds = self.kinds();
+        let context = Context { bounds: &self.bounds, kinds: &kinds };
+        match op {
+            Op::None => {}
+            Op::Sweep(sweep) => {
+                journal.expired_before = journal.expired_before.max(sweep.before);
+                self.tables.start_sweep(*sweep, context);
+                self.make_all_dirty(journal, seq);
+            }
+            Op::Forget(target) => {
+                self.tables.forget(target, context, &|_| true);
+                self.make_all_dirty(journal, seq);
+            }
+        }
+        self.calendar.write().merge(batch.days());
+        self.note(sorted.iter().map(|sorted| (sorted.cell.by, sorted.cell.activity)));
+        let mut cells = Vec::new();
+        for group in sorted.chunk_by(|a, b| a.client == b.client) {
+            let Some(client) = group.first().map(|sorted| sorted.client) else { continue };
+            cells.clear();
+            cells.extend(group.iter().map(|sorted| sorted.cell));
+            self.tables.merge(client, &cells, batch.facts(client), context);
+            journal.make_dirty(shard_of(client), seq);
+        }
+        for (client, facts) in batch.clients_with_facts() {
+            if sorted.binary_search_by_key(&client, |sorted| sorted.client).is_err() {
+                self.tables.merge(client, &[], Some(facts), context);
+                journal.make_dirty(shard_of(client), seq);
+            }
+        }
+        for shard in self.tables.take_changed_crowds() {
+            journal.make_dirty(usize::from(shard), seq);
+        }
+        journal.changed_since_look += sorted.len();
+    }
+
+    /// Notes what reporters contributed.
+    fn note<'a>(&self, cells: impl Iterator<Item = (ReporterId, &'a Activity)>) {
+        let mut reporters = self.reporters.write();
+        for (by, activity) in cells {
+            let Some(row) = reporters.get_mut(usize::from(by)) else { continue };
+            match &mut row.seen {
+                Some(seen) => seen.merge(activity),
+                None => row.seen = Some(activity.clone()),
+            }
+        }
+    }
+
+    /// Sweeps on, and sets a new rule if the tables take too much or pairs are too old.
+    fn see_to_bounds(&self, journal: &mut Journal) -> Result<(), StoreError> {
+        let kinds = self.kinds();
+        let context = Context { bounds: &self.bounds, kinds: &kinds };
+        if self.tables.sweep_parts(SWEPT_PER_COMMIT, context) {
+            return Ok(());
+        }
+        let before = journal.expired_before;
+        let step = (self.bounds.keep_days / 64).max(1);
+        let too_old = self.calendar.read().nth_newest(self.bounds.keep_days);
+        let too_old = too_old.filter(|day| day.since(before) >= step);
+        let mut worth = Worth::default();
+        if journal.changed_since_look >= LOOK_AT_MEMORY_AFTER {
+            journal.changed_since_look = 0;
+            let bytes = self.tables.sizes().bytes as f64;
+            let bound = self.bounds.memory as f64;
+            if bytes > bound {
+                let share = 1.0 - FILL_AFTER_SWEEP * bound / bytes;
+                worth = self.tables.worth_at(share.clamp(0.05, 0.95), context);
+            }
+        }
+        if too_old.is_none() && worth == Worth::default() {
+            return Ok(());
+        }
+        let sweep = Sweep { worth, before: too_old.unwrap_or(before).max(before) };
+        self.commit_entry(journal, &Batch::default(), &Op::Sweep(sweep)).map(drop)
+    }
+
+    /// Stores an entry, and folds the journal if it has grown too long; returns the entry's size.
+    fn store_entry(
+        &self,
+        journal: &mut Journal,
+        seq: u64,
+        batch: &Batch,
+        sorted: &[Sorted<'_>],
+        op: &Op,
+    ) -> Result<u64, StoreError> {
+        if !journal.store.is_lasting() {
+            return Ok(0);
+        }
+        let reporters: Vec<_> =
+            self.reporters.read().iter().map(|row| (row.name.clone(), row.kind)).collect();
+        let entry = batch.encode(&reporters, sorted, op);
+        let bytes = entry.len() as u64;
+        // Positions of an entry stand in the base record as soon as that is newer: it may only include
+        // what is committed, so the journal is folded before the entry.
+        self.fold_journal(journal, bytes)?;
+        journal.store.put(Key::Entry(seq), &entry)?;
+        journal.store.commit()?;
+        journal.written += bytes;
+        Ok(bytes)
+    }
+
+    /// Gives the reporters of a batch their numbers; returns them in the order of the batch.
+    fn name_reporters(&self, journal: &mut Journal, batch: &Batch) -> Vec<ReporterId> {
+        let mut reporters = self.reporters.write();
+        let mut ids = Vec::with_capacity(batch.reporters().len());
+        for (reporter, kind) in batch.reporters() {
+            let known = journal.reporter_ids.get(reporter).copied();
+            let id = known.unwrap_or_else(|| {
+                // 65,536 reporters are more than any configuration names; the last number is shared.
+                let id = ReporterId::try_from(reporters.len()).unwrap_or(ReporterId::MAX);
+                if reporters.len() <= usize::from(ReporterId::MAX) {
+                    let row = ReporterRow { name: reporter.clone(), kind: *kind, seen: None };
+                    reporters.push(row);
+                }
+                journal.reporter_ids.insert(reporter.clone(), id);
+                id
+            });
+            if let Some(row) = reporters.get_mut(usize::from(id)) {
+                row.kind = *kind;
+            }
+            ids.push(id);
+        }
+        ids
+    }
+
+    /// Rewrites the shards that hold up the journal's oldest entries, in proportion to its growth, when it
+    /// has grown too long; and forgets entries that all shards include.
+    fn fold_journal(&self, journal: &mut Journal, growth: u64) -> Result<(), StoreError> {
+        let shard_bytes = journal.shard_bytes();
+        let limits = journal.limits;
+        let limit = shard_bytes.clamp(limits.bytes, limits.bytes_max.max(limits.bytes)).max(1);
+        let long = journal.live_bytes + growth;
+        if long < limit && (journal.entries() as u64) < limits.entries {
+            return Ok(());
+        }
+        // While the journal takes in as much as it may hold, every shard is to be rewritten once; half
+        // as much again to get ahead, and more if that was not enough.
+        let pace = if long > limit + limit / 2 { 4 } else { 1 };
+        let mut budget = (growth.saturating_mul(shard_bytes) / limit * 3 / 2 + growth) * pace;
+        if journal.entries() as u64 >= limits.entries {
+            budget = budget.max(shard_bytes.max(journal.live_bytes) / limits.entries.max(1) * 3);
+        }
+        let mut left = budget.max(64 << 10);
+        while left > 0 {
+            let oldest = (0..SHARDS).zip(&journal.dirty_since);
+            let oldest = oldest.filter_map(|(shard, dirty)| Some(((*dirty)?, shard))).min();
+            let Some((_, shard)) = oldest else { break };
+            let bytes = self.store_shard(journal, shard)?;
+            // An empty shard costs something, too.
+            left = left.saturating_sub(bytes + 512);
+        }
+        self.trim_journal(journal, false)
+    }
+
+    fn store_shard(&self, journal: &mut Journal, shard: u16) -> Result<u64, StoreError> {
+        // The tables include everything through the last finished commit.
+        let record = self.encode_shard(shard, journal.seq);
+        journal.store.put(Key::Shard(shard), &record)?;
+        let bytes = record.len() as u64;
+        journal.written += bytes;
+        journal.shard_bytes[usize::from(shard)] = bytes;
+        journal.through[usize::from(shard)] = journal.seq;
+        journal.dirty_since[usize::from(shard)] = None;
+        Ok(bytes)
+    }
+
+    pub(super) fn encode_shard(&self, shard: u16, through: u64) -> Vec<u8> {
+        let kinds = self.kinds();
+        let context = Context { bounds: &self.bounds, kinds: &kinds };
+        self.tables.encode(shard, through, kinds.len(), context)
+    }
+
+    /// Forgets the entries that every shard includes; unless told to forget all it can, only when that is
+    /// a good part of them. The base record goes first: it takes over their positions and reporters.
+    fn trim_journal(&self, journal: &mut Journal, all: bool) -> Result<(), StoreError> {
+        let oldest_needed = journal.dirty_since.iter().flatten().min().copied();
+        let through = oldest_needed.map_or(journal.seq, |seq| seq - 1);
+        let through = journal.held.map_or(through, |held| through.min(held));
+        let gone = journal.live.partition_point(|(seq, _)| *seq <= through);
+        if gone == 0 || (!all && gone * 8 < journal.live.len()) {
+            return Ok(());
+        }
+        let base = self.encode_base(journal);
+        journal.store.put(Key::Base, &base)?;
+        journal.written += base.len() as u64;
+        // Shards and base must be on disk before the entries they replace are gone.
+        journal.store.commit()?;
+        journal.store.trim(through)?;
+        for (_, bytes) in journal.live.drain(..gone) {
+            journal.live_bytes = journal.live_bytes.saturating_sub(bytes);
+        }
+        Ok(())
+    }
+
+    /// Folds the whole journal into shards: the next opening has nothing to replay.
+    pub fn compact(&self) -> Result<(), StoreError> {
+        self.fold_all(&mut self.writer.lock())
+    }
+
+    fn fold_all(&self, journal: &mut Journal) -> Result<(), StoreError> {
+        for shard in 0..SHARDS {
+            if journal.dirty_since[usize::from(shard)].is_some() {
+                self.store_shard(journal, shard)?;
+            }
+        }
+        self.trim_journal(journal, true)?;
+        journal.store.commit()
+    }
+
+    /// The kinds of all reporters, by number.
+    pub(super) fn kinds(&self) -> Arc<[ReporterKind]> {
+        self.kinds.read().clone()
+    }
+
+    fn publish_kinds(&self) {
+        let kinds: Arc<[ReporterKind]> = self.reporters.read().iter().map(|row| row.kind).collect();
+        if *self.kinds.read() != kinds {
+            *self.kinds.write() = kinds;
+        }
+    }
+
+    /// The base record as of now, for a snapshot.
+    pub(super) fn base_record(&self, journal: &Journal) -> Vec<u8> {
+        self.encode_base(journal)
+    }
+}
+
+const NEWEST_ENTRY: &str = "the number of the newest journal entry";
+
+/// Entries must follow each other, and whatever a shard lacks must be among them.
+fn check_sequence(journal: &Journal, base: &Base, entries: &[u64]) -> Result<(), StoreError> {
+    for pair in entries.windows(2) {
+        if let [before, after] = pair
+            && *after != before + 1
+        {
+            let what = format!("journal entry {}", before + 1);
+            return Err(journal.damaged(what, DecodeError::Missing));
+        }
+    }
+    let first = entries.first().copied();
+    let last = entries.last().copied().unwrap_or(0);
+    for (shard, listed) in &base.shards {
+        let found = journal.through.get(usize::from(*shard)).copied().unwrap_or(0);
+        if found < *listed && first.is_none_or(|first| first > found + 1) {
+            let what = format!("the newest state of {}", Key::Shard(*shard));
+            return Err(journal.damaged(what, DecodeError::Missing));
+        }
+    }
+    let stored = journal.through.iter().copied().max().unwrap_or(0);
+    // Shards before any base record are those of a ledger whose base record is gone, too.
+    if stored > base.through.max(last) || first.is_some_and(|first| first > base.through + 1) {
+        let from = base.through.max(last);
+        let what = format!("what was committed after entry {from}, up to entry {stored},");
+        return Err(journal.damaged(what, DecodeError::Missing));
+    }
+    Ok(())
+}
