@@ -116,7 +116,31 @@ pub struct AskArgs {
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
     /// Write the whole content as sorted JSON lines: the same content gives the same bytes
-    Dump,
+    Dump(DumpArgs),
     /// Count clients, names, networks and pairs
     Stats(JsonArgs),
+    /// Forget what was learned of somebody; who goes on sending is learned anew
+    Forget(ForgetArgs),
+}
+
+/// `helostat ledger dump`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct DumpArgs {
+    /// Also say how far each log was read
+    #[arg(long)]
+    pub positions: bool,
+}
+
+/// `helostat ledger forget`.
+#[derive(Debug, Args)]
+pub struct ForgetArgs {
+    /// An address, an IPv4 /24 or IPv6 /48, a name, or a family as '*.example.com'
+    #[arg(required = true, value_name = "IP|NETWORK|NAME|FAMILY")]
+    pub whom: Vec<String>,
+    /// Only count what would be forgotten
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON instead of words
+    #[arg(long)]
+    pub json: bool,
 }

@@ -1,8 +1,10 @@
 //! Asking the running daemon from the command line, over its control socket.
 //!
 //! The socket lies in the ledger's directory and only its owner may use it: whoever may open the ledger
-//! may ask its daemon, nobody else. What is spoken is HTTP/1.0, so that `curl --unix-socket` can do the
-//! same. In go a path and a body, out comes the body of the answer; errors are sentences.
+//! may ask its daemon, nobody else. What is spoken is HTTP/1.1, so that `curl --unix-socket` can do the
+//! same. In go a path and a body, out comes the body of the answer; errors are sentences. An answer has
+//! its length in its head or comes in chunks (RFC 9112 section 7.1): either way its end can be told from
+//! the death of the daemon.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -65,7 +67,7 @@ impl Daemon {
         stream.set_write_timeout(Some(PATIENCE))?;
         write!(
             stream,
-            "{method} {path} HTTP/1.0\r\nHost: helostat\r\nContent-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: helostat\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
             body.len()
         )?;
         stream.write_all(body)?;
@@ -73,7 +75,7 @@ impl Daemon {
         let mut status = String::new();
         reader.read_line(&mut status)?;
         let mut header = String::new();
-        let mut left = None;
+        let mut length = Length::ToTheEnd;
         loop {
             header.clear();
             reader.read_line(&mut header)?;
@@ -82,10 +84,12 @@ impl Daemon {
             }
             let Some((field, value)) = header.trim_end().split_once(':') else { break };
             if field.eq_ignore_ascii_case("content-length") {
-                left = value.trim().parse().ok();
+                length = value.trim().parse().map_or(length, Length::Octets);
+            } else if field.eq_ignore_ascii_case("transfer-encoding") {
+                length = Length::Chunks { left: 0, first: true };
             }
         }
-        let answer = Answer { reader, left };
+        let answer = Answer { reader, length };
         if status.split_ascii_whitespace().nth(1) == Some("200") {
             return Ok(answer);
         }
@@ -98,20 +102,63 @@ impl Daemon {
 /// The body of an answer. A daemon that dies in the middle of it is an error, never a shorter body.
 struct Answer {
     reader: BufReader<UnixStream>,
-    /// Octets still to come, if the daemon said how many.
-    left: Option<u64>,
+    length: Length,
+}
+
+/// How much of an answer is still to come.
+#[derive(Clone, Copy)]
+enum Length {
+    /// As much as the daemon sends before it hangs up.
+    ToTheEnd,
+    /// So many octets.
+    Octets(u64),
+    /// The rest of a chunk, and more chunks.
+    Chunks { left: u64, first: bool },
 }
 
 impl Read for Answer {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let read = self.reader.read(to)?;
-        if let Some(left) = &mut self.left {
-            if read == 0 && !to.is_empty() && *left > 0 {
-                return Err(cut_short());
-            }
-            *left = left.saturating_sub(read as u64);
+        if to.is_empty() {
+            return Ok(0);
         }
+        if let Length::Chunks { left: 0, first } = self.length {
+            self.length = match self.next_chunk(first)? {
+                0 => Length::Octets(0),
+                left => Length::Chunks { left, first: false },
+            };
+        }
+        let (Length::Octets(left) | Length::Chunks { left, .. }) = &mut self.length else {
+            return self.reader.read(to);
+        };
+        if *left == 0 {
+            return Ok(0);
+        }
+        let most = usize::try_from(*left).unwrap_or(usize::MAX).min(to.len());
+        let read = self.reader.read(to.get_mut(..most).unwrap_or_default())?;
+        if read == 0 {
+            return Err(cut_short());
+        }
+        *left -= read as u64;
         Ok(read)
+    }
+}
+
+impl Answer {
+    /// The length of the next chunk; 0 is the end.
+    fn next_chunk(&mut self, first: bool) -> io::Result<u64> {
+        let mut line = String::new();
+        // The line end that closes the chunk before.
+        if !first {
+            self.reader.read_line(&mut line)?;
+            line.clear();
+        }
+        self.reader.read_line(&mut line)?;
+        if !line.ends_with('\n') {
+            return Err(cut_short());
+        }
+        let digits = line.split(';').next().unwrap_or_default().trim();
+        u64::from_str_radix(digits, 16)
+            .map_err(|_| io::Error::other("the daemon's answer is garbled"))
     }
 }
 
@@ -177,6 +224,17 @@ mod tests {
             ("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", Ok("")),
             ("HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhalf", Err(cut)),
             ("HTTP/1.0 200 OK\r\nContent-Le", Err(cut)),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nall\n\r\nB;x=y\r\nand more of\r\n0\r\n\r\n",
+                Ok("all\nand more of"),
+            ),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Ok("")),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nall\n\r\n", Err(cut)),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf", Err(cut)),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+                Err("the daemon's answer is garbled"),
+            ),
             ("", Err(cut)),
             ("HTTP/1.0 503 X\r\nContent-Length: 4\r\n\r\nwhy\n", Err("the daemon says: why")),
         ] {

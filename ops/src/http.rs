@@ -7,7 +7,8 @@
 //! | `/healthz` | 200 or 503 and a JSON report |
 //! | `/metrics` | Prometheus text |
 //! | `/v1/explain?ip=..&ehlo=..` | everything known, as JSON; `&as=text` in words |
-//! | `/v1/ledger/dump`, `/v1/ledger/stats`, `/v1/positions?prefix=..`, `POST /v1/batch` | control socket only |
+//! | `/v1/ledger/dump?positions=..`, `/v1/ledger/stats`, `/v1/positions?prefix=..` | control socket only |
+//! | `POST /v1/batch`, `POST /v1/ledger/forget` | control socket only |
 //!
 //! Every answer that is built from text of others is JSON or plain text, never HTML, so nothing a client
 //! said in EHLO can become markup.
@@ -27,7 +28,9 @@ use helostat_zones::name::Name;
 use prometheus::{Registry, TextEncoder};
 use serde::Deserialize;
 
+use crate::command::ledger::forget::{self, ForgetError};
 use crate::health::Health;
+use crate::stream::written_while_sent;
 
 /// The largest batch taken over the control socket: 10,000 observations are about 2 MB.
 const BATCH_MAX: usize = 64 << 20;
@@ -73,6 +76,7 @@ pub fn control(pages: Pages) -> Router {
     let private = Router::new()
         .route("/v1/ledger/dump", get(dump))
         .route("/v1/ledger/stats", get(stats))
+        .route("/v1/ledger/forget", post(forget))
         .route("/v1/positions", get(positions))
         .route("/v1/batch", post(batch))
         .layer(DefaultBodyLimit::max(BATCH_MAX))
@@ -139,22 +143,38 @@ async fn explain(
     })
 }
 
-async fn dump(State(pages): State<Pages>) -> Result<Response, TooEarly> {
+#[derive(Deserialize)]
+struct DumpQuery {
+    #[serde(default)]
+    positions: bool,
+}
+
+async fn dump(
+    State(pages): State<Pages>,
+    Query(query): Query<DumpQuery>,
+) -> Result<Response, TooEarly> {
     let judge = pages.judge()?;
-    let dumped = tokio::task::spawn_blocking(move || {
-        let mut lines = Vec::new();
-        judge.ledger().dump(&mut lines, false).map(|()| lines)
-    });
-    Ok(match dumped.await {
-        Ok(Ok(lines)) => ([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response(),
-        Ok(Err(error)) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
-        Err(error) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
-    })
+    let lines = written_while_sent(move |to| judge.ledger().dump(to, query.positions));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
 }
 
 async fn stats(State(pages): State<Pages>) -> Result<Response, TooEarly> {
     let judge = pages.judge()?;
     Ok(aside(move || axum::Json(judge.ledger().sizes()).into_response()).await)
+}
+
+async fn forget(State(pages): State<Pages>, body: Bytes) -> Result<Response, TooEarly> {
+    let request = match serde_json::from_slice(&body) {
+        Ok(request) => request,
+        Err(error) => return Ok(sentence(StatusCode::BAD_REQUEST, error)),
+    };
+    let judge = pages.judge()?;
+    let answer = move || match forget::answer(judge.ledger(), &request) {
+        Ok(gone) => axum::Json(gone).into_response(),
+        Err(error @ ForgetError::Nobody(_)) => sentence(StatusCode::BAD_REQUEST, error),
+        Err(error) => sentence(StatusCode::INSUFFICIENT_STORAGE, error),
+    };
+    Ok(aside(answer).await)
 }
 
 /// Makes an answer that may wait for a lock or a disk: not on the threads that answer.

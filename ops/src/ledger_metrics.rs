@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use helostat_zones::ledger::Ledger;
+use helostat_zones::ledger::{Forgotten, Ledger};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// Registers the collector of a ledger and the build's information.
 pub fn register(registry: &Registry, ledger: &Arc<Ledger>) -> prometheus::Result<()> {
@@ -21,7 +21,21 @@ pub fn register(registry: &Registry, ledger: &Arc<Ledger>) -> prometheus::Result
 struct Sizes {
     ledger: Arc<Ledger>,
     rows: IntGaugeVec,
+    memory: IntGauge,
+    limit: IntGauge,
+    forgotten: IntCounterVec,
     commit: IntGauge,
+}
+
+/// The counts are the ledger's own and outlive this process: each answer gets a counter of its own.
+fn forgotten() -> prometheus::Result<IntCounterVec> {
+    IntCounterVec::new(
+        Opts::new(
+            "helostat_ledger_forgotten_pairs_total",
+            "Pairs forgotten since the ledger was made, by why.",
+        ),
+        &["why"],
+    )
 }
 
 impl Sizes {
@@ -32,6 +46,15 @@ impl Sizes {
                 Opts::new("helostat_ledger_rows", "Rows the ledger holds, by table."),
                 &["table"],
             )?,
+            memory: IntGauge::new(
+                "helostat_ledger_memory_bytes",
+                "Octets that the ledger's tables and indexes take.",
+            )?,
+            limit: IntGauge::new(
+                "helostat_ledger_memory_limit_bytes",
+                "Octets that they may take.",
+            )?,
+            forgotten: forgotten()?,
             commit: IntGauge::new(
                 "helostat_ledger_sequence",
                 "Sequence number of the last commit; grows with every change.",
@@ -43,6 +66,9 @@ impl Sizes {
 impl Collector for Sizes {
     fn desc(&self) -> Vec<&Desc> {
         let mut desc = self.rows.desc();
+        desc.extend(self.memory.desc());
+        desc.extend(self.limit.desc());
+        desc.extend(self.forgotten.desc());
         desc.extend(self.commit.desc());
         desc
     }
@@ -54,12 +80,25 @@ impl Collector for Sizes {
             ("names", sizes.names),
             ("networks", sizes.networks),
             ("pairs", sizes.pairs),
+            ("families", sizes.families),
+            ("crowds", sizes.crowds),
         ] {
             self.rows.with_label_values(&[table]).set(i64::try_from(rows).unwrap_or(i64::MAX));
         }
+        self.memory.set(i64::try_from(sizes.bytes).unwrap_or(i64::MAX));
+        self.limit.set(i64::try_from(self.ledger.bounds().memory).unwrap_or(i64::MAX));
         self.commit.set(i64::try_from(self.ledger.seq()).unwrap_or(i64::MAX));
         let mut families = self.rows.collect();
+        families.extend(self.memory.collect());
+        families.extend(self.limit.collect());
         families.extend(self.commit.collect());
+        // Made once already, with the same words.
+        if let Ok(counter) = forgotten() {
+            for (why, pairs) in Forgotten::ALL.into_iter().zip(self.ledger.forgotten()) {
+                counter.with_label_values(&[why.word()]).inc_by(pairs);
+            }
+            families.extend(counter.collect());
+        }
         families
     }
 }

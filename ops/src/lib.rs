@@ -5,7 +5,7 @@
 //! - [`daemon`]: `helostat run`, everything in one process, from start to end
 //! - [`example`], [`welcome`]: a working installation out of nothing
 //! - [`http`]: health, metrics, explanations; [`health`]: whether all is well; [`control`]: asking the
-//!   running daemon from the command line
+//!   running daemon from the command line; [`stream`]: answers that are written while they are sent
 //! - [`ledger_metrics`], [`log`], [`out`]: sizes for dashboards, the daemon's log, standard output
 
 pub mod cli;
@@ -21,4 +21,5 @@ pub mod ledger_metrics;
 pub mod log;
 pub mod out;
 pub mod settings;
+pub mod stream;
 pub mod welcome;

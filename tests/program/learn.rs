@@ -205,3 +205,28 @@ fn wrong_words_are_said() {
         site.fails(&["learn", option, word, "mail.log"], 2, &[&format!("helostat: {says}")]);
     }
 }
+
+#[test]
+fn refusals_of_ours_are_known() {
+    let site = Site::new("[ingest]\nour-replies = [\"refused by our own list\"]\n");
+    let list = "Service unavailable; client [192.0.2.7] blocked using";
+    for (reply, ours) in [
+        (format!("{list} bl.rep.test"), true),
+        (format!("{list} bl.example.org"), false),
+        ("<c@d.test>: Recipient address rejected: Refused by our own list".to_owned(), true),
+        ("<refused by our own list@d.test>: Recipient address rejected: unknown".to_owned(), false),
+    ] {
+        let said = if reply.contains("<refused") { "\"refused by our own list\"" } else { "c" };
+        let stamp = "2026-11-20T13:40:22Z mx postfix/smtpd[9]:";
+        let log = format!(
+            "{stamp} connect from x.example[192.0.2.7]\n\
+             {stamp} NOQUEUE: reject: RCPT from x.example[192.0.2.7]: 554 5.7.1 {reply}; from=<a@b.test> to=<{said}@d.test> proto=ESMTP helo=<x.example>\n\
+             {stamp} disconnect from x.example[192.0.2.7] ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4\n"
+        );
+        site.write("mail.log", log);
+        let told = site.ok(&["learn", "--to-json", "mail.log"]);
+        let told: Value = serde_json::from_str(&told).expect("one observation");
+        assert_eq!(told["outcome"], "rejected", "{reply}");
+        assert_eq!(told.get("by_us").is_some(), ours, "{reply}");
+    }
+}

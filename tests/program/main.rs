@@ -7,4 +7,5 @@ mod flood;
 mod follow;
 mod http;
 mod learn;
+mod ledger;
 mod life;

@@ -209,8 +209,13 @@ fn observation_json(observation: &Observation) -> serde_json::Value {
         "stage": observation.stage,
         "reporter": observation.reporter.as_ref(),
     });
-    if let (Some(supersedes), Some(line)) = (observation.supersedes, line.as_object_mut()) {
-        line.insert("supersedes".into(), json!(supersedes));
+    if let Some(line) = line.as_object_mut() {
+        if let Some(supersedes) = observation.supersedes {
+            line.insert("supersedes".into(), json!(supersedes));
+        }
+        if observation.by_us {
+            line.insert("by_us".into(), json!(true));
+        }
     }
     line
 }

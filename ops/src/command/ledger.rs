@@ -1,10 +1,12 @@
 //! `helostat ledger`: a look into the ledger, by asking its daemon, or by opening it if none runs.
 
+pub mod forget;
+
 use std::io;
 
 use helostat_zones::ledger::{Ledger, Sizes, StoreError};
 
-use crate::cli::{JsonArgs, LedgerCommand};
+use crate::cli::{DumpArgs, JsonArgs, LedgerCommand};
 use crate::config::Config;
 use crate::control::Daemon;
 use crate::exit::{Exit, Failure};
@@ -13,7 +15,8 @@ use crate::{out, settings};
 /// Runs the command.
 pub fn run(config: &Config, command: &LedgerCommand) -> Result<(), Failure> {
     match command {
-        LedgerCommand::Dump => dump(config),
+        LedgerCommand::Dump(args) => dump(config, *args),
+        LedgerCommand::Forget(args) => forget::run(config, args),
         LedgerCommand::Stats(JsonArgs { json }) => {
             let sizes = sizes(config)?;
             if *json {
@@ -45,14 +48,15 @@ pub fn open_existing(config: &Config) -> Result<Ledger, Failure> {
     open(config)
 }
 
-fn dump(config: &Config) -> Result<(), Failure> {
+fn dump(config: &Config, args: DumpArgs) -> Result<(), Failure> {
     let mut stdout = io::BufWriter::with_capacity(1 << 20, io::stdout().lock());
     if let Some(daemon) = Daemon::of(&config.ledger.path) {
-        let mut answer = daemon.get("/v1/ledger/dump")?;
+        let path = format!("/v1/ledger/dump?positions={}", args.positions);
+        let mut answer = daemon.get(&path)?;
         io::copy(&mut answer, &mut stdout)?;
         return Ok(io::Write::flush(&mut stdout)?);
     }
-    Ok(open_existing(config)?.dump(&mut stdout, false)?)
+    Ok(open_existing(config)?.dump(&mut stdout, args.positions)?)
 }
 
 fn sizes(config: &Config) -> Result<Sizes, Failure> {
