@@ -116,13 +116,12 @@ impl Explanation {
         for pair in self.history.pairs.iter().take(PAIRS_SHOWN) {
             write_pair(f, pair)?;
         }
-        if let Some(trace) = &self.history.trace {
+        if self.history.trace.is_some() {
             let names = self.history.names_within(self.time, 64);
             writeln!(
                 f,
-                "  {} in 64 days, more than are held; {} times one of them was let go",
+                "  {} in 64 days, more than are held",
                 counted(names, "name"),
-                trace.pairs
             )?;
         }
         if let Some(more) = self.history.pairs.len().checked_sub(PAIRS_SHOWN).filter(|n| *n > 0) {

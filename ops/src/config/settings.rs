@@ -57,7 +57,7 @@ section! {
             "The most memory that the ledger's tables may take; beyond it what is worth least is forgotten.";
         "keep" keep: Duration = Is(r#""400d""#), Days(7, 36_500), Restart,
             "A pair not seen for so long is forgotten; only days on which anything was learned count.";
-        "pairs-per-client" pairs_per_client: u32 = Is("64"), Between(8, 1000), Restart,
+        "pairs-per-client" pairs_per_client: u32 = Is("1000"), Between(8, 10_000), Restart,
             "The most names that are kept of one client.";
         "clients-per-name" clients_per_name: u32 = Is("256"), Between(8, 10_000), Restart,
             "The most clients that are kept of one name.";

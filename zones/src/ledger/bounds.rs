@@ -1,9 +1,10 @@
 //! How much the ledger may hold, and what stays when there is not room for all.
 //!
-//! What stays is decided by what a pair is, never by when it arrived: first by on how many days mail of it
-//! was accepted, then by the day it was last seen, then by a hash under a key. Established pairs
-//! stay therefore, whatever a crowd says; among pairs of a day chance decides, by a key that outsiders do
-//! not have, and anew for every day, so that an honest newcomer in a crowd gets in sooner or later.
+//! What stays is decided by what a pair is, never by when it arrived: first by whether mail of it was accepted
+//! on five days, on three, on any; then by the day it was last seen, then by a hash under a key.
+//! Established pairs stay therefore, whatever a crowd says; among pairs of a day chance decides, by a key
+//! that outsiders do not have, and anew for every day, so that an honest newcomer in a crowd gets in sooner
+//! or later.
 
 use crate::client::Client;
 use crate::ledger::activity::Activity;
@@ -32,7 +33,7 @@ impl Default for Bounds {
         Self {
             memory: 2_000_000_000,
             keep_days: 400,
-            pairs_per_client: 64,
+            pairs_per_client: 1000,
             clients_per_name: 256,
             key: 0,
         }
@@ -41,26 +42,21 @@ impl Default for Bounds {
 
 /// What a pair is worth: the greater stays.
 ///
-/// The four highest bits are the days with accepted mail, at most 15; then 16 bits are the day it was
-/// last seen; the rest is chance.
+/// The two highest bits are its rank; then 16 bits are the day it was last seen; the rest is chance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Worth(pub u64);
 
-/// The number of days with accepted mail beyond which a pair is not worth more.
-const DAYS_MAX: u32 = 15;
-const CHANCE_BITS: u32 = 44;
+/// Days with accepted mail at which a pair is of the next rank: those of the policy's defaults. There
+/// are few ranks on purpose, so that what stays depends little on what was let go before.
+const RANKS: [u32; 3] = [1, 3, 5];
+const CHANCE_BITS: u32 = 46;
 
 impl Worth {
     /// What a pair is worth of which these days and these counts are known.
-    pub fn new(standing_days: u32, last: Day, chance: u64) -> Self {
-        let days = u64::from(standing_days.min(DAYS_MAX));
+    fn new(accepted_days: u32, last: Day, chance: u64) -> Self {
+        let rank = RANKS.iter().filter(|days| accepted_days >= **days).count() as u64;
         let chance = chance >> (64 - CHANCE_BITS);
-        Self(days << 60 | u64::from(last.0) << CHANCE_BITS | chance)
-    }
-
-    /// On how many days mail was accepted, at most 15.
-    pub fn standing_days(self) -> u32 {
-        (self.0 >> 60) as u32
+        Self(rank << 62 | u64::from(last.0) << CHANCE_BITS | chance)
     }
 
     /// The day it was last seen.

@@ -39,7 +39,7 @@
 //! row-facts= flags:u8   1 last_ip   2 its time is that of the newest pair    4 rdns   8 time as 2
 //!                      16 rdns is the name of a pair                        32 a trace follows
 //!            [1: [not 2: time:varint] low-half:u64]  [4: [not 8: time:varint] (16: pair:varint | text)]
-//! trace    = pairs forgotten:varint  families:sketch  names:sketch
+//! trace    = families:sketch  names:sketch, of pairs that the client's bound let go
 //! shard    = version:u8 (2)  through:varint (the last journal entry it includes)
 //!            reporters:varint (how many reporters it may speak of)
 //!            4 x varint (pairs forgotten for: the client's bound, memory, age, request)

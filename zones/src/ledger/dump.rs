@@ -4,7 +4,7 @@
 //! ```text
 //! {"client":..,"last_ip":..,"rdns":..,"rdns_time":..,"trace":{..}}    before the pairs of a client that has any
 //! {"client":..,"name":..,"kind":..,"reporter":..,"reporter_kind":..,"first":..,"last":..,..}   by client, name, reporter
-//! {"crowd":"name"|"family","text":..,"listed":{client:worth},"clients":[..],"networks":[..]}
+//! {"crowd":"name"|"family","text":..,"clients":[..],"networks":[..]}
 //! {"reporter":..,"kind":..,"first":..,"last":..,"outcomes":{..},..}   what each contributed
 //! {"learned":["2026-11-01/2026-11-20",..]}                            days on which something was learned
 //! {"position":source,"reached":hex}                                   only where it is asked for
@@ -41,7 +41,6 @@ pub(super) struct Seen {
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TraceWords {
-    pub(super) pairs: u64,
     pub(super) families: Vec<String>,
     pub(super) names: Vec<String>,
 }
@@ -62,7 +61,6 @@ pub(super) enum Line {
     Crowd {
         crowd: String,
         text: String,
-        listed: BTreeMap<String, String>,
         clients: Vec<String>,
         networks: Vec<String>,
     },
@@ -121,11 +119,6 @@ impl Ledger {
                 &Line::Crowd {
                     crowd: if what == 0 { "name" } else { "family" }.to_owned(),
                     text: text.into(),
-                    listed: crowd
-                        .listed
-                        .iter()
-                        .map(|(client, worth)| (client.to_string(), hex(worth.0)))
-                        .collect(),
                     clients: elements(&crowd.clients),
                     networks: elements(&crowd.networks),
                 },
@@ -214,7 +207,6 @@ fn write_pair(
 impl TraceWords {
     fn of(trace: &Trace) -> Self {
         Self {
-            pairs: trace.pairs,
             families: elements(&trace.families),
             names: elements(&trace.names),
         }

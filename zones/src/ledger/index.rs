@@ -42,7 +42,7 @@ impl Crowd {
         self.clients.insert(hash_client(client), worth.last());
         self.networks.insert(hash_network(client.network()), worth.last());
         match self.listed.binary_search_by_key(&client, |(client, _)| *client) {
-            Ok(place) => self.listed[place].1 = self.listed[place].1.max(worth),
+            Ok(place) => self.listed[place].1 = worth,
             Err(place) => {
                 self.listed.insert(place, (client, worth));
                 self.trim(bound);

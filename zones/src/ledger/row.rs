@@ -53,8 +53,6 @@ pub struct PairView<'a> {
 /// What is left of pairs for which there was no room.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
-    /// How often a pair went.
-    pub pairs: u64,
     /// Their families.
     pub families: Distinct,
     /// Their names.
@@ -215,7 +213,7 @@ fn read_tail(
         facts.rdns = Some((time, text.into()));
     }
     let trace = if flags & TRACE != 0 {
-        Some(Trace { pairs: reader.varint()?, families: reader.sketch()?, names: reader.sketch()? })
+        Some(Trace { families: reader.sketch()?, names: reader.sketch()? })
     } else {
         None
     };
@@ -574,7 +572,6 @@ fn write_tail(writer: &mut Writer, kept: &[Kept<'_>], facts: &ClientFacts, trace
     }
     if let Some(trace) = trace {
         flags |= TRACE;
-        writer.varint(trace.pairs);
         writer.sketch(&trace.families);
         writer.sketch(&trace.names);
     }
@@ -586,7 +583,6 @@ fn write_tail(writer: &mut Writer, kept: &[Kept<'_>], facts: &ClientFacts, trace
 impl Trace {
     /// Notes a pair that goes.
     fn note(&mut self, name: NameRef<'_>, last: Time) {
-        self.pairs = self.pairs.saturating_add(1);
         self.names.insert(hash_text(0, name.text()), last.day());
         if let Some(family) = name.family() {
             self.families.insert(hash_text(0, family), last.day());

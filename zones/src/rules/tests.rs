@@ -333,7 +333,7 @@ fn a_neighbour_of_very_many_names_is_measured_on_some() {
     rows.push(("203.0.113.1", "zz.example.org", Outcome::Accepted, 0..9, 2));
     let network = Client::of("203.0.113.2".parse().expect("an address")).network();
     let known = NetworkHistory::of(&World::of(&rows).0, network, &Policy::default(), NOW);
-    assert_eq!(known.fresh_families.len(), 63, "and the one that stands is among the 64 held");
+    assert_eq!(known.fresh_families.len(), 999, "and the one that stands is among the 1000 held");
 }
 
 #[test]
