@@ -56,7 +56,7 @@ fn a_ledger_that_cannot_be_used() {
         db.flush().expect("written");
     }
     for command in [&["run"][..], &["ledger", "dump"], &["learn", "mail.log"]] {
-        newer.fails(command, 3, &["helostat: the ledger $DIR/ledger has layout 7, this program knows layout 1: it was written by another version of helostat; start with a new folder and learn the logs again, or dump it with the version that wrote it and load the dump"]);
+        newer.fails(command, 3, &["helostat: the ledger $DIR/ledger has layout 7, this program knows layout 2: it was written by another version of helostat; start with a new folder and learn the logs again, or dump it with the version that wrote it and load the dump"]);
     }
 
     let damaged = site();
@@ -157,9 +157,9 @@ fn broken_lines_teach_nothing_and_stop_nothing() {
     let too_long = daemon.metric("helostat_ingest_lines_total", &[("fate", "not-understood")]);
     assert!(too_long >= 8.0, "{too_long}");
     daemon.stop();
-    let dump = site.dump();
-    let accepted = dump.lines().filter(|line| line.contains(r#""accepted":"#));
-    assert_eq!(accepted.count(), 2, "{dump}");
+    let pairs = site.pairs();
+    let accepted = pairs.iter().filter(|line| line.contains(r#""accepted":"#));
+    assert_eq!(accepted.count(), 2, "{pairs:#?}");
 }
 
 #[test]
@@ -176,7 +176,8 @@ fn a_log_that_shrinks_is_read_anew() {
         .expect("cut short");
     site.append("mail.log", "\n");
     site.append("mail.log", postfix(days_ago(0), "192.0.2.2", "mx2.example.com"));
-    daemon.wait_addresses("mx2.example.com.2.2.0.192.pair", &["127.0.3.9"]);
+    // Its family stands in its network.
+    daemon.wait_addresses("mx2.example.com.2.2.0.192.pair", &["127.0.3.4"]);
     daemon.stop();
     // How often the lines that were kept count is not said here: nobody can tell them from new ones.
     let dump = site.dump();

@@ -138,7 +138,7 @@ fn garbage_in_a_log() {
     site.append("mail.log", postfix(days_ago(0), "192.0.2.1", "mx1.example.com"));
     daemon.wait_addresses("mx1.example.com.1.2.0.192.pair", &["127.0.3.9"]);
     daemon.stop();
-    assert_eq!(site.dump().matches(r#""outcomes""#).count(), 1, "{}", site.dump());
+    assert_eq!(site.pairs().len(), 1, "{}", site.dump());
 }
 
 fn wait_lines(daemon: &Daemon, lines: usize) {

@@ -164,6 +164,12 @@ impl Site {
         self.ok(&["ledger", "dump"])
     }
 
+    /// The lines of the dump that tell of pairs.
+    pub fn pairs(&self) -> Vec<String> {
+        let dump = self.dump();
+        dump.lines().filter(|line| line.contains(r#""name":"#)).map(str::to_owned).collect()
+    }
+
     /// Starts the daemon and waits until it is ready.
     pub fn start(&self) -> Daemon {
         let daemon = self.launch();
