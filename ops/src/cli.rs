@@ -117,7 +117,7 @@ pub struct AskArgs {
 pub enum LedgerCommand {
     /// Write the whole content as sorted JSON lines: the same content gives the same bytes
     Dump(DumpArgs),
-    /// Count clients, names, networks and pairs
+    /// Count what is held, what was forgotten, and what each reporter told
     Stats(JsonArgs),
     /// Forget what was learned of somebody; who goes on sending is learned anew
     Forget(ForgetArgs),

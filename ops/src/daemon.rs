@@ -121,6 +121,8 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     let control = Control::start(&config.ledger.path, pages, shutdown.clone())
         .inspect_err(|error| tracing::warn!("{error:#}; commands cannot ask this daemon"))
         .ok();
+    // Before anybody is told that it runs: who is told may end it at once.
+    let mut ends = Ends::listen()?;
     health.listening();
     tracing::info!(
         dns = ?dns_addresses, logs = logs.len(), "helostat answers"
@@ -129,14 +131,21 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     let (told, caught_up) = oneshot::channel();
     let attendant = Arc::new(Attendant::new(live.clone(), health, logs.len(), told));
     let ears = Ears::start(logs, &ledger, &attendant, &ingest_metrics);
+    let mut ended = false;
     if args.example {
         // The first answers should not be of an empty ledger; but if learning is slow, show what there is.
-        drop(tokio::time::timeout(Duration::from_secs(30), caught_up).await);
-        welcome::print(&config, &ledger, dns_addresses.first().copied(), http_address)?;
+        let learned = tokio::time::timeout(Duration::from_secs(30), caught_up);
+        tokio::select! {
+            _ = learned => {
+                welcome::print(&config, &ledger, dns_addresses.first().copied(), http_address)?;
+            }
+            () = ends.next() => ended = true,
+        }
     }
-
-    let mut reloading = Reloading { args, running: config, hangup, handler, judge, live, log };
-    reloading.until_end().await?;
+    if !ended {
+        let mut reloading = Reloading { args, running: config, hangup, handler, judge, live, log };
+        reloading.until(&mut ends).await;
+    }
     tracing::info!("ending");
     let last_moment = Instant::now() + LAST_MOMENT;
     shutdown.cancel();
@@ -243,6 +252,29 @@ fn check_readable(path: &Path) -> Result<(), Failure> {
     std::fs::File::open(path).map(|_| ()).map_err(|error| unreadable(error.to_string()))
 }
 
+/// The signals that end the daemon; one that comes while nobody waits for it is not lost.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// Everything that can change while the daemon runs.
 struct Reloading<'a> {
     args: &'a ConfigArgs,
@@ -257,13 +289,10 @@ struct Reloading<'a> {
 
 impl Reloading<'_> {
     /// Waits for a signal to end; takes over changes of the configuration on SIGHUP.
-    async fn until_end(&mut self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+    async fn until(&mut self, ends: &mut Ends) {
         loop {
             tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
+                () = ends.next() => return,
                 _ = self.hangup.recv() => self.reload(),
             }
         }

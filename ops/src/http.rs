@@ -29,6 +29,7 @@ use prometheus::{Registry, TextEncoder};
 use serde::Deserialize;
 
 use crate::command::ledger::forget::{self, ForgetError};
+use crate::command::ledger::stats::Stats;
 use crate::health::Health;
 use crate::stream::written_while_sent;
 
@@ -160,7 +161,7 @@ async fn dump(
 
 async fn stats(State(pages): State<Pages>) -> Result<Response, TooEarly> {
     let judge = pages.judge()?;
-    Ok(aside(move || axum::Json(judge.ledger().sizes()).into_response()).await)
+    Ok(aside(move || axum::Json(Stats::of(judge.ledger())).into_response()).await)
 }
 
 async fn forget(State(pages): State<Pages>, body: Bytes) -> Result<Response, TooEarly> {

@@ -69,3 +69,21 @@ fn positions_are_told_on_request() {
         drop(daemon);
     }
 }
+
+#[test]
+fn what_is_counted_is_the_same_beside_a_daemon() {
+    let site = learned();
+    let alone = site.ok(&["ledger", "stats", "--json"]);
+    let stats: Value = serde_json::from_str(&alone).expect("JSON");
+    assert_eq!((&stats["clients"], &stats["pairs"]), (&json!(2), &json!(2)), "{alone}");
+    assert_eq!(stats["reporters"][0]["reporter"], "mx1", "{alone}");
+    let daemon = site.start();
+    let asked: Value =
+        serde_json::from_str(&site.ok(&["ledger", "stats", "--json"])).expect("JSON");
+    for key in ["clients", "names", "pairs", "forgotten", "learned_days", "newest", "reporters"] {
+        assert_eq!(asked[key], stats[key], "{key}");
+    }
+    let words = site.ok(&["ledger", "stats"]);
+    assert!(words.lines().any(|line| line.starts_with("reporter mx1 (mx): ")), "{words}");
+    daemon.stop();
+}

@@ -1,33 +1,24 @@
 //! `helostat ledger`: a look into the ledger, by asking its daemon, or by opening it if none runs.
 
 pub mod forget;
+pub mod stats;
 
 use std::io;
 
-use helostat_zones::ledger::{Ledger, Sizes, StoreError};
+use helostat_zones::ledger::{Ledger, StoreError};
 
-use crate::cli::{DumpArgs, JsonArgs, LedgerCommand};
+use crate::cli::{DumpArgs, LedgerCommand};
 use crate::config::Config;
 use crate::control::Daemon;
 use crate::exit::{Exit, Failure};
-use crate::{out, settings};
+use crate::settings;
 
 /// Runs the command.
 pub fn run(config: &Config, command: &LedgerCommand) -> Result<(), Failure> {
     match command {
         LedgerCommand::Dump(args) => dump(config, *args),
         LedgerCommand::Forget(args) => forget::run(config, args),
-        LedgerCommand::Stats(JsonArgs { json }) => {
-            let sizes = sizes(config)?;
-            if *json {
-                return Ok(out::json(&sizes)?);
-            }
-            out::line(format!(
-                "clients {}\nnames {}\nnetworks {}\npairs {}",
-                sizes.clients, sizes.names, sizes.networks, sizes.pairs
-            ))?;
-            Ok(())
-        }
+        LedgerCommand::Stats(args) => stats::run(config, *args),
     }
 }
 
@@ -57,11 +48,4 @@ fn dump(config: &Config, args: DumpArgs) -> Result<(), Failure> {
         return Ok(io::Write::flush(&mut stdout)?);
     }
     Ok(open_existing(config)?.dump(&mut stdout, args.positions)?)
-}
-
-fn sizes(config: &Config) -> Result<Sizes, Failure> {
-    if let Some(daemon) = Daemon::of(&config.ledger.path) {
-        return Ok(serde_json::from_reader(daemon.get("/v1/ledger/stats")?)?);
-    }
-    Ok(open_existing(config)?.sizes())
 }
