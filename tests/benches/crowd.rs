@@ -122,11 +122,6 @@ impl Crowd {
         Time(BEGIN + u32::try_from(seconds.min(SPAN_SECONDS)).unwrap_or_default())
     }
 
-    /// The client of a pair.
-    pub(crate) fn ip(&self, pair: u64) -> IpAddr {
-        address(self.client(pair))
-    }
-
     /// One observation of a pair. What is not said by the pair is said by `random`.
     pub(crate) fn observation(&self, pair: u64, time: Time, random: &mut Random) -> Observation {
         let client = self.client(pair);
@@ -158,10 +153,14 @@ impl Crowd {
         }
         let Some(further) = pair.checked_sub(self.clients) else {
             // Every second client has a name of its own: 3 of 4 names.
-            return if pair % 2 == 0 { own_name(pair / 2) } else { self.shared_name(draw) };
+            return if pair.is_multiple_of(2) {
+                own_name(pair / 2)
+            } else {
+                self.shared_name(draw)
+            };
         };
         // Every fourth further name is new: 1 of 4 names.
-        if further % 4 == 0 {
+        if further.is_multiple_of(4) {
             return own_name(self.clients / 2 + further / 4);
         }
         own_name(skewed(self.names, draw))

@@ -21,6 +21,11 @@ pub(crate) fn growing_crowd(options: &Options, held: u64) -> Crowd {
     Crowd::new(Mix::named(&mix), held + held / 10)
 }
 
+/// The client of a pair.
+pub(crate) fn client(crowd: &Crowd, pair: u64) -> Client {
+    Client::of(crowd.observation(pair, Crowd::time(0, 1), &mut Random(0)).ip)
+}
+
 /// A folder for a ledger: `--ledger`, which stays, or a new one that is removed at the end.
 pub(crate) struct Place {
     /// Where the ledger is.

@@ -11,12 +11,11 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use helostat_zones::client::Client;
 use helostat_zones::ledger::Ledger;
 use serde_json::{Value, json};
 
 use crate::crowd::Crowd;
-use crate::learn::{Place, Stream, fill, growing_crowd, walk};
+use crate::learn::{Place, Stream, client, fill, growing_crowd, walk};
 use crate::measure;
 use crate::options::Options;
 use crate::report::{Bar, Report};
@@ -109,7 +108,7 @@ pub(crate) fn make(options: &Options) {
 pub(crate) fn once(options: &Options) {
     let begun = Instant::now();
     let crowd = growing_crowd(options, held(options));
-    let client = Client::of(crowd.ip(crowd.at_rank(0)));
+    let client = client(&crowd, crowd.at_rank(0));
     let opening = Instant::now();
     let ledger = Ledger::open(&at(options)).expect("the ledger opens");
     let open_ms = opening.elapsed().as_secs_f64() * 1e3;

@@ -13,7 +13,7 @@ use helostat_zones::ledger::Ledger;
 use helostat_zones::policy::Policy;
 
 use crate::crowd::Crowd;
-use crate::learn::{fill, growing_crowd, walk};
+use crate::learn::{client, fill, growing_crowd, walk};
 use crate::options::Options;
 use crate::report::{Bar, Report};
 
@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Options) {
 
     let mut random = Random(3);
     let mut any = |ranks: u64, crowd: &Crowd| -> Vec<Client> {
-        (0..READS).map(|_| Client::of(crowd.ip(crowd.at_rank(random.below(ranks))))).collect()
+        (0..READS).map(|_| client(crowd, crowd.at_rank(random.below(ranks)))).collect()
     };
     let (hot, all) = (any(HOT, &crowd), any(held, &crowd));
     let pairs: usize = hot.iter().map(|client| walk(&ledger, *client)).sum();

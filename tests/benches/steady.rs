@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use helostat_zones::client::Client;
 use helostat_zones::ledger::Ledger;
 
-use crate::learn::{Place, Stream, fill, growing_crowd, walk};
+use crate::learn::{Place, Stream, client, fill, growing_crowd, walk};
 use crate::measure::{self, at_share};
 use crate::options::Options;
 use crate::report::{Bar, Report};
@@ -38,7 +38,7 @@ pub(crate) fn run(options: &Options) {
         fill(&ledger, &crowd, held);
     }
     let mut stream = Stream::after(&crowd, held, ledger.seq());
-    let clients: Vec<_> = (0..READ).map(|_| Client::of(crowd.ip(stream.held_pair()))).collect();
+    let clients: Vec<_> = (0..READ).map(|_| client(&crowd, stream.held_pair())).collect();
 
     let title = format!("steady: {held} pairs, {rate} commits/s for {} s", lasting.as_secs());
     let report = Report::begin(options, &title);
