@@ -16,6 +16,8 @@ pub(crate) fn cpu() -> Duration {
 
 /// Processor time of this thread.
 pub(crate) fn thread_cpu() -> Duration {
+    // The kernel brings this number up to date when it looks whom to run next, else only every few ms.
+    std::thread::yield_now();
     let stat = read("/proc/thread-self/schedstat");
     Duration::from_nanos(stat.split_whitespace().next().and_then(number).unwrap_or_default())
 }

@@ -66,17 +66,19 @@ fn compare(options: &Options) {
             workers[place].ask(&format!("learn {batches}"));
         }
     }
-    let keys = work.keys() as f64;
+    let (keys, records) = work.keys();
+    let keys = keys as f64;
     let rows: Vec<_> = workers.into_iter().map(|worker| worker.end(options, keys)).collect();
     if options.has("json") {
         rows.iter().for_each(|row| println!("{row}"));
         return;
     }
     println!(
-        "stores: {} observations over {} pairs ({keys} keys), commits of {}, load {load} to {}",
+        "stores: {} observations over {} pairs ({keys} keys), commits of {} ({} records), load {load} to {}",
         work.observations,
         work.crowd.pairs(),
         work.batch,
+        records as u64 / work.batches(),
         measure::load(),
     );
     println!("\n| store | {} |", COLUMNS.map(|(_, head, _)| head).join(" | "));
@@ -167,16 +169,19 @@ impl Work {
             .collect()
     }
 
-    /// How many keys all of it has.
-    fn keys(&self) -> usize {
-        let mut keys = HashSet::new();
+    /// How many keys all of it has, and how many its batches have one by one.
+    fn keys(&self) -> (usize, usize) {
+        let (mut keys, mut records) = (HashSet::new(), 0);
         for number in 0..self.batches() {
-            for observation in self.observations(number) {
-                let hash = crc32fast::hash(observation.name.text().as_bytes());
-                keys.insert((observation.ip, hash, observation.reporter));
-            }
+            let observations = self.observations(number);
+            let batch: HashSet<_> = observations
+                .into_iter()
+                .map(|seen| (seen.ip, crc32fast::hash(seen.name.text().as_bytes()), seen.reporter))
+                .collect();
+            records += batch.len();
+            keys.extend(batch);
         }
-        keys.len()
+        (keys.len(), records)
     }
 }
 
