@@ -14,11 +14,14 @@ use crate::options::Options;
 /// Observations a commit while a ledger is filled, as the program does.
 const FILL_BATCH: u64 = 10_000;
 
-/// A crowd of the mix that was asked for (`--mix`), of which a ledger is to hold the first `held` pairs;
-/// one in ten are yet to come.
-pub(crate) fn growing_crowd(options: &Options, held: u64) -> Crowd {
-    let mix = options.text("mix").unwrap_or_else(|| "mail".to_owned());
-    Crowd::new(Mix::named(&mix), held + held / 10)
+/// The mix that was asked for: `--mix`.
+pub(crate) fn mix(options: &Options) -> Mix {
+    Mix::named(&options.text("mix").unwrap_or_else(|| "mail".to_owned()))
+}
+
+/// A crowd of which a ledger is to hold the first `held` pairs; one in eleven is yet to come.
+pub(crate) fn growing_crowd(mix: Mix, held: u64) -> Crowd {
+    Crowd::new(mix, held + held / 10)
 }
 
 /// The client of a pair.

@@ -1,25 +1,28 @@
 //! What a pair takes, in memory and on disk.
 //!
-//! `--pairs` (10 million) are learned, and half as many observations once more. The memory is what the
+//! `--pairs` (10 million) are learned, and half as many observations once more, by a new ledger; one at
+//! `--ledger` stays, for the benches `open` and `steady`. The memory is what the
 //! process has grown by, with the store's caches and all; nothing is given back for it first.
 
 use std::time::Instant;
 
 use helostat_zones::ledger::Ledger;
 
-use crate::crowd::{Crowd, Mix};
-use crate::learn::{Place, fill};
+use crate::crowd::Mix;
+use crate::learn::{Place, fill, growing_crowd};
 use crate::measure;
 use crate::options::Options;
 use crate::report::{Bar, Report};
 
 pub(crate) fn run(options: &Options, mix: &str) {
-    let crowd = Crowd::new(Mix::named(mix), options.number("pairs", 10_000_000));
-    let report = Report::begin(options, &format!("memory: {} pairs, mix {mix}", crowd.pairs()));
+    let held: u64 = options.number("pairs", 10_000_000);
+    let crowd = growing_crowd(Mix::named(mix), held);
+    let report = Report::begin(options, &format!("memory: {held} pairs, mix {mix}"));
     let place = Place::of(options);
+    assert!(!place.path.exists(), "a new ledger is needed, and there is one");
     let ledger = Ledger::open(&place.path).expect("a new ledger");
     let (rss, begun) = (measure::rss(), Instant::now());
-    let observations = fill(&ledger, &crowd, crowd.pairs());
+    let observations = fill(&ledger, &crowd, held);
     let (grown, took) = (measure::rss().saturating_sub(rss), begun.elapsed());
     let peak = measure::peak_rss();
     let sizes = ledger.sizes();

@@ -15,7 +15,7 @@ use helostat_zones::ledger::Ledger;
 use serde_json::{Value, json};
 
 use crate::crowd::Crowd;
-use crate::learn::{Place, Stream, client, fill, growing_crowd, walk};
+use crate::learn::{Place, Stream, client, fill, growing_crowd, mix, walk};
 use crate::measure;
 use crate::options::Options;
 use crate::report::{Bar, Report};
@@ -100,14 +100,14 @@ fn tell(options: &Options, case: &str, opened: &[Value]) {
 pub(crate) fn make(options: &Options) {
     let ledger = Ledger::open(&at(options)).expect("a new ledger");
     let held = held(options);
-    fill(&ledger, &growing_crowd(options, held), held);
+    fill(&ledger, &growing_crowd(mix(options), held), held);
     ledger.compact().expect("the journal folds");
 }
 
 /// The process that opens the ledger once.
 pub(crate) fn once(options: &Options) {
     let begun = Instant::now();
-    let crowd = growing_crowd(options, held(options));
+    let crowd = growing_crowd(mix(options), held(options));
     let client = client(&crowd, crowd.at_rank(0));
     let opening = Instant::now();
     let ledger = Ledger::open(&at(options)).expect("the ledger opens");
@@ -129,7 +129,7 @@ pub(crate) fn once(options: &Options) {
 pub(crate) fn commit_until_killed(options: &Options) {
     let ledger = Ledger::open(&at(options)).expect("the ledger opens");
     let held = held(options);
-    let crowd: Crowd = growing_crowd(options, held);
+    let crowd: Crowd = growing_crowd(mix(options), held);
     let mut stream = Stream::after(&crowd, held, ledger.seq());
     let mut next = Instant::now();
     loop {

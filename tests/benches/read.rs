@@ -13,7 +13,7 @@ use helostat_zones::ledger::Ledger;
 use helostat_zones::policy::Policy;
 
 use crate::crowd::Crowd;
-use crate::learn::{client, fill, growing_crowd, walk};
+use crate::learn::{client, fill, growing_crowd, mix, walk};
 use crate::options::Options;
 use crate::report::{Bar, Report};
 
@@ -25,7 +25,7 @@ const READS: usize = 20_000;
 pub(crate) fn run(options: &Options) {
     let held: u64 = options.number("pairs", 1_000_000);
     let repetitions: usize = options.number("repetitions", 31);
-    let crowd = growing_crowd(options, held);
+    let crowd = growing_crowd(mix(options), held);
     let ledger = Ledger::in_memory();
     fill(&ledger, &crowd, held);
     let report = Report::begin(options, &format!("read: {held} pairs"));

@@ -6,7 +6,9 @@
 //! all of it, what commits do is the difference.
 //!
 //! A slow read either waited for a lock, then its thread went to sleep by itself, or had to give its core to
-//! somebody else; the kernel counts both. Only the former is the ledger's doing.
+//! somebody else; the kernel counts both, and how long it was ready to run without a core. Only the time
+//! asleep is the ledger's doing; in it is still whatever time the committing thread lost its own core
+//! while it held the lock, which on a busy machine is most of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ use std::time::{Duration, Instant};
 use helostat_zones::client::Client;
 use helostat_zones::ledger::Ledger;
 
-use crate::learn::{Place, Stream, client, fill, growing_crowd, walk};
+use crate::learn::{Place, Stream, client, fill, growing_crowd, mix, walk};
 use crate::measure::{self, at_share};
 use crate::options::Options;
 use crate::report::{Bar, Report};
@@ -22,7 +24,7 @@ use crate::report::{Bar, Report};
 /// Clients whose histories are read in turn; those with more mail come more often.
 const READ: usize = 1 << 16;
 /// A read that takes this long is looked at.
-const SLOW: Duration = Duration::from_micros(50);
+const SLOW: Duration = Duration::from_micros(15);
 /// A commit may keep a reader waiting this long.
 const WAIT_MAX: Duration = Duration::from_millis(1);
 
@@ -30,7 +32,7 @@ pub(crate) fn run(options: &Options) {
     let held: u64 = options.number("pairs", 1_000_000);
     let rate: u32 = options.number("rate", 100);
     let lasting = Duration::from_secs(options.number("seconds", 30));
-    let crowd = growing_crowd(options, held);
+    let crowd = growing_crowd(mix(options), held);
     let place = Place::of(options);
     let is_new = !place.path.exists();
     let ledger = Ledger::open(&place.path).expect("the ledger opens");
@@ -139,12 +141,18 @@ impl Reads {
         self.longest = self.longest.max(took);
     }
 
-    fn note_slow(&mut self, took: Duration, has_waited: bool) {
-        if has_waited {
-            self.waited_longest = self.waited_longest.max(took);
-        }
-        if took > WAIT_MAX {
-            *(if has_waited { &mut self.waited } else { &mut self.preempted }) += 1;
+    /// Tells waiting from bad luck, by what the kernel counted since the last slow read.
+    fn note_slow(&mut self, took: Duration, before: &Pauses, now: &Pauses) {
+        let coreless = now.coreless.saturating_sub(before.coreless);
+        let asleep = match now.sleeps > before.sleeps {
+            true => took.saturating_sub(coreless),
+            false => Duration::ZERO,
+        };
+        self.waited_longest = self.waited_longest.max(asleep);
+        if asleep > WAIT_MAX {
+            self.waited += 1;
+        } else if took > WAIT_MAX {
+            self.preempted += 1;
         }
     }
 
@@ -206,7 +214,7 @@ fn read_for(ledger: &Ledger, clients: &[Client], lasting: Duration) -> Reads {
 /// Reads histories until `done`.
 fn read_until(ledger: &Ledger, clients: &[Client], done: &AtomicBool) -> Reads {
     let mut reads = Reads::new();
-    let mut sleeps = sleeps_so_far();
+    let mut pauses = Pauses::so_far();
     let begun = Instant::now();
     for client in clients.iter().cycle() {
         let begun = Instant::now();
@@ -214,9 +222,9 @@ fn read_until(ledger: &Ledger, clients: &[Client], done: &AtomicBool) -> Reads {
         let took = begun.elapsed();
         reads.note(took);
         if took >= SLOW {
-            let now = sleeps_so_far();
-            reads.note_slow(took, now > sleeps);
-            sleeps = now;
+            let now = Pauses::so_far();
+            reads.note_slow(took, &pauses, &now);
+            pauses = now;
         }
         if done.load(Ordering::Relaxed) {
             break;
@@ -226,10 +234,22 @@ fn read_until(ledger: &Ledger, clients: &[Client], done: &AtomicBool) -> Reads {
     reads
 }
 
-/// How often this thread went to sleep by itself, which here is only to wait for a lock.
-fn sleeps_so_far() -> u64 {
-    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    measure::value(&status, "voluntary_ctxt_switches:")
+/// When this thread did not run.
+struct Pauses {
+    /// How often it went to sleep by itself, which here is only to wait for a lock.
+    sleeps: u64,
+    /// How long it would have run if there had been a core for it.
+    coreless: Duration,
+}
+
+impl Pauses {
+    fn so_far() -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let sleeps = measure::value(&read("/proc/thread-self/status"), "voluntary_ctxt_switches:");
+        let stat = read("/proc/thread-self/schedstat");
+        let nanos = stat.split_whitespace().nth(1).and_then(|text| text.parse().ok());
+        Self { sleeps, coreless: Duration::from_nanos(nanos.unwrap_or_default()) }
+    }
 }
 
 fn tell_reads(report: &Report, when: &str, reads: &Reads) {
