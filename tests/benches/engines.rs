@@ -11,7 +11,7 @@ use std::path::Path;
 use fjall::{KeyspaceCreateOptions, PersistMode};
 use heed::types::ByteSlice;
 use helostat_zones::client::Client;
-use helostat_zones::ledger::{Batch, Ledger};
+use helostat_zones::ledger::{Batch, Bounds, Ledger};
 use helostat_zones::observation::{Observation, ReporterKind};
 use redb::{ReadableTable, TableDefinition};
 
@@ -37,7 +37,7 @@ pub(crate) trait Engine {
 pub(crate) fn open(name: &str, folder: &Path) -> Box<dyn Engine> {
     std::fs::create_dir_all(folder).expect("a folder for the store");
     match name {
-        "ledger" => Box::new(Ours(Ledger::open(folder).expect("the ledger opens"))),
+        "ledger" => Box::new(Ours(Ledger::open(folder, Bounds::default()).expect("the ledger opens"))),
         "sled" => Box::new(Sled::open(folder)),
         "redb" => Box::new(Redb::open(folder)),
         "fjall" => Box::new(Fjall::open(folder)),

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use helostat_tests::program::Random;
-use helostat_zones::ledger::{Batch, Ledger};
+use helostat_zones::ledger::{Batch, Bounds, Ledger};
 use helostat_zones::observation::{Observation, ReporterKind};
 
 use crate::crowd::{Crowd, Mix, Zipf};
@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Options) {
     );
     let report = Report::begin(options, &title);
     let place = Place::of(options);
-    let ledger = Ledger::open(&place.path).expect("a new ledger");
+    let ledger = Ledger::open(&place.path, Bounds::default()).expect("a new ledger");
 
     let zipf = Zipf::new(crowd.pairs(), exponent);
     let mut random = Random(1);

@@ -120,9 +120,9 @@ pub(crate) fn walk(ledger: &Ledger, client: Client) -> usize {
     ledger.client(client, |row| {
         let Some(row) = row else { return 0 };
         let mut pairs = 0;
-        for pair in &row.pairs {
+        for pair in row.pairs() {
             pairs += 1;
-            for (_, seen) in &pair.seen {
+            for (_, seen) in pair.seen() {
                 black_box((seen.first, seen.last, seen.accepted(), seen.days));
             }
         }

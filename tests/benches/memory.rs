@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use helostat_zones::ledger::Ledger;
+use helostat_zones::ledger::{Bounds, Ledger};
 
 use crate::crowd::Mix;
 use crate::learn::{Place, fill, growing_crowd};
@@ -20,7 +20,7 @@ pub(crate) fn run(options: &Options, mix: &str) {
     let report = Report::begin(options, &format!("memory: {held} pairs, mix {mix}"));
     let place = Place::of(options);
     assert!(!place.path.exists(), "a new ledger is needed, and there is one");
-    let ledger = Ledger::open(&place.path).expect("a new ledger");
+    let ledger = Ledger::open(&place.path, Bounds::default()).expect("a new ledger");
     let (rss, begun) = (measure::rss(), Instant::now());
     let observations = fill(&ledger, &crowd, held);
     let (grown, took) = (measure::rss().saturating_sub(rss), begun.elapsed());

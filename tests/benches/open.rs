@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use helostat_zones::ledger::Ledger;
+use helostat_zones::ledger::{Bounds, Ledger};
 use serde_json::{Value, json};
 
 use crate::crowd::Crowd;
@@ -98,7 +98,7 @@ fn tell(options: &Options, case: &str, opened: &[Value]) {
 
 /// The process that makes the ledger.
 pub(crate) fn make(options: &Options) {
-    let ledger = Ledger::open(&at(options)).expect("a new ledger");
+    let ledger = Ledger::open(&at(options), Bounds::default()).expect("a new ledger");
     let held = held(options);
     fill(&ledger, &growing_crowd(mix(options), held), held);
     ledger.compact().expect("the journal folds");
@@ -110,7 +110,7 @@ pub(crate) fn once(options: &Options) {
     let crowd = growing_crowd(mix(options), held(options));
     let client = client(&crowd, crowd.at_rank(0));
     let opening = Instant::now();
-    let ledger = Ledger::open(&at(options)).expect("the ledger opens");
+    let ledger = Ledger::open(&at(options), Bounds::default()).expect("the ledger opens");
     let open_ms = opening.elapsed().as_secs_f64() * 1e3;
     let first = Instant::now();
     assert!(walk(&ledger, client) > 0, "the first client has a history");
@@ -127,7 +127,7 @@ pub(crate) fn once(options: &Options) {
 
 /// The process that commits until it is killed, and says each commit that was acknowledged.
 pub(crate) fn commit_until_killed(options: &Options) {
-    let ledger = Ledger::open(&at(options)).expect("the ledger opens");
+    let ledger = Ledger::open(&at(options), Bounds::default()).expect("the ledger opens");
     let held = held(options);
     let crowd: Crowd = growing_crowd(mix(options), held);
     let mut stream = Stream::after(&crowd, held, ledger.seq());

@@ -9,7 +9,7 @@ use std::time::Instant;
 use helostat_tests::program::Random;
 use helostat_zones::client::Client;
 use helostat_zones::history::ClientHistory;
-use helostat_zones::ledger::Ledger;
+use helostat_zones::ledger::{Bounds, Ledger};
 use helostat_zones::policy::Policy;
 
 use crate::crowd::Crowd;
@@ -26,7 +26,7 @@ pub(crate) fn run(options: &Options) {
     let held: u64 = options.number("pairs", 1_000_000);
     let repetitions: usize = options.number("repetitions", 31);
     let crowd = growing_crowd(mix(options), held);
-    let ledger = Ledger::in_memory();
+    let ledger = Ledger::in_memory(Bounds::default());
     fill(&ledger, &crowd, held);
     let report = Report::begin(options, &format!("read: {held} pairs"));
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use helostat_zones::client::Client;
-use helostat_zones::ledger::Ledger;
+use helostat_zones::ledger::{Bounds, Ledger};
 
 use crate::learn::{Place, Stream, client, fill, growing_crowd, mix, walk};
 use crate::measure::{self, at_share};
@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options) {
     let crowd = growing_crowd(mix(options), held);
     let place = Place::of(options);
     let is_new = !place.path.exists();
-    let ledger = Ledger::open(&place.path).expect("the ledger opens");
+    let ledger = Ledger::open(&place.path, Bounds::default()).expect("the ledger opens");
     if is_new {
         fill(&ledger, &crowd, held);
     }
