@@ -412,7 +412,7 @@ impl Watcher for Attendant {
 
 #[cfg(test)]
 mod tests {
-    use helostat_zones::ledger::store::{Store, Stored};
+    use helostat_zones::ledger::store::{Key, Store};
     use helostat_zones::ledger::{Batch, StoreError};
 
     use super::*;
@@ -421,19 +421,19 @@ mod tests {
     struct Hanging;
 
     impl Store for Hanging {
-        fn load(&mut self) -> Result<Stored, StoreError> {
-            Ok(Stored::default())
+        fn get(&self, _key: Key) -> Result<Option<Vec<u8>>, StoreError> {
+            Ok(None)
         }
 
-        fn append(&mut self, _seq: u64, _entry: &[u8]) -> Result<(), StoreError> {
-            Ok(())
+        fn entries(&self) -> Result<Vec<u64>, StoreError> {
+            Ok(Vec::new())
         }
 
-        fn put_shard(&mut self, _number: u16, _record: &[u8]) -> Result<(), StoreError> {
-            Ok(())
+        fn committed(&self) -> Option<u64> {
+            None
         }
 
-        fn put_base(&mut self, _record: &[u8]) -> Result<(), StoreError> {
+        fn put(&mut self, _key: Key, _record: &[u8]) -> Result<(), StoreError> {
             Ok(())
         }
 
@@ -445,6 +445,10 @@ mod tests {
             loop {
                 std::thread::park();
             }
+        }
+
+        fn disk_bytes(&self) -> u64 {
+            0
         }
 
         fn path(&self) -> PathBuf {

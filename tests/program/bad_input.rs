@@ -56,7 +56,7 @@ fn a_ledger_that_cannot_be_used() {
         db.flush().expect("written");
     }
     for command in [&["run"][..], &["ledger", "dump"], &["learn", "mail.log"]] {
-        newer.fails(command, 3, &["helostat: the ledger $DIR/ledger has layout 7, this program knows layout 1: use the newer helostat, or move the ledger away"]);
+        newer.fails(command, 3, &["helostat: the ledger $DIR/ledger has layout 7, this program knows layout 1: it was written by another version of helostat; start with a new folder and learn the logs again, or dump it with the version that wrote it and load the dump"]);
     }
 
     let damaged = site();

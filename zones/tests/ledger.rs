@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use helostat_zones::client::Client;
-use helostat_zones::ledger::store::{Store, StoreError, Stored};
+use helostat_zones::ledger::store::{Key, Store, StoreError};
 use helostat_zones::ledger::{Batch, JournalLimits, Ledger};
 use helostat_zones::name::Name;
 use helostat_zones::observation::{Observation, Outcome, ReporterKind};
@@ -23,7 +23,7 @@ struct Disk {
     commits_left: Option<u32>,
 }
 
-type Change = Box<dyn FnOnce(&mut Disk) + Send>;
+type Change = Box<dyn FnOnce(&mut Disk) + Send + Sync>;
 
 /// A store that fails, and loses what was staged, when it runs out of commits.
 struct Faulty {
@@ -38,35 +38,32 @@ impl Faulty {
 }
 
 impl Store for Faulty {
-    fn load(&mut self) -> Result<Stored, StoreError> {
+    fn get(&self, key: Key) -> Result<Option<Vec<u8>>, StoreError> {
         let disk = self.disk.lock().unwrap();
-        Ok(Stored {
-            base: disk.base.clone(),
-            shards: disk.shards.iter().map(|(n, record)| (*n, record.clone())).collect(),
-            journal: disk.journal.iter().map(|(n, record)| (*n, record.clone())).collect(),
-            committed: None,
+        Ok(match key {
+            Key::Base => disk.base.clone(),
+            Key::Manifest => None,
+            Key::Shard(number) => disk.shards.get(&number).cloned(),
+            Key::Entry(seq) => disk.journal.get(&seq).cloned(),
         })
     }
 
-    fn append(&mut self, seq: u64, entry: &[u8]) -> Result<(), StoreError> {
-        let entry = entry.to_vec();
-        self.staged.push(Box::new(move |disk| {
-            disk.journal.insert(seq, entry);
-        }));
-        Ok(())
+    fn entries(&self) -> Result<Vec<u64>, StoreError> {
+        Ok(self.disk.lock().unwrap().journal.keys().copied().collect())
     }
 
-    fn put_shard(&mut self, number: u16, record: &[u8]) -> Result<(), StoreError> {
-        let record = record.to_vec();
-        self.staged.push(Box::new(move |disk| {
-            disk.shards.insert(number, record);
-        }));
-        Ok(())
+    fn committed(&self) -> Option<u64> {
+        None
     }
 
-    fn put_base(&mut self, record: &[u8]) -> Result<(), StoreError> {
+    fn put(&mut self, key: Key, record: &[u8]) -> Result<(), StoreError> {
         let record = record.to_vec();
-        self.staged.push(Box::new(move |disk| disk.base = Some(record)));
+        self.staged.push(Box::new(move |disk| match key {
+            Key::Base => disk.base = Some(record),
+            Key::Manifest => {}
+            Key::Shard(number) => drop(disk.shards.insert(number, record)),
+            Key::Entry(seq) => drop(disk.journal.insert(seq, record)),
+        }));
         Ok(())
     }
 
@@ -90,6 +87,10 @@ impl Store for Faulty {
             change(disk);
         }
         Ok(())
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
     }
 
     fn path(&self) -> PathBuf {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use helostat_zones::ledger::store::{Store, StoreError, Stored};
+use helostat_zones::ledger::store::{Key, Store, StoreError};
 use helostat_zones::ledger::{Batch, DecodeError, Ledger};
 use helostat_zones::name::Name;
 use helostat_zones::observation::{Observation, Outcome, ReporterKind};
@@ -39,7 +39,7 @@ pub fn ledger_record(bytes: &[u8]) {
             assert!(!what.is_empty() && !why.is_empty(), "damage that says nothing");
             return;
         }
-        Err(StoreError::Newer { found, known, .. }) => {
+        Err(StoreError::OtherLayout { found, known, .. }) => {
             assert_ne!(found, known);
             return;
         }
@@ -140,28 +140,33 @@ impl<'a> Record<'a> {
 struct Shelf(Arc<Mutex<Disk>>);
 
 impl Store for Shelf {
-    fn load(&mut self) -> Result<Stored, StoreError> {
+    fn get(&self, key: Key) -> Result<Option<Vec<u8>>, StoreError> {
         let disk = self.0.lock();
-        Ok(Stored {
-            base: disk.base.clone(),
-            shards: disk.shards.clone().into_iter().collect(),
-            journal: disk.journal.clone().into_iter().collect(),
-            committed: None,
+        Ok(match key {
+            Key::Base => disk.base.clone(),
+            Key::Manifest => None,
+            Key::Shard(number) => disk.shards.get(&number).cloned(),
+            Key::Entry(seq) => disk.journal.get(&seq).cloned(),
         })
     }
 
-    fn append(&mut self, seq: u64, entry: &[u8]) -> Result<(), StoreError> {
-        self.0.lock().journal.insert(seq, entry.to_vec());
-        Ok(())
+    fn entries(&self) -> Result<Vec<u64>, StoreError> {
+        Ok(self.0.lock().journal.keys().copied().collect())
     }
 
-    fn put_shard(&mut self, number: u16, record: &[u8]) -> Result<(), StoreError> {
-        self.0.lock().shards.insert(number, record.to_vec());
-        Ok(())
+    fn committed(&self) -> Option<u64> {
+        None
     }
 
-    fn put_base(&mut self, record: &[u8]) -> Result<(), StoreError> {
-        self.0.lock().base = Some(record.to_vec());
+    fn put(&mut self, key: Key, record: &[u8]) -> Result<(), StoreError> {
+        let mut disk = self.0.lock();
+        let record = record.to_vec();
+        match key {
+            Key::Base => disk.base = Some(record),
+            Key::Manifest => {}
+            Key::Shard(number) => drop(disk.shards.insert(number, record)),
+            Key::Entry(seq) => drop(disk.journal.insert(seq, record)),
+        }
         Ok(())
     }
 
@@ -172,6 +177,10 @@ impl Store for Shelf {
 
     fn commit(&mut self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
     }
 
     fn path(&self) -> PathBuf {

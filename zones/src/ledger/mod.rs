@@ -38,7 +38,7 @@ pub use self::codec::DecodeError;
 use self::codec::{Reader, Writer};
 use self::sled_store::SledStore;
 pub use self::store::StoreError;
-use self::store::{MemoryStore, Store, Stored};
+use self::store::{Key, MemoryStore, Store};
 pub use self::table::{ClientRow, PairRow, Sizes};
 use self::table::{SHARDS, Tables, shard_of};
 use crate::client::{Client, Network};
@@ -92,6 +92,32 @@ struct Journal {
     limits: JournalLimits,
 }
 
+/// Everything a store holds, as read at opening.
+struct Stored {
+    base: Option<Vec<u8>>,
+    shards: Vec<(u16, Vec<u8>)>,
+    journal: Vec<(u64, Vec<u8>)>,
+    committed: Option<u64>,
+}
+
+impl Stored {
+    fn read(store: &dyn Store) -> Result<Self, StoreError> {
+        let mut stored = Self {
+            base: store.get(Key::Base)?,
+            shards: Vec::new(),
+            journal: Vec::new(),
+            committed: store.committed(),
+        };
+        for number in 0..SHARDS {
+            stored.shards.extend(store.get(Key::Shard(number))?.map(|record| (number, record)));
+        }
+        for seq in store.entries()? {
+            stored.journal.extend(store.get(Key::Entry(seq))?.map(|record| (seq, record)));
+        }
+        Ok(stored)
+    }
+}
+
 /// What a commit did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
@@ -109,7 +135,7 @@ impl Ledger {
 
     /// A ledger that is forgotten at the end, for replays and tests.
     pub fn in_memory() -> Self {
-        Self::empty(Box::new(MemoryStore::default()))
+        Self::empty(Box::new(MemoryStore))
     }
 
     fn empty(store: Box<dyn Store>) -> Self {
@@ -133,13 +159,13 @@ impl Ledger {
     }
 
     /// A ledger over any store.
-    pub fn with_store(mut store: Box<dyn Store>) -> Result<Self, StoreError> {
-        let stored = store.load()?;
+    pub fn with_store(store: Box<dyn Store>) -> Result<Self, StoreError> {
+        let stored = Stored::read(&*store)?;
         let path = store.path();
         let ledger = Self::empty(store);
         ledger.recover(&stored).map_err(|(what, why)| match why {
             DecodeError::Version(found) => {
-                StoreError::Newer { path, found: found.into(), known: codec::LAYOUT.into() }
+                StoreError::OtherLayout { path, found: found.into(), known: codec::LAYOUT.into() }
             }
             why => StoreError::Damaged { path, what, why: why.to_string() },
         })?;
@@ -350,7 +376,7 @@ impl Ledger {
     ) -> Result<u64, StoreError> {
         let entry = encode_entry(&self.reporters.read(), batch);
         let bytes = entry.len() as u64;
-        journal.store.append(seq, &entry)?;
+        journal.store.put(Key::Entry(seq), &entry)?;
         self.fold_journal(journal, bytes)?;
         journal.store.commit()?;
         Ok(bytes)
@@ -399,7 +425,7 @@ impl Ledger {
     fn store_shard(&self, journal: &mut Journal, shard: u16) -> Result<(), StoreError> {
         // The tables include everything through the last finished commit.
         let record = self.encode_shard(shard, journal.seq);
-        journal.store.put_shard(shard, &record)?;
+        journal.store.put(Key::Shard(shard), &record)?;
         journal.shard_bytes[usize::from(shard)] = record.len() as u64;
         journal.dirty_since[usize::from(shard)] = None;
         Ok(())
@@ -414,7 +440,7 @@ impl Ledger {
             return Ok(());
         }
         let base = encode_base(journal, &self.reporters.read());
-        journal.store.put_base(&base)?;
+        journal.store.put(Key::Base, &base)?;
         // Shards and base must be on disk before the entries they replace are gone.
         journal.store.commit()?;
         journal.store.trim(through)?;

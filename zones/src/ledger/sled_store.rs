@@ -1,46 +1,56 @@
 //! The store in sled 0.34.
 //!
-//! A key of sled's default tree and three trees, all keys big-endian so that they sort by number:
+//! Two of sled's trees; numbers in keys are big-endian, so that records sort by number:
 //!
 //! ```text
-//! (default) "layout" -> ASCII decimal of the layout version (1)
-//! meta     "base" piece:u32 -> a piece of the base record
-//! journal  seq:u64 piece:u32 -> a piece of a journal entry
-//! shards   number:u16 piece:u32 -> a piece of a shard
+//! (default) "layout" -> ASCII decimal of the layout version
+//! records   name                   -> head
+//!           name slot:u8 piece:u32 -> a piece of the record, 4 kB but for the last
+//! name    = "b" (base) | "e" seq:u64 (journal entry) | "m" (manifest) | "s" number:u16 (shard)
+//! head    = slot:u8  length:u32  crc32:u32 (of the record)  [the record itself, if slot is 0]
 //! ```
+//!
+//! A record of up to 4 kB stands in its head. A longer one is in pieces in slot 1 or 2, whichever its
+//! predecessor is not in: first the pieces are written, then the head, which makes them count, then the
+//! old slot is emptied. sled's log keeps that order, so a crash leaves the old record or the new one,
+//! whole; pieces that a crash left in the other slot are not read, and removed when the record is
+//! written again. The checksum says so if sled should ever break that promise.
+//!
+//! Pieces are small because sled keeps up to 19 of them in one page, and a page of more than a quarter
+//! of a segment (128 kB) goes to a file of its own, which sled never syncs and not always removes.
 //!
 //! Beside sled's files lies `committed`: the number of the last committed journal entry, 20 decimal digits
 //! and a line feed, written after each commit without an fsync of its own. It is never ahead of what is
 //! durable, so records that end before it are lost: sled takes a damaged or emptied file without a
 //! snapshot for a new one, without a word. The file is made when the ledger has been made whole.
 //!
-//! A record is cut into pieces of 16 kB, since larger sled values become blob files that leak (measured:
-//! 700 kB values left 1 GB behind after 500 commits). Piece 0 begins with the record's length in 4
-//! octets, big-endian; all pieces of a record are written in one atomic sled batch, together with the
-//! removal of pieces that a longer predecessor left.
+//! sled flushes with `sync_file_range`, which survives the death of the process but not of the machine.
+//! So a commit here is sled's flush and then an fsync of its file; and the file is fsynced whenever
+//! sled takes another segment (512 kB) for stable, before more is written, since sled trusts that what is
+//! stable stays, and writes over the segments which it replaces. At opening the file is fsynced before
+//! sled looks at it: what a dead process wrote may not be on the disk yet.
 //!
-//! sled flushes with `sync_file_range`, which survives the death of the process but not of the machine:
-//! a commit here is sled's flush and then an fsync of its file. sled is known to panic on damaged
-//! files; opening catches that and returns it as `Damaged`.
-//!
-//! After an I/O error (a full disk) sled refuses everything until it is opened again, so that is what
-//! the next call does: what was committed is read back by sled, what was staged is staged again by the
-//! caller, who still has it.
+//! sled is known to panic on damaged files, at opening and later: a panic is caught and returned as
+//! `Damaged`. After that, and after an I/O error (a full disk), sled is of no use until it is opened
+//! again, so that is what the next call does: what was committed is read back by sled, what was staged
+//! is staged again by the caller, who still has it.
 
+use std::any::Any;
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sled::{Batch, Db, Tree};
+use parking_lot::{RwLock, RwLockWriteGuard};
+use sled::{Db, Tree};
 
 use super::codec::LAYOUT;
-use super::store::{Store, StoreError, Stored};
+use super::store::{Key, Store, StoreError};
 
-/// The size at which a record is cut. Measured: pieces up to 64 kB do not become blob files.
-const PIECE_BYTES: usize = 16 << 10;
-/// sled's page cache; journal and shards are written and not read again until the next start.
+/// The size at which a record is cut: 19 of them, with their keys, stay far below sled's 128 kB.
+const PIECE_BYTES: usize = 4 << 10;
+/// sled's page cache; records are written and not read again until the next start.
 const CACHE_BYTES: u64 = 64 << 20;
 
 /// How often to try for sled's lock, and how long to wait in between, before it is said to be another's.
@@ -48,52 +58,153 @@ const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 const LAYOUT_KEY: &[u8] = b"layout";
-const BASE_KEY: &[u8] = b"base";
 /// The file with the number of the last committed entry.
-const COMMITTED: &str = "committed";
-
-/// Records of a tree with their key prefixes.
-type Records = Vec<(Vec<u8>, Vec<u8>)>;
+pub(super) const COMMITTED: &str = "committed";
+/// sled's file of everything.
+pub(super) const DB: &str = "db";
+/// sled's file of its settings.
+pub(super) const CONF: &str = "conf";
 
 /// A store in a directory of its own.
 pub struct SledStore {
     path: PathBuf,
     /// `None` after an error, until it is opened again.
-    sled: Option<Opened>,
+    sled: RwLock<Option<Opened>>,
     /// The last staged entry.
     staged: Option<u64>,
+    /// True if something staged was lost with an error and nothing was staged since.
+    lost: bool,
 }
 
 /// An open sled database.
 struct Opened {
     path: PathBuf,
     db: Db,
-    meta: Tree,
-    journal: Tree,
-    shards: Tree,
+    records: Tree,
     file: File,
     committed: File,
+    /// How far sled's log has been fsynced.
+    synced: sled::Lsn,
+}
+
+/// Where a record is.
+struct Head {
+    slot: u8,
+    length: usize,
+    checksum: u32,
+    /// The record, if it is short.
+    inline: Vec<u8>,
+}
+
+/// Why a record could not be read.
+enum Unread {
+    /// sled cannot be used until it is opened again.
+    Sled(StoreError),
+    /// This record cannot be read; others may.
+    Record(StoreError),
 }
 
 impl SledStore {
     /// Opens or creates the store at `path`. Blocks for as long as sled needs to recover.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { path: path.to_owned(), sled: Some(Opened::open(path)?), staged: None })
+        let sled = RwLock::new(Some(Opened::open(path)?));
+        Ok(Self { path: path.to_owned(), sled, staged: None, lost: false })
     }
 
-    /// Does something with the database, opened again if the last try failed.
-    fn with<R>(
+    /// Stages something in the database, opened again if the last try failed.
+    fn change<R>(
         &mut self,
-        work: impl FnOnce(&Opened) -> Result<R, StoreError>,
+        work: impl FnOnce(&mut Opened) -> Result<R, StoreError>,
     ) -> Result<R, StoreError> {
-        let sled = match self.sled.take() {
+        let place = self.sled.get_mut();
+        let mut sled = match place.take() {
             Some(sled) => sled,
             None => Opened::open(&self.path)?,
         };
-        let done = work(&sled)?;
-        // Kept only if it worked: an error drops it, which also frees its lock for the next opening.
-        self.sled = Some(sled);
-        Ok(done)
+        match guarded(&self.path, || work(&mut sled)) {
+            Ok(done) => {
+                *place = Some(sled);
+                Ok(done)
+            }
+            Err(error) => {
+                self.staged = None;
+                self.lost = true;
+                discard(sled);
+                Err(error)
+            }
+        }
+    }
+
+    /// Looks at the database, opened again if the last try failed.
+    fn look<R>(&self, work: impl Fn(&Opened) -> Result<R, Unread>) -> Result<R, StoreError> {
+        let mut place = self.sled.read();
+        if place.is_none() {
+            drop(place);
+            let mut empty = self.sled.write();
+            if empty.is_none() {
+                *empty = Some(Opened::open(&self.path)?);
+            }
+            place = RwLockWriteGuard::downgrade(empty);
+        }
+        let looked = match &*place {
+            Some(sled) => guarded(&self.path, || Ok(work(sled))).map_err(Unread::Sled).flatten(),
+            None => Err(Unread::Sled(lost(&self.path))),
+        };
+        drop(place);
+        looked.map_err(|unread| match unread {
+            Unread::Record(error) => error,
+            Unread::Sled(error) => {
+                let failed = self.sled.write().take();
+                failed.into_iter().for_each(discard);
+                error
+            }
+        })
+    }
+}
+
+impl Store for SledStore {
+    fn get(&self, key: Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.look(|sled| sled.get(key))
+    }
+
+    fn entries(&self) -> Result<Vec<u64>, StoreError> {
+        self.look(|sled| sled.entries().map_err(Unread::Sled))
+    }
+
+    fn committed(&self) -> Option<u64> {
+        remembered(&self.path)
+    }
+
+    fn put(&mut self, key: Key, record: &[u8]) -> Result<(), StoreError> {
+        self.lost = false;
+        self.change(|sled| sled.put(key, record))?;
+        if let Key::Entry(seq) = key {
+            self.staged = self.staged.max(Some(seq));
+        }
+        Ok(())
+    }
+
+    fn trim(&mut self, through: u64) -> Result<(), StoreError> {
+        self.lost = false;
+        self.change(|sled| sled.trim(through))
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        if self.lost {
+            let why = "what was to be committed was lost with an earlier error".into();
+            return Err(StoreError::Io { path: self.path.clone(), why });
+        }
+        self.change(Opened::flush)?;
+        let Some(seq) = self.staged.take() else { return Ok(()) };
+        self.change(|sled| sled.remember(seq))
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        octets_below(&self.path)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.path.clone()
     }
 }
 
@@ -102,51 +213,49 @@ impl Opened {
     /// database was dropped, in this process or in one that just ended.
     fn open(path: &Path) -> Result<Self, StoreError> {
         for _ in 0..LOCK_TRIES {
-            match Self::try_open(path) {
+            match guarded(path, || Self::try_open(path)) {
                 Err(StoreError::Locked(_)) => std::thread::sleep(LOCK_PAUSE),
                 opened => return opened,
             }
         }
-        Self::try_open(path)
+        guarded(path, || Self::try_open(path))
     }
 
     fn try_open(path: &Path) -> Result<Self, StoreError> {
-        let io = |why: String| StoreError::Io { path: path.to_owned(), why };
-        make_private(path).map_err(|error| io(error.to_string()))?;
+        let io = |error: std::io::Error| io_error(path, &error);
+        make_private(path).map_err(io)?;
         // sled retries a lock for seconds and reports it as text; ask the file itself first.
         probe_writable(path)?;
-        let opened = catch_unwind(AssertUnwindSafe(|| {
-            sled::Config::new()
-                .path(path)
-                .mode(sled::Mode::LowSpace)
-                .cache_capacity(CACHE_BYTES)
-                .flush_every_ms(None)
-                .open()
-        }));
-        let db = match opened {
-            Ok(Ok(db)) => db,
-            Ok(Err(error)) => return Err(open_error(path, &error)),
-            Err(_) => {
-                return Err(StoreError::Damaged {
-                    path: path.to_owned(),
-                    what: "the sled database".into(),
-                    why: "sled gave up on it".into(),
-                });
-            }
-        };
-        let tree = |name: &str| db.open_tree(name).map_err(|error| open_error(path, &error));
-        let (meta, journal, shards) = (tree("meta")?, tree("journal")?, tree("shards")?);
-        let file = File::open(path.join("db")).map_err(|error| io(error.to_string()))?;
         let committed_path = path.join(COMMITTED);
-        match db.get(LAYOUT_KEY).map_err(|error| open_error(path, &error))? {
+        let is_whole = committed_path.exists();
+        if !is_whole {
+            // sled writes its settings without syncing them; until the ledger is whole they may be torn.
+            remove_if_there(&path.join(CONF)).map_err(io)?;
+        }
+        if path.join(DB).exists() {
+            sync(&path.join(DB)).map_err(io)?;
+        }
+        let db = sled::Config::new()
+            .path(path)
+            .mode(sled::Mode::LowSpace)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(None)
+            .open()
+            .map_err(|error| sled_error(path, &error))?;
+        let records = db.open_tree("records").map_err(|error| sled_error(path, &error))?;
+        let file = File::open(path.join(DB)).map_err(io)?;
+        match db.get(LAYOUT_KEY).map_err(|error| sled_error(path, &error))? {
             Some(layout) => check_layout(path, &layout)?,
-            None if committed_path.exists() => return Err(lost(path)),
+            None if is_whole => return Err(lost(path)),
             None => {
                 let layout = LAYOUT.to_string();
                 let made = db.insert(LAYOUT_KEY, layout.as_bytes()).and_then(|_| db.flush());
-                made.map_err(|error| open_error(path, &error))?;
+                made.map_err(|error| sled_error(path, &error))?;
             }
         }
+        file.sync_all().map_err(io)?;
+        sync(&path.join(CONF)).map_err(io)?;
+        sync(path).map_err(io)?;
         // Last, since it says that the ledger has been made whole.
         let committed = File::options()
             .read(true)
@@ -154,164 +263,240 @@ impl Opened {
             .create(true)
             .truncate(false)
             .open(&committed_path)
-            .map_err(|error| io(error.to_string()))?;
-        Ok(Self { path: path.to_owned(), db, meta, journal, shards, file, committed })
-    }
-
-    fn io(&self, error: &sled::Error) -> StoreError {
-        open_error(&self.path, error)
-    }
-
-    fn damaged(&self, what: impl Into<String>, why: impl Into<String>) -> StoreError {
-        StoreError::Damaged { path: self.path.clone(), what: what.into(), why: why.into() }
-    }
-
-    /// Replaces the record at `prefix` by `record`, atomically.
-    fn put(&self, tree: &Tree, prefix: &[u8], record: &[u8]) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
-        let mut framed = Vec::with_capacity(record.len() + 4);
-        framed.extend_from_slice(&u32::try_from(record.len()).unwrap_or(u32::MAX).to_be_bytes());
-        framed.extend_from_slice(record);
-        let mut pieces = 0u32;
-        for piece in framed.chunks(PIECE_BYTES) {
-            batch.insert(piece_key(prefix, pieces), piece);
-            pieces += 1;
+            .map_err(io)?;
+        if !is_whole {
+            sync(path).map_err(io)?;
         }
-        let left = piece_key(prefix, pieces)..=piece_key(prefix, u32::MAX);
-        for key in tree.range(left).keys() {
-            batch.remove(key.map_err(|error| self.io(&error))?);
-        }
-        tree.apply_batch(batch).map_err(|error| self.io(&error))
+        let synced = stable(&db);
+        Ok(Self { path: path.to_owned(), db, records, file, committed, synced })
     }
 
-    /// Reads every record of a tree, with its prefix, in order.
-    fn records(&self, tree: &Tree, what: &str) -> Result<Records, StoreError> {
-        let mut records = Records::new();
-        let mut next_piece = 0u32;
-        for item in tree.iter() {
-            let (key, piece) = item.map_err(|error| self.io(&error))?;
-            let Some((prefix, number)) = key.split_last_chunk::<4>() else { continue };
-            let number = u32::from_be_bytes(*number);
-            if number == 0 {
-                records.push((prefix.to_vec(), piece.to_vec()));
-                next_piece = 1;
-                continue;
-            }
-            match records.last_mut() {
-                Some((open, record)) if open.as_slice() == prefix && number == next_piece => {
-                    record.extend_from_slice(&piece);
-                    next_piece += 1;
+    fn sled(&self, error: &sled::Error) -> StoreError {
+        sled_error(&self.path, error)
+    }
+
+    fn head(&self, name: &[u8]) -> Result<Option<Option<Head>>, StoreError> {
+        let head = self.records.get(name).map_err(|error| self.sled(&error))?;
+        Ok(head.map(|octets| Head::read(&octets)))
+    }
+
+    fn get(&self, key: Key) -> Result<Option<Vec<u8>>, Unread> {
+        let damaged = |why: &str| {
+            let (what, why) = (key.to_string(), why.to_owned());
+            Unread::Record(StoreError::Damaged { path: self.path.clone(), what, why })
+        };
+        let name = name_of(key);
+        let Some(head) = self.head(&name).map_err(Unread::Sled)? else { return Ok(None) };
+        let Head { slot, length, checksum, inline: mut record } =
+            head.ok_or_else(|| damaged("its head is not of the documented layout"))?;
+        if slot != 0 {
+            record.reserve_exact(length);
+            let pieces =
+                self.records.range(piece_key(&name, slot, 0)..piece_key(&name, slot + 1, 0));
+            for item in pieces {
+                let (_, piece) = item.map_err(|error| Unread::Sled(self.sled(&error)))?;
+                record.extend_from_slice(&piece);
+                if record.len() >= length {
+                    break;
                 }
-                _ => return Err(self.damaged(format!("a piece of the {what}"), "it has no head")),
             }
         }
-        for (_, record) in &mut records {
-            let whole = record
-                .split_first_chunk::<4>()
-                .is_some_and(|(size, rest)| u32::from_be_bytes(*size) as usize == rest.len());
-            if !whole {
-                return Err(self.damaged(format!("a record of the {what}"), "a piece is missing"));
+        if record.len() != length {
+            return Err(damaged("a piece is missing"));
+        }
+        if crc32fast::hash(&record) != checksum {
+            return Err(damaged("its checksum does not fit"));
+        }
+        Ok(Some(record))
+    }
+
+    fn entries(&self) -> Result<Vec<u64>, StoreError> {
+        let mut entries = Vec::new();
+        let mut from = name_of(Key::Entry(0));
+        // From head to head, past the pieces.
+        while let Some(key) = self.records.range(from..name_of(Key::Manifest)).keys().next() {
+            let key = key.map_err(|error| self.sled(&error))?;
+            let Some((seq, _)) = key.get(1..).and_then(<[u8]>::split_first_chunk::<8>) else {
+                break;
+            };
+            let seq = u64::from_be_bytes(*seq);
+            if key.len() == 9 {
+                entries.push(seq);
             }
-            record.drain(..4);
+            let Some(next) = seq.checked_add(1) else { break };
+            from = name_of(Key::Entry(next));
         }
-        Ok(records)
+        Ok(entries)
     }
 
-    fn load(&self) -> Result<Stored, StoreError> {
-        let mut stored = Stored { committed: self.remembered(), ..Stored::default() };
-        for (prefix, record) in self.records(&self.meta, "base")? {
-            if prefix == BASE_KEY {
-                stored.base = Some(record);
+    /// Replaces the record under `key`.
+    fn put(&mut self, key: Key, record: &[u8]) -> Result<(), StoreError> {
+        let name = name_of(key);
+        let length = u32::try_from(record.len()).map_err(|_| StoreError::Io {
+            path: self.path.clone(),
+            why: format!("{key} would take more than 4 GB"),
+        })?;
+        let slot = match self.head(&name)?.flatten() {
+            _ if record.len() <= PIECE_BYTES => 0,
+            Some(Head { slot: 1, .. }) => 2,
+            _ => 1,
+        };
+        let mut pieces = 0;
+        let mut head = Vec::with_capacity(9 + PIECE_BYTES);
+        head.push(slot);
+        head.extend_from_slice(&length.to_be_bytes());
+        head.extend_from_slice(&crc32fast::hash(record).to_be_bytes());
+        if slot == 0 {
+            head.extend_from_slice(record);
+        } else {
+            for piece in record.chunks(PIECE_BYTES) {
+                self.insert(&piece_key(&name, slot, pieces), piece)?;
+                pieces += 1;
             }
         }
-        for (prefix, record) in self.records(&self.shards, "shards")? {
-            let number = <[u8; 2]>::try_from(prefix.as_slice())
-                .map_err(|_| self.damaged("a shard", "its key has the wrong size"))?;
-            stored.shards.push((u16::from_be_bytes(number), record));
-        }
-        for (prefix, record) in self.records(&self.journal, "journal")? {
-            let seq = <[u8; 8]>::try_from(prefix.as_slice())
-                .map_err(|_| self.damaged("a journal entry", "its key has the wrong size"))?;
-            stored.journal.push((u64::from_be_bytes(seq), record));
-        }
-        Ok(stored)
-    }
-
-    fn trim(&self, through: u64) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
-        for key in self.journal.range(..=piece_key(&through.to_be_bytes(), u32::MAX)).keys() {
-            batch.remove(key.map_err(|error| self.io(&error))?);
-        }
-        self.journal.apply_batch(batch).map_err(|error| self.io(&error))
-    }
-
-    /// Notes the last committed entry. Its fixed width keeps a torn write from making it greater.
-    fn remember(&self, seq: u64) -> Result<(), StoreError> {
-        self.committed
-            .write_all_at(format!("{seq:020}\n").as_bytes(), 0)
-            .map_err(|error| StoreError::Io { path: self.path.clone(), why: error.to_string() })
-    }
-
-    /// The last entry noted; `None` if the file is new or not ours to read.
-    fn remembered(&self) -> Option<u64> {
-        let mut digits = [0; 20];
-        self.committed.read_exact_at(&mut digits, 0).ok()?;
-        std::str::from_utf8(&digits).ok()?.parse().ok()
-    }
-
-    fn flush(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(|error| self.io(&error))?;
-        self.file
-            .sync_all()
-            .map_err(|error| StoreError::Io { path: self.path.clone(), why: error.to_string() })
-    }
-}
-
-impl Store for SledStore {
-    fn load(&mut self) -> Result<Stored, StoreError> {
-        self.with(Opened::load)
-    }
-
-    fn append(&mut self, seq: u64, entry: &[u8]) -> Result<(), StoreError> {
-        self.with(|sled| sled.put(&sled.journal, &seq.to_be_bytes(), entry))?;
-        self.staged = Some(seq);
-        Ok(())
-    }
-
-    fn put_shard(&mut self, number: u16, record: &[u8]) -> Result<(), StoreError> {
-        self.with(|sled| sled.put(&sled.shards, &number.to_be_bytes(), record))
-    }
-
-    fn put_base(&mut self, record: &[u8]) -> Result<(), StoreError> {
-        self.with(|sled| sled.put(&sled.meta, BASE_KEY, record))
+        self.insert(&name, &head)?;
+        // Whatever was there before in other places.
+        let first = piece_key(&name, slot.max(1), pieces);
+        let last = piece_key(&name, slot.max(1), u32::MAX);
+        self.remove(&first, &last)?;
+        let other = if slot.max(1) == 1 { 2 } else { 1 };
+        self.remove(&piece_key(&name, other, 0), &piece_key(&name, other, u32::MAX))
     }
 
     fn trim(&mut self, through: u64) -> Result<(), StoreError> {
-        self.with(|sled| sled.trim(through))
+        let last = piece_key(&name_of(Key::Entry(through)), u8::MAX, u32::MAX);
+        self.remove(&name_of(Key::Entry(0)), &last)
     }
 
-    fn commit(&mut self) -> Result<(), StoreError> {
-        self.with(Opened::flush)?;
-        let Some(seq) = self.staged.take() else { return Ok(()) };
-        self.with(|sled| sled.remember(seq))
+    fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.records.insert(key, value).map_err(|error| self.sled(&error))?;
+        self.keep_pace()
     }
 
-    fn path(&self) -> PathBuf {
-        self.path.clone()
+    /// Removes all keys from `first` to `last`, in order: a head goes before its pieces.
+    fn remove(&mut self, first: &[u8], last: &[u8]) -> Result<(), StoreError> {
+        let keys: Result<Vec<_>, _> = self.records.range(first..=last).keys().collect();
+        for key in keys.map_err(|error| self.sled(&error))? {
+            self.records.remove(key).map_err(|error| self.sled(&error))?;
+            self.keep_pace()?;
+        }
+        Ok(())
+    }
+
+    /// Makes durable what sled takes for stable: each time a segment was filled.
+    fn keep_pace(&mut self) -> Result<(), StoreError> {
+        let stable = stable(&self.db);
+        if stable > self.synced {
+            self.file.sync_all().map_err(|error| io_error(&self.path, &error))?;
+            self.synced = stable;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        // Before sled writes another octet that trusts in what was stable.
+        self.keep_pace()?;
+        self.db.flush().map_err(|error| self.sled(&error))?;
+        let stable = stable(&self.db);
+        self.file.sync_all().map_err(|error| io_error(&self.path, &error))?;
+        self.synced = stable;
+        Ok(())
+    }
+
+    /// Notes the last committed entry. Its fixed width keeps a torn write from making it greater.
+    fn remember(&mut self, seq: u64) -> Result<(), StoreError> {
+        let written = self.committed.write_all_at(format!("{seq:020}\n").as_bytes(), 0);
+        written.map_err(|error| io_error(&self.path, &error))
     }
 }
 
-fn piece_key(prefix: &[u8], piece: u32) -> Vec<u8> {
-    [prefix, &piece.to_be_bytes()].concat()
+impl Head {
+    fn read(octets: &[u8]) -> Option<Self> {
+        let (&slot, rest) = octets.split_first()?;
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let (checksum, inline) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let checksum = u32::from_be_bytes(*checksum);
+        (slot <= 2).then(|| Self { slot, length, checksum, inline: inline.to_vec() })
+    }
+}
+
+fn name_of(key: Key) -> Vec<u8> {
+    match key {
+        Key::Base => b"b".to_vec(),
+        Key::Entry(seq) => [b"e", seq.to_be_bytes().as_slice()].concat(),
+        Key::Manifest => b"m".to_vec(),
+        Key::Shard(number) => [b"s", number.to_be_bytes().as_slice()].concat(),
+    }
+}
+
+fn piece_key(name: &[u8], slot: u8, piece: u32) -> Vec<u8> {
+    [name, &[slot], &piece.to_be_bytes()].concat()
+}
+
+/// How far sled takes its log for stable. A hidden part of its interface; its last version was in 2021,
+/// so it will not change.
+fn stable(db: &Db) -> sled::Lsn {
+    db.context.pagecache.log.stable_offset()
+}
+
+/// Calls into sled, which panics where others return an error.
+fn guarded<R>(path: &Path, work: impl FnOnce() -> Result<R, StoreError>) -> Result<R, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        Err(StoreError::Damaged {
+            path: path.to_owned(),
+            what: "the sled database".into(),
+            why: format!("sled gave up on it ({})", said(&*panic)),
+        })
+    })
+}
+
+/// What a panic said, in one line.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+    text.lines().next().unwrap_or_default()
+}
+
+/// Lets go of a database that failed. On a thread of its own: after a panic sled may wait for itself,
+/// or panic again; if it does, its lock stays taken and opening says so.
+fn discard(sled: Opened) {
+    let spawned = std::thread::Builder::new().name("sled-drop".into()).spawn(move || drop(sled));
+    if let Ok(thread) = spawned {
+        // An orderly end is quick; more is not waited for.
+        for _ in 0..LOCK_TRIES {
+            if thread.is_finished() {
+                return;
+            }
+            std::thread::sleep(LOCK_PAUSE);
+        }
+    }
+}
+
+/// The last entry noted in the ledger at `path`; `None` if the file is new or not ours to read.
+pub(super) fn remembered(path: &Path) -> Option<u64> {
+    let mut digits = [0; 20];
+    File::open(path.join(COMMITTED)).ok()?.read_exact_at(&mut digits, 0).ok()?;
+    std::str::from_utf8(&digits).ok()?.parse().ok()
+}
+
+fn octets_below(path: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(data) if data.is_file() => data.len(),
+            _ => 0,
+        })
+        .sum()
 }
 
 fn check_layout(path: &Path, found: &[u8]) -> Result<(), StoreError> {
     let found: Option<u64> = std::str::from_utf8(found).ok().and_then(|n| n.parse().ok());
+    let known = u64::from(LAYOUT);
     match found {
-        Some(found) if found == u64::from(LAYOUT) => Ok(()),
-        Some(found) => {
-            Err(StoreError::Newer { path: path.to_owned(), found, known: u64::from(LAYOUT) })
-        }
+        Some(found) if found == known => Ok(()),
+        Some(found) => Err(StoreError::OtherLayout { path: path.to_owned(), found, known }),
         None => Err(StoreError::Damaged {
             path: path.to_owned(),
             what: "the layout version".into(),
@@ -334,8 +519,17 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
+    let there = path.ancestors().find(|ancestor| ancestor.is_dir()).map(Path::to_owned);
     std::fs::create_dir_all(path)?;
-    std::fs::set_permissions(path, Permissions::from_mode(0o700))
+    std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
+    // Each new directory is in one that must be on the disk too.
+    for parent in path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
+        sync(parent)?;
+        if there.as_deref() == Some(parent) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Writes and removes a file, so that a directory we may not write in is said as such and not as
@@ -349,7 +543,23 @@ fn probe_writable(path: &Path) -> Result<(), StoreError> {
     })
 }
 
-fn open_error(path: &Path, error: &sled::Error) -> StoreError {
+/// Brings a file or a directory to the disk.
+pub(super) fn sync(path: &Path) -> std::io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+pub(super) fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn io_error(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Io { path: path.to_owned(), why: error.to_string() }
+}
+
+fn sled_error(path: &Path, error: &sled::Error) -> StoreError {
     let path = path.to_owned();
     let why = error.to_string();
     match error {

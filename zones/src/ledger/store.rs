@@ -1,30 +1,44 @@
-//! What keeps the ledger: a journal of entries, and shards that include the journal up to an entry.
+//! What keeps the ledger: opaque records under a few kinds of keys, made durable together.
 //!
-//! The trait is small on purpose, so that another embedded store could take sled's place in a day.
-//! In go and out come opaque records (their layouts and checksums are `codec`'s). Contract:
+//! The trait is small on purpose, so that another embedded store could take sled's place in a day, and
+//! so that a snapshot can be read as if it were a store. In go and out come opaque records (their
+//! layouts and checksums are `codec`'s). Contract:
 //!
-//! - `append` stages the next journal entry, `put_shard` and `put_base` replace a record, `trim`
-//!   forgets journal entries; nothing of it counts before `commit` returns, which makes all of it
-//!   durable against a power cut. After an error from any call the caller may call `commit` again;
-//!   a store that cannot go on keeps returning the error.
-//! - A crash between two commits leaves each staged record wholly there or wholly absent. Order does
-//!   not matter: the ledger reads journal entries that a shard already includes without harm.
+//! - `put` and `trim` stage; nothing of it counts before `commit` returns, which makes all of it
+//!   durable against a power cut.
+//! - A crash between two commits leaves each staged record wholly there or wholly absent (then with
+//!   its predecessor, if it had one). Order does not matter: the ledger reads journal entries that a
+//!   shard already includes without harm.
+//! - After an error everything staged since the last good commit may be gone: the caller, who still has
+//!   it, stages it again and calls `commit` again. A store that cannot go on keeps returning the error.
+//! - `get` may be called from several threads at once. What was staged may be seen by it or not.
 //! - Errors are returned, never logged here.
 
+use std::fmt;
 use std::path::PathBuf;
 
-/// Everything a store holds, as read at opening.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Stored {
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
     /// Positions and reporters as of the newest checkpoint.
-    pub base: Option<Vec<u8>>,
-    /// Shards by number.
-    pub shards: Vec<(u16, Vec<u8>)>,
-    /// Journal entries by sequence number, ascending.
-    pub journal: Vec<(u64, Vec<u8>)>,
-    /// The last entry that the store remembers, apart from its records, to have committed: if the
-    /// records end before it, some are lost.
-    pub committed: Option<u64>,
+    Base,
+    /// What the store holds and how far it has come, for whoever opens it.
+    Manifest,
+    /// A part of the tables, by number.
+    Shard(u16),
+    /// A journal entry, by sequence number.
+    Entry(u64),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Base => f.write_str("the base record"),
+            Self::Manifest => f.write_str("the manifest"),
+            Self::Shard(number) => write!(f, "shard {number}"),
+            Self::Entry(seq) => write!(f, "journal entry {seq}"),
+        }
+    }
 }
 
 /// Why a store could not do what was asked.
@@ -35,11 +49,11 @@ pub enum StoreError {
         "the ledger {0} is in use by another process: stop it, or ask it (most commands do that by themselves)"
     )]
     Locked(PathBuf),
-    /// Written by a newer helostat.
+    /// Written by an older or a newer helostat.
     #[error(
-        "the ledger {path} has layout {found}, this program knows layout {known}: use the newer helostat, or move the ledger away"
+        "the ledger {path} has layout {found}, this program knows layout {known}: it was written by another version of helostat; start with a new folder and learn the logs again, or dump it with the version that wrote it and load the dump"
     )]
-    Newer {
+    OtherLayout {
         /// Where the ledger lies.
         path: PathBuf,
         /// Its layout.
@@ -67,42 +81,46 @@ pub enum StoreError {
     },
 }
 
-/// A keeper of journal and shards.
-pub trait Store: Send {
-    /// Reads everything; called once, before anything else.
-    fn load(&mut self) -> Result<Stored, StoreError>;
-    /// Stages journal entry `seq`.
-    fn append(&mut self, seq: u64, entry: &[u8]) -> Result<(), StoreError>;
-    /// Stages shard `number`.
-    fn put_shard(&mut self, number: u16, record: &[u8]) -> Result<(), StoreError>;
-    /// Stages the base record.
-    fn put_base(&mut self, record: &[u8]) -> Result<(), StoreError>;
+/// A keeper of records.
+pub trait Store: Send + Sync {
+    /// The record under `key`, whole, or `None` if there is none.
+    fn get(&self, key: Key) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The sequence numbers of the journal entries held, ascending; without reading the entries.
+    fn entries(&self) -> Result<Vec<u64>, StoreError>;
+    /// The last entry that the store remembers, apart from its records, to have committed: if the
+    /// records end before it, some are lost.
+    fn committed(&self) -> Option<u64>;
+    /// Stages `record` in place of what is under `key`.
+    fn put(&mut self, key: Key, record: &[u8]) -> Result<(), StoreError>;
     /// Stages forgetting every journal entry up to and including `through`.
     fn trim(&mut self, through: u64) -> Result<(), StoreError>;
     /// Makes everything staged durable.
     fn commit(&mut self) -> Result<(), StoreError>;
+    /// How many octets the store takes on disk now.
+    fn disk_bytes(&self) -> u64;
     /// Where the store lies, for messages.
     fn path(&self) -> PathBuf;
 }
 
-/// A store that lives in memory and forgets at the end: for replays and tests.
+/// A store that keeps nothing: for ledgers that live in memory and are forgotten at the end (replays,
+/// tests). The ledger holds everything it needs while it is open.
 #[derive(Debug, Default)]
-pub struct MemoryStore(Stored);
+pub struct MemoryStore;
 
 impl Store for MemoryStore {
-    fn load(&mut self) -> Result<Stored, StoreError> {
-        Ok(std::mem::take(&mut self.0))
+    fn get(&self, _key: Key) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
     }
 
-    fn append(&mut self, _seq: u64, _entry: &[u8]) -> Result<(), StoreError> {
-        Ok(())
+    fn entries(&self) -> Result<Vec<u64>, StoreError> {
+        Ok(Vec::new())
     }
 
-    fn put_shard(&mut self, _number: u16, _record: &[u8]) -> Result<(), StoreError> {
-        Ok(())
+    fn committed(&self) -> Option<u64> {
+        None
     }
 
-    fn put_base(&mut self, _record: &[u8]) -> Result<(), StoreError> {
+    fn put(&mut self, _key: Key, _record: &[u8]) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -114,7 +132,28 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+
     fn path(&self) -> PathBuf {
         PathBuf::from("(in memory)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_named_in_words() {
+        for (key, words) in [
+            (Key::Base, "the base record"),
+            (Key::Manifest, "the manifest"),
+            (Key::Shard(17), "shard 17"),
+            (Key::Entry(9), "journal entry 9"),
+        ] {
+            assert_eq!(key.to_string(), words);
+        }
     }
 }
