@@ -21,7 +21,9 @@ pub mod batch;
 mod codec;
 mod dump;
 pub mod facts;
+pub mod rescue;
 pub mod sled_store;
+pub mod snapshot;
 pub mod store;
 mod table;
 
