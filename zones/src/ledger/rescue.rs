@@ -19,17 +19,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::sled_store::{
-    COMMITTED, CONF, DB, LOCK_PAUSE, LOCK_TRIES, SledStore, io_error, make_private, remembered,
-    remove_if_there, sync,
+    COMMITTED, CONF, DB, LOCK_PAUSE, LOCK_TRIES, SNAP, SledStore, io_error, make_private,
+    remembered, remove_if_there, sync,
 };
 use super::snapshot;
 use super::store::{Key, Store, StoreError};
 
 /// The file that says what is going on.
 const NOTE: &str = "rescue";
-/// sled's folder of large pages, and how the names of its own snapshots begin.
+/// sled's folder of large pages.
 const BLOBS: &str = "blobs";
-const SNAP: &str = "snap.";
 /// How much of a snapshot is copied in one commit.
 const COMMIT_BYTES: u64 = 8 << 20;
 

@@ -30,6 +30,8 @@
 //! stable stays, and writes over the segments which it replaces. At opening the file is fsynced before
 //! sled looks at it: what a dead process wrote may not be on the disk yet.
 //!
+//! A snapshot of its page table that sled was writing when the power went is removed before sled sees it.
+//!
 //! sled is known to panic on damaged files, at opening and later: a panic is caught and returned as
 //! `Damaged`. After that, and after an I/O error (a full disk), sled is of no use until it is opened
 //! again, so that is what the next call does: what was committed is read back by sled, what was staged
@@ -70,6 +72,8 @@ const LAYOUT_KEY: &[u8] = b"layout";
 pub(super) const COMMITTED: &str = "committed";
 /// sled's file of everything.
 pub(super) const DB: &str = "db";
+/// How the names of sled's snapshots of its page table begin.
+pub(super) const SNAP: &str = "snap.";
 /// sled's file of its settings.
 pub(super) const CONF: &str = "conf";
 
@@ -256,6 +260,7 @@ impl Opened {
             // sled writes its settings without syncing them; until the ledger is whole they may be torn.
             remove_if_there(&path.join(CONF)).map_err(io)?;
         }
+        remove_half_snapshots(path).map_err(io)?;
         if path.join(DB).exists() {
             sync(&path.join(DB)).map_err(io)?;
         }
@@ -575,6 +580,20 @@ pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
         sync(parent)?;
         if there.as_deref() == Some(parent) {
             break;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what sled left of a snapshot of its own that it was writing when the power went. It would take
+/// it for a whole one, and refuse to open.
+fn remove_half_snapshots(path: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(SNAP) && name.ends_with(".generating") {
+            std::fs::remove_file(entry.path())?;
         }
     }
     Ok(())
