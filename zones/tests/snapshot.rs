@@ -67,6 +67,28 @@ fn a_snapshot_is_read_as_a_store() {
     assert!(why.ends_with("journal entry 41 cannot be read: its checksum does not fit"), "{why}");
 }
 
+/// The layout, octet by octet. If this fails it changed: give it a new version.
+#[test]
+fn the_layout_is_as_written_down() {
+    let directory = tempfile::tempdir().unwrap();
+    let records = [(Key::Shard(258), b"xyz".to_vec()), (Key::Base, Vec::new())];
+    let octets = fs::read(written(directory.path(), 7, &records)).unwrap();
+    // That of the records, which is not this file's.
+    let layout = octets[9];
+    let mut expected = [&b"helosnap\x01"[..], &[layout], b"\0\0\0\0\0\0\0\x07"].concat();
+    for (name, record) in [
+        (&b"s\0\0\0\0\0\0\x01\x02\0\0\0\x03"[..], &b"xyz"[..]),
+        (b"b\0\0\0\0\0\0\0\0\0\0\0\0", b""),
+    ] {
+        let checksum = crc32fast::hash(&[name, record].concat());
+        expected.extend([name, &checksum.to_be_bytes(), record].concat());
+    }
+    expected.extend(b"z\0\0\0\0\0\0\0\x02");
+    let checksum = crc32fast::hash(&expected);
+    expected.extend(checksum.to_be_bytes());
+    assert_eq!(octets, expected);
+}
+
 #[test]
 fn an_unfinished_snapshot_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();

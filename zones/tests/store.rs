@@ -33,13 +33,13 @@ fn keys_for(lengths: impl Iterator<Item = usize>) -> usize {
     lengths.map(|length| 1 + if length <= 4096 { 0 } else { length.div_ceil(4096) }).sum()
 }
 
-fn keys_in_sled(path: &Path) -> usize {
+fn in_sled(path: &Path) -> sled::Tree {
     // sled's threads let go of its lock some time after the store was dropped.
     let db = (0..100).find_map(|_| {
         std::thread::sleep(std::time::Duration::from_millis(5));
         sled::open(path).ok()
     });
-    db.expect("the lock is free").open_tree("records").unwrap().len()
+    db.expect("the lock is free").open_tree("records").unwrap()
 }
 
 #[derive(Clone, Debug)]
@@ -107,8 +107,45 @@ proptest! {
         prop_assert_eq!(entries, expected);
         drop(store);
         // No piece of a longer predecessor, or of another slot, is left.
-        prop_assert_eq!(keys_in_sled(&path), keys_for(model.values().map(Vec::len)));
+        prop_assert_eq!(in_sled(&path).len(), keys_for(model.values().map(Vec::len)));
     }
+}
+
+/// The layout, octet by octet. If this fails it changed: give it a new version.
+#[test]
+fn the_layout_is_as_written_down() {
+    let directory = tempfile::tempdir().unwrap();
+    let long = record(1, 4097);
+    {
+        let mut store = SledStore::open(directory.path()).unwrap();
+        store.put(Key::Base, b"base").unwrap();
+        store.put(Key::Manifest, b"").unwrap();
+        store.put(Key::Entry(258), b"entry").unwrap();
+        for _ in 0..2 {
+            store.put(Key::Shard(258), &long).unwrap();
+        }
+        store.commit().unwrap();
+    }
+    let head = |slot: u8, record: &[u8]| {
+        let length = u32::try_from(record.len()).unwrap().to_be_bytes();
+        [&[slot], &length[..], &crc32fast::hash(record).to_be_bytes()].concat()
+    };
+    let expected: Vec<(&[u8], Vec<u8>)> = vec![
+        (b"b", [&head(0, b"base")[..], b"base"].concat()),
+        (b"e\0\0\0\0\0\0\x01\x02", [&head(0, b"entry")[..], b"entry"].concat()),
+        (b"m", head(0, b"")),
+        (b"s\x01\x02", head(2, &long)),
+        (b"s\x01\x02\x02\0\0\0\0", long[..4096].to_vec()),
+        (b"s\x01\x02\x02\0\0\0\x01", long[4096..].to_vec()),
+    ];
+    let held = in_sled(directory.path());
+    assert_eq!(held.len(), expected.len());
+    for (item, (key, value)) in held.iter().zip(expected) {
+        let (found, octets) = item.unwrap();
+        assert_eq!((&found[..], &octets[..]), (key, &value[..]));
+    }
+    let committed = std::fs::read(directory.path().join("committed")).unwrap();
+    assert_eq!(committed, b"00000000000000000258\n");
 }
 
 #[test]

@@ -17,8 +17,10 @@ mod recording;
 mod work;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use helostat_zones::ledger::sled_store::SledStore;
 use helostat_zones::ledger::store::{Key, Store, StoreError};
@@ -37,17 +39,18 @@ const TRACED: &str = "openat,open,creat,close,write,writev,pwrite64,pwritev,pwri
     sync_file_range,fallocate,ftruncate,truncate,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,\
     mkdirat,rmdir,dup,dup2,dup3,copy_file_range,sendfile";
 
-/// The child: one life. It does nothing unless the recording asks for it.
+/// The child: one life.
 #[test]
+#[ignore = "the process that the other tests record"]
 fn one_life() {
-    let Ok(directory) = std::env::var(DIRECTORY) else { return };
+    let directory = std::env::var(DIRECTORY).expect("started by a recording");
     let life: usize = std::env::var(LIFE).unwrap().parse().unwrap();
     work::live(Path::new(&directory), ACKNOWLEDGED, life);
 }
 
 #[test]
 fn a_power_cut_loses_nothing_that_was_committed() {
-    let Some(recorded) = record() else { return };
+    let Some(recorded) = recorded() else { return };
     let number = |name: &str, otherwise: u64| {
         std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
     };
@@ -67,7 +70,16 @@ fn a_power_cut_loses_nothing_that_was_committed() {
         let checked = check(&image, &states, acknowledged);
         told.count(&checked, image.undecided, moment, acknowledged);
     }
-    eprintln!("{told:#?}\nseed {seed}, {} calls recorded", recorded.calls.len());
+    say(&format!(
+        "{crashes} power cuts (seed {seed}) among {} calls, {} changes undecided: {} times as acknowledged, \
+         {} times further, {} damaged, {} wrong",
+        recorded.calls.len(),
+        told.undecided,
+        told.as_acknowledged,
+        told.further,
+        told.damaged.len(),
+        told.wrong.len(),
+    ));
     assert!(told.wrong.is_empty(), "seed {seed}: {:#?}", told.wrong);
     assert_eq!(told.damaged, BTreeMap::new(), "seed {seed}: sled could not be opened");
 }
@@ -76,7 +88,7 @@ fn a_power_cut_loses_nothing_that_was_committed() {
 /// write to it.
 #[test]
 fn a_commit_ends_with_an_fsync() {
-    let Some(recorded) = record() else { return };
+    let Some(recorded) = recorded() else { return };
     let mut disk = Disk::new(&recorded.store, &recorded.calls);
     let mut commits = 0;
     let mut octets = 0;
@@ -95,10 +107,14 @@ fn a_commit_ends_with_an_fsync() {
     assert_eq!(commits, schedule().iter().filter(|step| matches!(step, Step::Commit)).count());
 }
 
+/// Says something also when the test passes.
+fn say(what: &str) {
+    std::io::stderr().write_all(format!("{what}\n").as_bytes()).unwrap();
+}
+
 /// What happened to the crashes.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Told {
-    crashes: u64,
     /// Writes and changes of names whose fate was open, over all crashes.
     undecided: usize,
     /// Opened, and everything as it was at the last acknowledged commit.
@@ -113,7 +129,6 @@ struct Told {
 
 impl Told {
     fn count(&mut self, checked: &Checked, undecided: usize, moment: u64, acknowledged: usize) {
-        self.crashes += 1;
         self.undecided += undecided;
         match checked {
             Checked::AsAcknowledged => self.as_acknowledged += 1,
@@ -185,10 +200,16 @@ impl Recorded {
     }
 }
 
-/// Lives all lives under strace; `None`, and says so, if there is no strace.
+/// The one recording for all tests; `None` if there is no strace.
+fn recorded() -> Option<&'static Recorded> {
+    static RECORDED: OnceLock<Option<Recorded>> = OnceLock::new();
+    RECORDED.get_or_init(record).as_ref()
+}
+
+/// Lives all lives under strace; says so if it cannot.
 fn record() -> Option<Recorded> {
     if Command::new("strace").arg("-V").output().is_err() {
-        eprintln!("SKIPPED: strace is not installed, so nothing is known about power cuts");
+        say("SKIPPED: strace is not installed, so nothing is known of power cuts");
         return None;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -201,7 +222,7 @@ fn record() -> Option<Recorded> {
         strace
             .args(["-f", "-xx", "-s", "10000000", "-e", &format!("trace={TRACED}"), "-o"])
             .arg(&log);
-        strace.arg(std::env::current_exe().unwrap()).args(["--exact", "one_life", "--nocapture"]);
+        strace.arg(std::env::current_exe().unwrap()).args(["--exact", "one_life", "--ignored"]);
         strace.env(DIRECTORY, directory.path()).env(LIFE, life.to_string());
         let done = strace.output().unwrap();
         if !log.exists() || String::from_utf8_lossy(&done.stderr).contains("strace: ptrace") {

@@ -1,6 +1,6 @@
 //! What the child does, and what may be found after each of its commits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 
@@ -57,6 +57,10 @@ pub(crate) fn schedule() -> Vec<Step> {
             steps.push(Step::Reopen);
         }
         if seq % (COMMITS / LIVES as u64) == 0 {
+            // In the middle of something: sled has written some of it, and synced nothing of it.
+            for number in 8..11 {
+                steps.push(Step::Put(Key::Shard(number), record(190_000 + seq)));
+            }
             steps.push(Step::Die);
         }
     }
@@ -110,23 +114,31 @@ impl<'a> States<'a> {
     pub(crate) fn of(steps: &'a [Step]) -> Self {
         let mut may_be = Vec::new();
         let mut now: Versions<'a> = BTreeMap::new();
+        // What the next commit decides; what a dead process staged may be there or not until then.
+        let mut staged = BTreeSet::new();
         for step in steps {
             match step {
                 Step::Put(key, record) => {
+                    staged.insert(*key);
                     now.entry(*key).or_insert_with(|| vec![None]).push(Some(record.as_slice()));
                 }
                 Step::Trim(through) => {
                     let gone = now.range_mut(Key::Entry(0)..=Key::Entry(*through));
-                    gone.for_each(|(_, versions)| versions.push(None));
+                    for (key, versions) in gone {
+                        staged.insert(*key);
+                        versions.push(None);
+                    }
                 }
                 Step::Commit => {
                     may_be.push(now.clone());
-                    for versions in now.values_mut() {
+                    for key in std::mem::take(&mut staged) {
+                        let versions = now.get_mut(&key).expect("staged");
                         versions.drain(..versions.len() - 1);
                     }
                     now.retain(|_, versions| *versions != [None]);
                 }
-                Step::Reopen | Step::Die => {}
+                Step::Die => staged.clear(),
+                Step::Reopen => {}
             }
         }
         may_be.push(now);
