@@ -30,7 +30,9 @@ mod journal;
 mod op;
 mod part;
 mod row;
+pub mod rescue;
 pub mod sled_store;
+pub mod snapshot;
 pub mod store;
 mod table;
 
