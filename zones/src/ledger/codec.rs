@@ -40,6 +40,8 @@
 //!                      16 rdns is the name of a pair                        32 a trace follows
 //!            [1: [not 2: time:varint] low-half:u64]  [4: [not 8: time:varint] (16: pair:varint | text)]
 //! trace    = families:sketch  names:sketch, of pairs that the client's bound let go
+//! packed   = version:u8 (2)  length:varint (unpacked)  deflated octets (RFC 1951)  crc32
+//!            shards and crowds are stored packed: half of it, and less to write
 //! shard    = version:u8 (2)  through:varint (the last journal entry it includes)
 //!            reporters:varint (how many reporters it may speak of)
 //!            4 x varint (pairs forgotten for: the client's bound, memory, age, request)
@@ -60,7 +62,12 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr};
+
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 
 use crate::client::Client;
 use crate::ledger::activity::{Activity, Days};
@@ -97,6 +104,36 @@ pub enum DecodeError {
     /// The checksum fits but the content is not of this layout.
     #[error("it is not of the documented layout")]
     Malformed,
+}
+
+/// The longest that a record may be unpacked; more is a lie.
+const UNPACKED_MAX: usize = 1 << 30;
+
+/// Packs a finished record.
+pub(super) fn pack(record: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::begin();
+    writer.count(record.len());
+    let mut packer = DeflateEncoder::new(writer.0, Compression::fast());
+    // Writing to memory does not fail; if it did, the record would not be read again, as damaged.
+    packer.write_all(record).unwrap_or_default();
+    Writer(packer.finish().unwrap_or_default()).finish()
+}
+
+/// The record that was packed.
+pub(super) fn unpack(packed: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let mut reader = Reader::new(packed)?;
+    let length = reader.small::<usize>()?;
+    if length > UNPACKED_MAX {
+        return Err(DecodeError::Malformed);
+    }
+    // A little at first: the length may be a lie.
+    let mut record = Vec::with_capacity(length.min(packed.len().saturating_mul(8)));
+    let most = length as u64 + 1;
+    let unpacked = DeflateDecoder::new(reader.rest()).take(most).read_to_end(&mut record);
+    if unpacked.is_err() || record.len() != length {
+        return Err(DecodeError::Malformed);
+    }
+    Ok(record)
 }
 
 /// Writes a layout.

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use super::activity::{Activity, ReporterId};
 use super::batch::{Batch, Sorted};
 use super::bounds::Worth;
-use super::codec::{DecodeError, LAYOUT, Reader, Writer};
+use super::codec::{DecodeError, LAYOUT, Reader, Writer, pack, unpack};
 use super::op::Op;
 use super::row::{Cell, Context};
 use super::store::{Key, Store, StoreError};
@@ -249,10 +249,11 @@ impl Ledger {
                     return;
                 }
                 let shard = crowds_first(n);
-                let admitted = store.get(Key::Shard(shard)).map(|record| {
-                    let record = record?;
-                    let bytes = record.len() as u64;
-                    Some(self.tables.admit(shard, &record).map(|(through, needed)| {
+                let admitted = store.get(Key::Shard(shard)).map(|packed| {
+                    let packed = packed?;
+                    let bytes = packed.len() as u64;
+                    let admitted = unpack(&packed).and_then(|record| self.tables.admit(shard, &record));
+                    Some(admitted.map(|(through, needed)| {
                         read.lock().push((shard, through, bytes, needed));
                     }))
                 });
@@ -659,7 +660,7 @@ impl Ledger {
     pub(super) fn encode_shard(&self, shard: u16, through: u64) -> Vec<u8> {
         let kinds = self.kinds();
         let context = Context { bounds: &self.bounds, kinds: &kinds };
-        self.tables.encode(shard, through, kinds.len(), context)
+        pack(&self.tables.encode(shard, through, kinds.len(), context))
     }
 
     /// Forgets the entries that every shard includes; unless told to forget all it can, only when that is
