@@ -21,6 +21,7 @@ pub mod batch;
 mod codec;
 mod dump;
 pub mod facts;
+mod folder;
 pub mod rescue;
 pub mod sled_store;
 pub mod snapshot;
