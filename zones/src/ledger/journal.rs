@@ -126,6 +126,11 @@ impl Journal {
         }
     }
 
+    /// A record that must be there is not.
+    pub(super) fn lost(&self, key: Key) -> StoreError {
+        self.damaged(key.to_string(), DecodeError::Missing)
+    }
+
     fn damaged(&self, what: impl Into<String>, why: impl ToString) -> StoreError {
         StoreError::Damaged { path: self.store.path(), what: what.into(), why: why.to_string() }
     }
@@ -208,7 +213,8 @@ impl Ledger {
         Ok(Base { through, shards })
     }
 
-    fn encode_base(&self, journal: &Journal) -> Vec<u8> {
+    /// The base record as of the last commit, beside these shards, each with the last entry it includes.
+    pub(super) fn encode_base(&self, journal: &Journal, stored: &[(u16, u64)]) -> Vec<u8> {
         let mut writer = Writer::begin();
         writer.varint(journal.seq);
         writer.positions(&journal.positions);
@@ -222,11 +228,9 @@ impl Ledger {
             }
         }
         writer.days(&self.calendar.read());
-        let stored: Vec<_> =
-            (0..SHARDS).zip(&journal.through).filter(|(_, through)| **through > 0).collect();
         writer.count(stored.len());
         for (shard, through) in stored {
-            writer.varint(u64::from(shard));
+            writer.varint(u64::from(*shard));
             writer.varint(*through);
         }
         writer.varint(u64::from(journal.expired_before.0));
@@ -673,7 +677,11 @@ impl Ledger {
         if gone == 0 || (!all && gone * 8 < journal.live.len()) {
             return Ok(());
         }
-        let base = self.encode_base(journal);
+        let stored: Vec<_> = (0..SHARDS)
+            .zip(journal.through.iter().copied())
+            .filter(|(_, through)| *through > 0)
+            .collect();
+        let base = self.encode_base(journal, &stored);
         journal.store.put(Key::Base, &base)?;
         journal.written += base.len() as u64;
         // Shards and base must be on disk before the entries they replace are gone.
@@ -710,11 +718,6 @@ impl Ledger {
         if *self.kinds.read() != kinds {
             *self.kinds.write() = kinds;
         }
-    }
-
-    /// The base record as of now, for a snapshot.
-    pub(super) fn base_record(&self, journal: &Journal) -> Vec<u8> {
-        self.encode_base(journal)
     }
 }
 

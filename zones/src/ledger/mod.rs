@@ -21,6 +21,7 @@ pub mod batch;
 pub mod bounds;
 pub mod calendar;
 mod codec;
+mod copying;
 pub mod distinct;
 mod dump;
 pub mod facts;
