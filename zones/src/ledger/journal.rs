@@ -247,6 +247,7 @@ impl Ledger {
         let next = AtomicU16::new(0);
         let store = &*journal.store;
         let work = || {
+            let mut admission = self.tables.admission();
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
                 if n >= SHARDS || failed.lock().is_some() {
@@ -256,7 +257,8 @@ impl Ledger {
                 let admitted = store.get(Key::Shard(shard)).map(|packed| {
                     let packed = packed?;
                     let bytes = packed.len() as u64;
-                    let admitted = unpack(&packed).and_then(|record| self.tables.admit(shard, &record));
+                    let admitted = unpack(&packed)
+                        .and_then(|record| self.tables.admit(shard, &record, &mut admission));
                     Some(admitted.map(|(through, needed)| {
                         read.lock().push((shard, through, bytes, needed));
                     }))

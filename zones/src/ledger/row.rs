@@ -227,7 +227,7 @@ pub(super) fn admit(
     client: Client,
     reader: &mut Reader<'_>,
     arena: &mut Vec<u8>,
-    each: &mut dyn FnMut(&Name, &PairView<'_>),
+    each: &mut dyn FnMut(&Name),
 ) -> Result<usize, DecodeError> {
     let begin = reader.rest();
     let body = reader.bytes()?;
@@ -263,7 +263,7 @@ pub(super) fn admit(
             reporters = reporters.max(usize::from(by) + 1);
         }
         newest = newest.max(pair.last());
-        each(&name, &pair);
+        each(&name);
         before = Some(name);
     }
     read_tail(&mut pairs, &row, newest)?;

@@ -23,7 +23,7 @@ use crate::ledger::codec::{DecodeError, Reader, Writer};
 use crate::ledger::distinct::Count;
 use crate::ledger::facts::ClientFacts;
 use crate::ledger::hash::{hash_network, hash_text};
-use crate::ledger::index::{Crowd, Index, Inserted, Suffixes};
+use crate::ledger::index::{Appender, Crowd, Index, Inserted, SuffixAppender, Suffixes};
 use crate::ledger::part::{Forgotten, Part};
 use crate::ledger::row::{self, Cell, Change, Context, PairView, Rewriter, RowView};
 use crate::name::{Name, NameRef};
@@ -362,7 +362,7 @@ impl Tables {
             self.note_crowd(text);
         }
         if let Target::Family(family) = target {
-            for (text, _) in self.names.crowds() {
+            for (text, _) in self.names.crowds(&|_| true) {
                 let said = Name::parse(text.as_bytes());
                 if said.family() == Some(family) && self.names.remove_crowd(&text) {
                     self.note_crowd(&text);
@@ -512,15 +512,15 @@ impl Tables {
 
     /// Every crowd: what it is (0 a name, 1 a family), its text, and itself; ascending.
     pub(super) fn crowds(&self) -> Vec<(u8, Box<str>, Crowd)> {
-        let of = |what: u8, index: &Index| {
-            index
-                .crowds()
-                .into_iter()
-                .map(move |(text, crowd)| (what, text, crowd))
-                .collect::<Vec<_>>()
-        };
-        let mut crowds = of(0, &self.names);
-        crowds.extend(of(1, &self.families));
+        self.crowds_with(&|_| true)
+    }
+
+    fn crowds_with(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(u8, Box<str>, Crowd)> {
+        let mut crowds = Vec::new();
+        for (what, index) in [(0, &self.names), (1, &self.families)] {
+            let of = index.crowds(wanted).into_iter();
+            crowds.extend(of.map(|(text, crowd)| (what, text, crowd)));
+        }
         crowds.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         crowds
     }
@@ -528,7 +528,7 @@ impl Tables {
     /// Puts a crowd, in the place of what there is of it.
     pub(super) fn put_crowd(&self, what: u8, text: &str, crowd: Crowd) {
         let index = if what == 0 { &self.names } else { &self.families };
-        index.put_crowd(text, crowd);
+        index.put_crowd(text, crowd, &[]);
         self.crowds.store(true, Ordering::Relaxed);
     }
 
@@ -545,8 +545,7 @@ impl Tables {
         if shard >= PARTS {
             let mut crowds = Vec::new();
             if self.crowds.load(Ordering::Relaxed) {
-                crowds = self.crowds();
-                crowds.retain(|(_, text, _)| crowd_shard_of(text) == shard);
+                crowds = self.crowds_with(&|text| crowd_shard_of(text) == shard);
             }
             writer.count(crowds.len());
             for (what, text, crowd) in &crowds {
@@ -576,7 +575,12 @@ impl Tables {
 
     /// Reads a shard into the empty tables; `settle` must follow. Returns the last journal entry it includes,
     /// and how many reporters it needs.
-    pub(super) fn admit(&self, shard: u16, record: &[u8]) -> Result<(u64, usize), DecodeError> {
+    pub(super) fn admit(
+        &self,
+        shard: u16,
+        record: &[u8],
+        to: &mut Admission<'_>,
+    ) -> Result<(u64, usize), DecodeError> {
         let mut reader = Reader::new(record)?;
         let through = reader.varint()?;
         if shard >= PARTS {
@@ -609,7 +613,7 @@ impl Tables {
                 }
                 before = Some(client);
                 let needed = part.admit(client, |arena| {
-                    row::admit(client, &mut reader, arena, &mut |name, _| self.append(client, name))
+                    row::admit(client, &mut reader, arena, &mut |name| to.append(client, name))
                 })?;
                 if needed > reporters {
                     return Err(DecodeError::Malformed);
@@ -640,11 +644,12 @@ impl Tables {
         Ok(())
     }
 
-    fn append(&self, client: Client, name: &Name) {
-        self.names.append(name.text(), client);
-        if let Some(family) = name.family() {
-            self.families.append(family, client);
-            self.suffixes.append(name.text());
+    /// The way into the indexes for one of the workers that admit shards.
+    pub(super) fn admission(&self) -> Admission<'_> {
+        Admission {
+            names: Appender::new(&self.names),
+            families: Appender::new(&self.families),
+            suffixes: SuffixAppender::new(&self.suffixes),
         }
     }
 
@@ -688,6 +693,23 @@ impl Tables {
         self.client(client, |row| {
             row.map(|row| row.pairs().map(|pair| pair.name.to_name()).collect()).unwrap_or_default()
         })
+    }
+}
+
+/// What one worker that admits shards has gathered for the indexes.
+pub(super) struct Admission<'a> {
+    names: Appender<'a>,
+    families: Appender<'a>,
+    suffixes: SuffixAppender<'a>,
+}
+
+impl Admission<'_> {
+    fn append(&mut self, client: Client, name: &Name) {
+        self.names.append(name.text(), client);
+        if let Some(family) = name.family() {
+            self.families.append(family, client);
+            self.suffixes.append(name.text());
+        }
     }
 }
 
