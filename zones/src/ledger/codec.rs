@@ -326,11 +326,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads what has neither version nor checksum: a row in memory.
+    #[inline]
     pub(super) fn bare(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
     /// An octet.
+    #[inline]
     pub(super) fn octet(&mut self) -> Result<u8, DecodeError> {
         let (&octet, rest) = self.0.split_first().ok_or(DecodeError::Malformed)?;
         self.0 = rest;
@@ -338,15 +340,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Four octets.
+    #[inline]
     pub(super) fn u32(&mut self) -> Result<u32, DecodeError> {
         Ok(u32::from_le_bytes(self.octets()?))
     }
 
     /// Eight octets.
+    #[inline]
     pub(super) fn u64(&mut self) -> Result<u64, DecodeError> {
         Ok(u64::from_le_bytes(self.octets()?))
     }
 
+    #[inline]
     fn octets<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (octets, rest) = self.0.split_first_chunk::<N>().ok_or(DecodeError::Malformed)?;
         self.0 = rest;
@@ -354,7 +359,17 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned number.
+    #[inline]
     pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
+        // Most numbers are small.
+        if let [octet @ 0..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Ok(u64::from(*octet));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let octet = self.octet()?;
@@ -367,17 +382,20 @@ impl<'a> Reader<'a> {
     }
 
     /// A number that must fit.
+    #[inline]
     pub(super) fn small<T: TryFrom<u64>>(&mut self) -> Result<T, DecodeError> {
         T::try_from(self.varint()?).map_err(|_| DecodeError::Malformed)
     }
 
     /// A count of things to come; never more than the octets left, so that it is safe to reserve.
+    #[inline]
     pub(super) fn count(&mut self) -> Result<usize, DecodeError> {
         let n = self.small::<usize>()?;
         if n > self.0.len() { Err(DecodeError::Malformed) } else { Ok(n) }
     }
 
     /// Octets with their length.
+    #[inline]
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let n = self.count()?;
         self.take(n)
@@ -429,6 +447,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What one reporter saw of one pair.
+    #[inline]
     pub(super) fn activity(&mut self) -> Result<Activity, DecodeError> {
         let head = self.octet()?;
         let first = self.u32()?;
@@ -470,6 +489,33 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Goes past what one reporter saw of one pair, and tells when that was last.
+    #[inline]
+    pub(super) fn skip_activity(&mut self) -> Result<Time, DecodeError> {
+        let head = self.octet()?;
+        let first = self.u32()?;
+        let last = if head & SPAN == 0 { 0 } else { self.small::<u32>()? };
+        let more = u32::from(head & ACCEPTED_LATER != 0)
+            + u32::from(head & DAYS_END != 0)
+            + u32::from(head & DAYS != 0)
+            + if head & ACCEPTED_DAYS == 0 { 0 } else { 2 };
+        for _ in 0..more {
+            self.skip_varint()?;
+        }
+        let counts = self.octet()?.count_ones();
+        for _ in 0..counts + u32::from(head & BY_US != 0) {
+            self.skip_varint()?;
+        }
+        Ok(Time(first.saturating_add(last)))
+    }
+
+    #[inline]
+    fn skip_varint(&mut self) -> Result<(), DecodeError> {
+        let end = self.0.iter().position(|octet| *octet < 0x80).ok_or(DecodeError::Malformed)?;
+        self.0 = self.0.get(end + 1..).unwrap_or_default();
+        Ok(())
+    }
+
     /// A sketch.
     pub(super) fn sketch(&mut self) -> Result<Distinct, DecodeError> {
         let n = self.count()?;
@@ -501,6 +547,7 @@ impl<'a> Reader<'a> {
     }
 
     /// So many octets.
+    #[inline]
     pub(super) fn take(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
         let (bytes, rest) = self.0.split_at_checked(n).ok_or(DecodeError::Malformed)?;
         self.0 = rest;
@@ -508,6 +555,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What is not read yet.
+    #[inline]
     pub(super) fn rest(&self) -> &'a [u8] {
         self.0
     }
@@ -545,6 +593,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn activities_are_skipped_as_they_are_read(activity in activity()) {
+            let mut writer = Writer::begin();
+            writer.activity(&activity);
+            writer.octet(9);
+            let record = writer.finish();
+            let mut reader = Reader::new(&record).expect("own record");
+            prop_assert_eq!(reader.skip_activity(), Ok(activity.last));
+            prop_assert_eq!(reader.rest(), &[9]);
+        }
+
         #[test]
         fn activities_survive(activity in activity()) {
             let mut writer = Writer::begin();

@@ -40,12 +40,14 @@ pub struct RowView<'a> {
 }
 
 /// What the ledger holds of one pair.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct PairView<'a> {
     /// The name.
     pub name: NameRef<'a>,
-    first: (ReporterId, Activity),
-    more: &'a [u8],
+    last: Time,
+    reporters: usize,
+    by_first: bool,
+    seen: &'a [u8],
     /// The pair's octets.
     raw: &'a [u8],
 }
@@ -134,21 +136,14 @@ impl<'a> Iterator for Pairs<'a> {
 
 impl PairView<'_> {
     /// What each reporter saw, in the order of their numbers.
-    pub fn seen(&self) -> impl Iterator<Item = (ReporterId, Activity)> + '_ {
-        let mut reader = Reader::bare(self.more);
-        let more = std::iter::from_fn(move || {
-            let by = reader.small().ok()?;
-            Some((by, reader.activity().ok()?))
-        });
-        std::iter::once(self.first.clone()).chain(more)
+    #[inline]
+    pub fn seen(&self) -> Seen<'_> {
+        Seen { reader: Reader::bare(self.seen), left: self.reporters, by_first: self.by_first }
     }
 
     /// When it was last seen.
     pub fn last(&self) -> Time {
-        if self.more.is_empty() {
-            return self.first.1.last;
-        }
-        self.seen().map(|(_, seen)| seen.last).max().unwrap_or_default()
+        self.last
     }
 
     /// What it is worth.
@@ -161,10 +156,30 @@ impl PairView<'_> {
     }
 }
 
+/// What the reporters of a pair saw.
+#[derive(Clone, Debug)]
+pub struct Seen<'a> {
+    reader: Reader<'a>,
+    left: usize,
+    by_first: bool,
+}
+
+impl Iterator for Seen<'_> {
+    type Item = (ReporterId, Activity);
+
+    #[inline]
+    fn next(&mut self) -> Option<(ReporterId, Activity)> {
+        self.left = self.left.checked_sub(1)?;
+        let by = if self.by_first { 0 } else { self.reader.small().ok()? };
+        Some((by, self.reader.activity().ok()?))
+    }
+}
+
 fn kind_of(kinds: &[ReporterKind], by: ReporterId) -> ReporterKind {
     kinds.get(usize::from(by)).copied().unwrap_or_default()
 }
 
+#[inline]
 fn read_pair<'a>(reader: &mut Reader<'a>) -> Result<PairView<'a>, DecodeError> {
     let begin = reader.rest();
     let head = reader.octet()?;
@@ -173,18 +188,22 @@ fn read_pair<'a>(reader: &mut Reader<'a>) -> Result<PairView<'a>, DecodeError> {
     let family = if kind == NameKind::Fqdn { reader.octet()? } else { u8::MAX };
     let text = std::str::from_utf8(reader.take(length)?).map_err(|_| DecodeError::Malformed)?;
     let reporters = if head & BY_SEVERAL == 0 { 1 } else { reader.count()? };
-    let by = if head & BY_FIRST == 0 { reader.small()? } else { 0 };
-    let first = (by, reader.activity()?);
-    let after_first = reader.rest();
-    for _ in 1..reporters {
-        reader.varint()?;
-        reader.activity()?;
+    let by_first = head & BY_FIRST != 0;
+    let seen = reader.rest();
+    let mut last = Time::default();
+    for _ in 0..reporters {
+        if !by_first {
+            reader.varint()?;
+        }
+        last = last.max(reader.skip_activity()?);
     }
     let left = reader.rest().len();
     Ok(PairView {
         name: NameRef::from_parts(kind, text, family),
-        first,
-        more: after_first.get(..after_first.len() - left).unwrap_or_default(),
+        last,
+        reporters,
+        by_first,
+        seen: seen.get(..seen.len() - left).unwrap_or_default(),
         raw: begin.get(..begin.len() - left).unwrap_or_default(),
     })
 }
@@ -255,6 +274,9 @@ pub(super) fn admit(
             *arena.get_mut(place + 2).ok_or(DecodeError::Malformed)? = name.view().family_place();
         }
         let mut by_before = None;
+        if pair.seen().count() != pair.reporters || (pair.by_first && pair.reporters != 1) {
+            return Err(DecodeError::Malformed);
+        }
         for (by, _) in pair.seen() {
             if by_before.is_some_and(|before| before >= by) {
                 return Err(DecodeError::Malformed);
