@@ -126,6 +126,17 @@ impl Journal {
         }
     }
 
+    /// How the shards stand before some of them are staged.
+    fn staging(&self) -> Stored {
+        Stored { dirty_since: self.dirty_since.clone(), through: self.through.clone() }
+    }
+
+    /// What was staged may be gone with an error: every shard that was dirty still is.
+    fn lose(&mut self, before: Stored) {
+        self.dirty_since = before.dirty_since;
+        self.through = before.through;
+    }
+
     fn damaged(&self, what: impl Into<String>, why: impl ToString) -> StoreError {
         StoreError::Damaged { path: self.store.path(), what: what.into(), why: why.to_string() }
     }
@@ -140,6 +151,12 @@ impl Journal {
             why => self.damaged(what, why),
         }
     }
+}
+
+/// How shards are stored.
+struct Stored {
+    dirty_since: Vec<Option<u64>>,
+    through: Vec<u64>,
 }
 
 /// What the base record says.
@@ -431,7 +448,9 @@ impl Ledger {
             return Ok(Committed { seq: journal.seq, bytes: 0 });
         }
         let committed = self.commit_entry(journal, batch, &Op::None)?;
-        self.see_to_bounds(journal)?;
+        // The batch is durable, whatever becomes of this: an error would have the caller bring it again.
+        // A store that fails says so at the next commit, after which this is tried again.
+        self.see_to_bounds(journal).ok();
         Ok(committed)
     }
 
@@ -458,11 +477,9 @@ impl Ledger {
         let reporters_before = self.reporters.read().clone();
         let ids = self.name_reporters(journal, batch);
         let sorted = batch.sorted(&ids);
-        let (dirty_before, through_before) = (journal.dirty_since.clone(), journal.through.clone());
+        let before = journal.staging();
         let bytes = self.store_entry(journal, seq, batch, &sorted, op).inspect_err(|_| {
-            // What was staged may be gone with the error: every shard that was dirty still is.
-            journal.dirty_since = dirty_before;
-            journal.through = through_before;
+            journal.lose(before);
             // Numbers stay given, since a base record with them may have been stored; kinds do not.
             let mut reporters = self.reporters.write();
             for (known, before) in reporters.iter_mut().zip(reporters_before) {
@@ -549,21 +566,27 @@ impl Ledger {
         let step = (self.bounds.keep_days / 64).max(1);
         let too_old = self.calendar.read().nth_newest(self.bounds.keep_days);
         let too_old = too_old.filter(|day| day.since(before) >= step);
-        let mut worth = Worth::default();
-        if journal.changed_since_look >= LOOK_AT_MEMORY_AFTER {
+        let looks = journal.changed_since_look >= LOOK_AT_MEMORY_AFTER;
+        let worth = if looks { self.least_worth(context) } else { Worth::default() };
+        if too_old.is_some() || worth > Worth::default() {
+            let sweep = Sweep { worth, before: too_old.unwrap_or(before).max(before) };
+            self.commit_entry(journal, &Batch::default(), &Op::Sweep(sweep))?;
+        }
+        if looks {
             journal.changed_since_look = 0;
-            let bytes = self.tables.sizes().bytes as f64;
-            let bound = self.bounds.memory as f64;
-            if bytes > bound {
-                let share = 1.0 - FILL_AFTER_SWEEP * bound / bytes;
-                worth = self.tables.worth_at(share.clamp(0.05, 0.95), context);
-            }
         }
-        if too_old.is_none() && worth == Worth::default() {
-            return Ok(());
+        Ok(())
+    }
+
+    /// What a pair must be worth to stay if the tables take too much room; nothing if they do not.
+    fn least_worth(&self, context: Context<'_>) -> Worth {
+        let bytes = self.tables.sizes().bytes as f64;
+        let bound = self.bounds.memory as f64;
+        if bytes <= bound {
+            return Worth::default();
         }
-        let sweep = Sweep { worth, before: too_old.unwrap_or(before).max(before) };
-        self.commit_entry(journal, &Batch::default(), &Op::Sweep(sweep)).map(drop)
+        let share = 1.0 - FILL_AFTER_SWEEP * bound / bytes;
+        self.tables.worth_at(share.clamp(0.05, 0.95), context)
     }
 
     /// Stores an entry, and folds the journal if it has grown too long; returns the entry's size.
@@ -663,19 +686,21 @@ impl Ledger {
     }
 
     /// Forgets the entries that every shard includes; unless told to forget all it can, only when that is
-    /// a good part of them. The base record goes first: it takes over their positions and reporters.
+    /// a good part of them. The base record takes over their positions and reporters.
     fn trim_journal(&self, journal: &mut Journal, all: bool) -> Result<(), StoreError> {
         let oldest_needed = journal.dirty_since.iter().flatten().min().copied();
-        let through = oldest_needed.map_or(journal.seq, |seq| seq - 1);
+        let through = oldest_needed.map_or(journal.seq, |seq| seq.saturating_sub(1));
         let through = journal.held.map_or(through, |held| through.min(held));
         let gone = journal.live.partition_point(|(seq, _)| *seq <= through);
         if gone == 0 || (!all && gone * 8 < journal.live.len()) {
             return Ok(());
         }
+        // One after the other, since a crash keeps any part of what is staged: the shards, the base record
+        // that says they must be there, and no entry goes before both are on the disk.
+        journal.store.commit()?;
         let base = self.encode_base(journal);
         journal.store.put(Key::Base, &base)?;
         journal.written += base.len() as u64;
-        // Shards and base must be on disk before the entries they replace are gone.
         journal.store.commit()?;
         journal.store.trim(through)?;
         for (_, bytes) in journal.live.drain(..gone) {
@@ -690,13 +715,18 @@ impl Ledger {
     }
 
     fn fold_all(&self, journal: &mut Journal) -> Result<(), StoreError> {
+        let before = journal.staging();
+        let folded = self.store_dirty(journal).and_then(|()| self.trim_journal(journal, true));
+        folded.and_then(|()| journal.store.commit()).inspect_err(|_| journal.lose(before))
+    }
+
+    fn store_dirty(&self, journal: &mut Journal) -> Result<(), StoreError> {
         for shard in 0..SHARDS {
             if journal.dirty_since[usize::from(shard)].is_some() {
                 self.store_shard(journal, shard)?;
             }
         }
-        self.trim_journal(journal, true)?;
-        journal.store.commit()
+        Ok(())
     }
 
     /// The kinds of all reporters, by number.
@@ -740,7 +770,7 @@ fn check_sequence(journal: &Journal, base: &Base, entries: &[u64]) -> Result<(),
     }
     let stored = journal.through.iter().copied().max().unwrap_or(0);
     // Shards before any base record are those of a ledger whose base record is gone, too.
-    if stored > base.through.max(last) || first.is_some_and(|first| first > base.through + 1) {
+    if stored > base.through.max(last) || first.is_some_and(|first| first > base.through.saturating_add(1)) {
         let from = base.through.max(last);
         let what = format!("what was committed after entry {from}, up to entry {stored},");
         return Err(journal.damaged(what, DecodeError::Missing));
