@@ -485,9 +485,8 @@ impl Tables {
         sum
     }
 
-    /// Lets `read` look at every row, in the order of clients, and goes on until it says no. Holds no
-    /// lock for longer than one row takes.
-    pub(super) fn each(&self, read: &mut dyn FnMut(RowView<'_>) -> bool) {
+    /// Tells `visit` every client, in order, and goes on until it says no. Holds no lock meanwhile.
+    pub(super) fn each_client(&self, visit: &mut dyn FnMut(Client) -> bool) {
         // All at once if they are not too many to sort, else by first octets.
         let all = self.parts.iter().map(|part| part.read().counts()).map(|(v4, v6)| v4 + v6);
         let steps = if all.sum::<usize>() < 500_000 { 1 } else { 512 };
@@ -503,7 +502,7 @@ impl Tables {
             }
             clients.sort_unstable();
             for client in clients {
-                if !self.client(client, |row| row.is_none_or(&mut *read)) {
+                if !visit(client) {
                     return;
                 }
             }
