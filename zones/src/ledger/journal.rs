@@ -23,7 +23,7 @@ use super::codec::{DecodeError, LAYOUT, Reader, Writer};
 use super::op::Op;
 use super::row::{Cell, Context};
 use super::store::{Key, Store, StoreError};
-use super::table::{SHARDS, Sweep, Target, crowd_shard_of, shard_of};
+use super::table::{PARTS, SHARDS, Sweep, Target, crowd_shard_of, shard_of};
 use super::{Committed, Ledger};
 use crate::client::Client;
 use crate::name::Name;
@@ -48,8 +48,11 @@ impl Default for JournalLimits {
     }
 }
 
-/// Parts that a commit sweeps, if a sweep is in force.
+/// Parts that a commit sweeps at least, if a sweep is in force.
 const SWEPT_PER_COMMIT: usize = 32;
+/// How many pairs it looks at for each that it changed: the sweep of a ledger is done before a tenth as
+/// many pairs came in.
+const SWEPT_PER_CHANGE: usize = 10;
 /// So many changed pairs later the memory that the tables take is looked at again.
 const LOOK_AT_MEMORY_AFTER: usize = 4096;
 /// How much of the bound is left when a sweep for lack of room is done.
@@ -86,6 +89,8 @@ pub(super) struct Journal {
     /// Pairs last seen before this day were told to go.
     expired_before: Day,
     changed_since_look: usize,
+    /// How many pairs there were when the memory was looked at.
+    pairs_at_look: usize,
     /// Octets given to the store.
     pub(super) written: u64,
 }
@@ -106,6 +111,7 @@ impl Journal {
             held: None,
             expired_before: Day::default(),
             changed_since_look: 0,
+            pairs_at_look: 0,
             written: 0,
         }
     }
@@ -450,7 +456,7 @@ impl Ledger {
         let committed = self.commit_entry(journal, batch, &Op::None)?;
         // The batch is durable, whatever becomes of this: an error would have the caller bring it again.
         // A store that fails says so at the next commit, after which this is tried again.
-        self.see_to_bounds(journal).ok();
+        self.see_to_bounds(journal, batch.changed_pairs()).ok();
         Ok(committed)
     }
 
@@ -556,10 +562,12 @@ impl Ledger {
     }
 
     /// Sweeps on, and sets a new rule if the tables take too much or pairs are too old.
-    fn see_to_bounds(&self, journal: &mut Journal) -> Result<(), StoreError> {
+    fn see_to_bounds(&self, journal: &mut Journal, changed: usize) -> Result<(), StoreError> {
         let kinds = self.kinds();
         let context = Context { bounds: &self.bounds, kinds: &kinds };
-        if self.tables.sweep_parts(SWEPT_PER_COMMIT, context) {
+        let pace = usize::from(PARTS).saturating_mul(changed * SWEPT_PER_CHANGE);
+        let pace = pace.checked_div(journal.pairs_at_look).unwrap_or(0).max(SWEPT_PER_COMMIT);
+        if self.tables.sweep_parts(pace, context) {
             return Ok(());
         }
         let before = journal.expired_before;
@@ -567,7 +575,7 @@ impl Ledger {
         let too_old = self.calendar.read().nth_newest(self.bounds.keep_days);
         let too_old = too_old.filter(|day| day.since(before) >= step);
         let looks = journal.changed_since_look >= LOOK_AT_MEMORY_AFTER;
-        let worth = if looks { self.least_worth(context) } else { Worth::default() };
+        let worth = if looks { self.least_worth(journal, context) } else { Worth::default() };
         if too_old.is_some() || worth > Worth::default() {
             let sweep = Sweep { worth, before: too_old.unwrap_or(before).max(before) };
             self.commit_entry(journal, &Batch::default(), &Op::Sweep(sweep))?;
@@ -579,9 +587,10 @@ impl Ledger {
     }
 
     /// What a pair must be worth to stay if the tables take too much room; nothing if they do not.
-    fn least_worth(&self, context: Context<'_>) -> Worth {
-        let bytes = self.tables.sizes().bytes as f64;
-        let bound = self.bounds.memory as f64;
+    fn least_worth(&self, journal: &mut Journal, context: Context<'_>) -> Worth {
+        let sizes = self.tables.sizes();
+        journal.pairs_at_look = sizes.pairs;
+        let (bytes, bound) = (sizes.bytes as f64, self.bounds.memory as f64);
         if bytes <= bound {
             return Worth::default();
         }

@@ -179,6 +179,18 @@ impl Part {
         }
     }
 
+    /// Gives back memory that is not used: sweeping is for room, and room is counted by what is taken.
+    fn give_back(&mut self) {
+        fn shrink<T>(vec: &mut Vec<T>) {
+            vec.shrink_to(vec.len() + vec.len() / 8);
+        }
+        shrink(&mut self.arena);
+        shrink(&mut self.v4.keys);
+        shrink(&mut self.v4.at);
+        shrink(&mut self.v6.keys);
+        shrink(&mut self.v6.at);
+    }
+
     /// Counts pairs that were forgotten.
     pub(super) fn forget(&mut self, why: Forgotten, pairs: u64) {
         self.forgotten[why as usize] += pairs;
@@ -222,6 +234,7 @@ impl Part {
             new.set_row(client, &rewriter.row);
             changes.push((client, change));
         }
+        new.give_back();
         *self = new;
         changes
     }
