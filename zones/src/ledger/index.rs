@@ -20,6 +20,7 @@ use crate::ledger::bounds::Worth;
 use crate::ledger::distinct::{Count, Distinct};
 use crate::ledger::hash::{hash_client, hash_network, hash_text};
 use crate::ledger::part::make_room;
+use crate::ledger::table::Sweep;
 use crate::time::Day;
 
 /// Parts with a lock of their own, as a power of two.
@@ -41,22 +42,27 @@ impl Crowd {
     fn touch(&mut self, client: Client, worth: Worth, bound: usize) {
         self.clients.insert(hash_client(client), worth.last());
         self.networks.insert(hash_network(client.network()), worth.last());
-        match self.listed.binary_search_by_key(&client, |(client, _)| *client) {
-            Ok(place) => self.listed[place].1 = worth,
-            Err(place) => {
-                self.listed.insert(place, (client, worth));
-                self.trim(bound);
-            }
+        if let Some((_, known)) = self.listed.iter_mut().find(|(listed, _)| *listed == client) {
+            *known = worth;
+            return;
         }
-    }
-
-    fn trim(&mut self, bound: usize) {
-        while self.listed.len() > bound {
-            let least =
-                self.listed.iter().enumerate().min_by_key(|(_, (client, worth))| (*worth, *client));
-            let Some((place, _)) = least else { return };
+        // Those of least worth go first, so that the list never grows beyond its bound.
+        while self.listed.len() >= bound {
+            let rank = |(client, worth): &(Client, Worth)| (*worth, *client);
+            let least = self.listed.iter().enumerate().min_by_key(|(_, listed)| rank(listed));
+            let Some((place, _)) = least.filter(|(_, least)| rank(least) < (worth, client)) else {
+                return;
+            };
             self.listed.remove(place);
         }
+        let place = self.listed.partition_point(|(listed, _)| *listed < client);
+        make_room(&mut self.listed, 1);
+        self.listed.insert(place, (client, worth));
+    }
+
+    fn survives(&self, sweep: Sweep) -> bool {
+        let worthy = || self.listed.iter().any(|(_, worth)| *worth >= sweep.worth);
+        self.clients.newest() >= Some(sweep.before) && (sweep.worth == Worth::default() || worthy())
     }
 
     fn bytes(&self) -> usize {
@@ -181,13 +187,14 @@ impl Index {
         full
     }
 
-    /// Takes a client out.
-    pub(super) fn remove(&self, text: &str, client: Client) {
+    /// Takes a client out; true if that changed a crowd.
+    pub(super) fn remove(&self, text: &str, client: Client) -> bool {
         let (part, print) = self.place(text);
         let mut part = part.write();
         if let Some(crowd) = part.crowds.get_mut(text) {
+            let before = crowd.listed.len();
             crowd.listed.retain(|(listed, _)| *listed != client);
-            return;
+            return crowd.listed.len() < before;
         }
         let found = match client {
             Client::V4(ip) => take_out(&mut part.v4, &entry4(print, ip)),
@@ -196,6 +203,7 @@ impl Index {
         if found && part.known(print) == 0 {
             self.texts.fetch_sub(1, Ordering::Relaxed);
         }
+        false
     }
 
     /// True if the text is a crowd, which wants to hear of everybody who says it.
@@ -272,12 +280,13 @@ impl Index {
         part.read().crowds.get(text).map(look)
     }
 
-    /// Every crowd.
-    pub(super) fn crowds(&self) -> Vec<(Box<str>, Crowd)> {
+    /// The crowds that are wanted, by their texts.
+    pub(super) fn crowds(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(Box<str>, Crowd)> {
         let crowds = |part: &RwLock<IndexPart>| {
             let part = part.read();
             part.crowds
                 .iter()
+                .filter(|(text, _)| wanted(text))
                 .map(|(text, crowd)| (text.clone(), crowd.clone()))
                 .collect::<Vec<_>>()
         };
@@ -289,23 +298,20 @@ impl Index {
         self.parts.iter().map(|part| part.read().crowds.len()).sum()
     }
 
-    /// Forgets the crowds that were last seen before a day; returns their texts.
-    pub(super) fn expire_crowds(&self, before: Day) -> Vec<Box<str>> {
-        let mut gone = Vec::new();
+    /// Forgets the crowds that a rule leaves nothing of, of those that are wanted: last seen too long ago,
+    /// or with nobody listed who is worth enough. Else what is known of names that bots said once would
+    /// take the room of pairs that stand.
+    pub(super) fn sweep_crowds(&self, sweep: Sweep, wanted: &dyn Fn(&str) -> bool) {
         for part in &self.parts {
             if part.read().crowds.is_empty() {
                 continue;
             }
-            part.write().crowds.retain(|text, crowd| {
-                let stays = crowd.clients.newest() >= Some(before);
-                if !stays {
-                    gone.push(text.clone());
-                }
-                stays
-            });
+            let mut part = part.write();
+            let before = part.crowds.len();
+            part.crowds.retain(|text, crowd| !wanted(text) || crowd.survives(sweep));
+            self.texts.fetch_sub(before - part.crowds.len(), Ordering::Relaxed);
+            part.crowds.shrink_to_fit();
         }
-        self.texts.fetch_sub(gone.len(), Ordering::Relaxed);
-        gone
     }
 
     /// How many texts are in it.

@@ -9,7 +9,8 @@
 //!
 //! What must be forgotten for lack of room or for age goes in a sweep: its rule is set at once and holds
 //! from then on, part by part, before anything else happens to a part. So a sweep of a large ledger
-//! takes its time in the background, and still the result is the same as if it had taken none.
+//! takes its time in the background, and still the result is the same as if it had taken none. Crowds,
+//! which are few, are swept when the rule is set.
 
 use parking_lot::{Mutex, RwLock};
 
@@ -167,25 +168,32 @@ impl Tables {
             }
             self.suffixes.add(name.text());
         }
+        let mut families = Vec::new();
         for (name, worth) in &change.touched {
             if self.names.touch(name.text(), client, *worth, bound) {
                 self.note_crowd(name.text());
             }
-            if let Some(family) = name.family()
-                && self.families.touch(family, client, *worth, bound)
-            {
-                self.note_crowd(family);
+            if let Some(family) = name.family().filter(|family| !families.contains(family)) {
+                families.push(family);
             }
+        }
+        for family in families.into_iter().filter(|family| self.families.is_crowd(family)) {
+            // Its best name there counts, whichever was said.
+            let Some(worth) = self.worth_of_family(client, family, context) else { continue };
+            self.families.touch(family, client, worth, bound);
+            self.note_crowd(family);
         }
         self.unindex(client, change);
     }
 
     fn unindex(&self, client: Client, change: &Change) {
         for (name, family_gone) in &change.removed {
-            self.names.remove(name.text(), client);
+            if self.names.remove(name.text(), client) {
+                self.note_crowd(name.text());
+            }
             let Some(family) = name.family() else { continue };
-            if *family_gone {
-                self.families.remove(family, client);
+            if *family_gone && self.families.remove(family, client) {
+                self.note_crowd(family);
             }
             self.suffixes.remove(name.text());
         }
@@ -226,19 +234,27 @@ impl Tables {
 
     fn gather_family(&self, family: &str, context: Context<'_>) {
         let (clients, _) = self.families.clients(family, Day::default());
-        let worth_of = |client: Client| {
-            self.client(client, |row| {
-                let of_family = row?.pairs().filter(|pair| pair.name.family() == Some(family));
-                of_family.map(|pair| pair.worth(client, context.kinds, context.bounds.key)).max()
-            })
-        };
-        let found: Vec<_> =
-            clients.into_iter().filter_map(|client| Some((client, worth_of(client)?))).collect();
+        let found: Vec<_> = clients
+            .into_iter()
+            .filter_map(|client| Some((client, self.worth_of_family(client, family, context)?)))
+            .collect();
         if found.len() > context.bounds.clients_per_name {
             self.families.gather(family, &found, context.bounds.clients_per_name);
             self.crowds.store(true, Ordering::Relaxed);
             self.note_crowd(family);
         }
+    }
+
+    fn worth_of_family(
+        &self,
+        client: Client,
+        family: &str,
+        context: Context<'_>,
+    ) -> Option<Worth> {
+        self.client(client, |row| {
+            let of_family = row?.pairs().filter(|pair| pair.name.family() == Some(family));
+            of_family.map(|pair| pair.worth(client, context.kinds, context.bounds.key)).max()
+        })
     }
 
     /// Tells the crowds of a client's names what its row knows of them. For a reader of the journal that
@@ -257,6 +273,13 @@ impl Tables {
             part.write().unswept = true;
         }
         self.unswept_from.store(0, Ordering::Relaxed);
+        self.sweep_crowds(sweep, &|_| true);
+    }
+
+    fn sweep_crowds(&self, sweep: Sweep, wanted: &dyn Fn(u16) -> bool) {
+        for index in [&self.names, &self.families] {
+            index.sweep_crowds(sweep, &|text| wanted(crowd_shard_of(text)));
+        }
     }
 
     /// Does a whole sweep at once, in the parts that are wanted.
@@ -271,6 +294,7 @@ impl Tables {
             part.write().unswept = wanted(place);
         }
         self.unswept_from.store(0, Ordering::Relaxed);
+        self.sweep_crowds(sweep, wanted);
         self.sweep_parts(usize::from(PARTS), context);
     }
 
@@ -282,14 +306,6 @@ impl Tables {
             self.sweep_part(place, context);
         }
         self.unswept_from.store(to, Ordering::Relaxed);
-        if from < to && to == usize::from(PARTS) {
-            let before = self.sweep.lock().before;
-            for index in [&self.names, &self.families] {
-                for text in index.expire_crowds(before) {
-                    self.note_crowd(&text);
-                }
-            }
-        }
         from < to
     }
 
@@ -362,11 +378,10 @@ impl Tables {
             self.note_crowd(text);
         }
         if let Target::Family(family) = target {
-            for (text, _) in self.names.crowds() {
-                let said = Name::parse(text.as_bytes());
-                if said.family() == Some(family) && self.names.remove_crowd(&text) {
-                    self.note_crowd(&text);
-                }
+            let of_family = |text: &str| Name::parse(text.as_bytes()).family() == Some(family);
+            for (text, _) in self.names.crowds(&of_family) {
+                self.names.remove_crowd(&text);
+                self.note_crowd(&text);
             }
         }
         pairs
@@ -511,9 +526,13 @@ impl Tables {
 
     /// Every crowd: what it is (0 a name, 1 a family), its text, and itself; ascending.
     pub(super) fn crowds(&self) -> Vec<(u8, Box<str>, Crowd)> {
+        self.wanted_crowds(&|_| true)
+    }
+
+    fn wanted_crowds(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(u8, Box<str>, Crowd)> {
         let of = |what: u8, index: &Index| {
             index
-                .crowds()
+                .crowds(wanted)
                 .into_iter()
                 .map(move |(text, crowd)| (what, text, crowd))
                 .collect::<Vec<_>>()
@@ -544,8 +563,7 @@ impl Tables {
         if shard >= PARTS {
             let mut crowds = Vec::new();
             if self.crowds.load(Ordering::Relaxed) {
-                crowds = self.crowds();
-                crowds.retain(|(_, text, _)| crowd_shard_of(text) == shard);
+                crowds = self.wanted_crowds(&|text| crowd_shard_of(text) == shard);
             }
             writer.count(crowds.len());
             for (what, text, crowd) in &crowds {
