@@ -229,23 +229,32 @@ impl Index {
         crowd.map(|crowd| crowd.touch(client, worth, bound)).is_some()
     }
 
-    /// Makes a crowd of a text, of these clients.
+    /// Makes a crowd of a text, of these clients: all that are entered and say it.
     pub(super) fn gather(&self, text: &str, clients: &[(Client, Worth)], bound: usize) {
         let mut crowd = Crowd::default();
         for (client, worth) in clients {
             crowd.touch(*client, *worth, bound);
         }
-        self.put_crowd(text, crowd);
-    }
-
-    /// Puts a crowd in the place of a text's entries.
-    pub(super) fn put_crowd(&self, text: &str, crowd: Crowd) {
         let (part, print) = self.place(text);
         let mut part = part.write();
-        let had = part.known(print);
+        // Entries of another text with the same fingerprint stay.
+        let said = |client: Client| clients.iter().any(|(one, _)| *one == client);
+        part.v4.retain(|entry| (entry >> 32) as u32 != print || !said(client4(*entry)));
+        part.v6.retain(|entry| entry[0] != print || !said(client6(*entry)));
+        let others = part.known(print) > 0;
+        if part.crowds.insert(text.into(), crowd).is_none() && others {
+            self.texts.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Enters a crowd of which nobody is entered yet, or is with `append` as others are read meanwhile:
+    /// `settle` must follow.
+    pub(super) fn admit_crowd(&self, text: &str, crowd: Crowd) {
+        let (part, print) = self.place(text);
+        let mut part = part.write();
         part.v4.retain(|entry| (entry >> 32) as u32 != print);
         part.v6.retain(|entry| entry[0] != print);
-        if part.crowds.insert(text.into(), crowd).is_none() && had == 0 {
+        if part.crowds.insert(text.into(), crowd).is_none() {
             self.texts.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -344,6 +353,14 @@ fn entry6(print: u32, top: u64) -> Entry6 {
     [print, (top >> 32) as u32, top as u32]
 }
 
+fn client4(entry: u64) -> Client {
+    Client::V4(entry as u32)
+}
+
+fn client6([_, high, low]: Entry6) -> Client {
+    Client::V6(u64::from(high) << 32 | u64::from(low))
+}
+
 impl IndexPart {
     fn range4(&self, print: u32) -> &[u64] {
         let begin = self.v4.partition_point(|entry| *entry < entry4(print, 0));
@@ -364,9 +381,8 @@ impl IndexPart {
     }
 
     fn clients(&self, print: u32) -> impl Iterator<Item = Client> {
-        let v4 = self.range4(print).iter().map(|entry| Client::V4(*entry as u32));
-        let v6 = self.range6(print).iter();
-        v4.chain(v6.map(|[_, high, low]| Client::V6(u64::from(*high) << 32 | u64::from(*low))))
+        let v4 = self.range4(print).iter().copied().map(client4);
+        v4.chain(self.range6(print).iter().copied().map(client6))
     }
 
     fn bytes(&self) -> usize {

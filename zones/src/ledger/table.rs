@@ -543,13 +543,6 @@ impl Tables {
         crowds
     }
 
-    /// Puts a crowd, in the place of what there is of it.
-    pub(super) fn put_crowd(&self, what: u8, text: &str, crowd: Crowd) {
-        let index = if what == 0 { &self.names } else { &self.families };
-        index.put_crowd(text, crowd);
-        self.crowds.store(true, Ordering::Relaxed);
-    }
-
     /// A shard as it is stored, through the last commit; `reporters` are those it may speak of.
     pub(super) fn encode(
         &self,
@@ -653,7 +646,9 @@ impl Tables {
         if what > 1 || !sorted || crowd_shard_of(text) != shard {
             return Err(DecodeError::Malformed);
         }
-        self.put_crowd(what, text, crowd);
+        let index = if what == 0 { &self.names } else { &self.families };
+        index.admit_crowd(text, crowd);
+        self.crowds.store(true, Ordering::Relaxed);
         Ok(())
     }
 
