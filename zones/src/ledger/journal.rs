@@ -463,11 +463,13 @@ impl Ledger {
     /// Forgets somebody; returns how many pairs went.
     pub fn forget(&self, target: &Target) -> Result<u64, StoreError> {
         let journal = &mut *self.writer.lock();
-        let before = self.tables.sizes().pairs;
+        let [.., before] = self.tables.forgotten();
         self.commit_entry(journal, &Batch::default(), &Op::Forget(target.clone()))?;
         // The journal and older shards still tell of it: they are folded now, not some day.
         self.fold_all(journal)?;
-        Ok((before - self.tables.sizes().pairs) as u64)
+        // Not what a sweep took that was finished first.
+        let [.., now] = self.tables.forgotten();
+        Ok(now.saturating_sub(before))
     }
 
     fn commit_entry(
@@ -745,9 +747,16 @@ impl Ledger {
 
     fn publish_kinds(&self) {
         let kinds: Arc<[ReporterKind]> = self.reporters.read().iter().map(|row| row.kind).collect();
-        if *self.kinds.read() != kinds {
-            *self.kinds.write() = kinds;
+        let before = self.kinds();
+        if before == kinds {
+            return;
         }
+        if !kinds.starts_with(&before) {
+            // A sweep in force goes by what pairs were worth when its rule was set, as it does after a crash.
+            let context = Context { bounds: &self.bounds, kinds: &before };
+            self.tables.sweep_parts(usize::from(PARTS), context);
+        }
+        *self.kinds.write() = kinds;
     }
 
     /// The base record as of now, for a snapshot.
