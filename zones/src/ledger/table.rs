@@ -142,12 +142,16 @@ impl Tables {
         };
         let change = {
             let rewriter = &mut *self.rewriter.lock();
+            let change = {
+                // The one writer is here: the row stays as it is while readers look on.
+                let part = self.part(client).read();
+                let old = part.row(client);
+                if old.is_none() && cells.is_empty() {
+                    return;
+                }
+                rewriter.merge(client, old, cells, facts, context, &wants_touched)
+            };
             let mut part = self.part(client).write();
-            let old = part.row(client);
-            if old.is_none() && cells.is_empty() {
-                return;
-            }
-            let change = rewriter.merge(client, old, cells, facts, context, &wants_touched);
             part.set_row(client, &rewriter.row);
             part.forget(Forgotten::Client, change.lost);
             change
