@@ -167,16 +167,11 @@ impl ClientHistory {
         for pair in row.pairs() {
             let pair = PairHistory::of(&pair, kinds, policy, now);
             if let Some(family) = pair.name.family() {
-                let note = |families: &mut Vec<String>| {
-                    if !families.iter().any(|known| known == family) {
-                        families.push(family.to_owned());
-                    }
-                };
                 if pair.in_family_window {
-                    note(&mut history.families);
+                    history.families.push(family.to_owned());
                 }
                 if pair.in_watch_window {
-                    note(&mut history.watched_families);
+                    history.watched_families.push(family.to_owned());
                 }
             }
             history.pairs.push(pair);
@@ -189,8 +184,10 @@ impl ClientHistory {
                 &b.name,
             ))
         });
-        history.families.sort_unstable();
-        history.watched_families.sort_unstable();
+        for families in [&mut history.families, &mut history.watched_families] {
+            families.sort_unstable();
+            families.dedup();
+        }
         let count = |held: &[String], window| {
             count_with(held, history.trace.as_ref().map(|trace| &trace.families), now, window)
         };
@@ -283,8 +280,9 @@ impl PairHistory {
             days = days.merge(seen.days);
             history.by_us = history.by_us.saturating_add(seen.by_us);
             history.rejected = history.rejected.saturating_add(seen.count(Outcome::Rejected));
-            let all = Outcome::ALL.into_iter().map(|outcome| seen.count(outcome)).sum::<u32>();
-            history.observations = history.observations.saturating_add(all);
+            for outcome in Outcome::ALL {
+                history.observations = history.observations.saturating_add(seen.count(outcome));
+            }
             let kind = kinds.get(usize::from(by)).copied().unwrap_or_default();
             let counts = kind.builds_standing();
             let accepted = if counts { seen.accepted() } else { 0 };

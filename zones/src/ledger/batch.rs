@@ -134,6 +134,11 @@ impl Batch {
         self.observations
     }
 
+    /// How many pairs it changes, each as often as reporters saw it.
+    pub(super) fn changed_pairs(&self) -> usize {
+        self.changes.len()
+    }
+
     /// The time of the newest observation.
     pub fn newest(&self) -> Option<Time> {
         self.newest

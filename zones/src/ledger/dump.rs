@@ -107,9 +107,16 @@ impl Ledger {
             Some((name, kind)) => (name.to_string(), *kind),
             None => (String::new(), ReporterKind::Mx),
         };
+        let mut lines = Vec::new();
         let mut written = Ok(());
-        self.tables.each(&mut |row| {
-            written = write_row(to, &row, &reporter);
+        self.tables.each_client(&mut |client| {
+            lines.clear();
+            written = self
+                .client(client, |row| {
+                    row.map_or(Ok(()), |row| write_row(&mut lines, &row, &reporter))
+                })
+                // Who reads slowly must not keep a row locked.
+                .and_then(|()| to.write_all(&lines));
             written.is_ok()
         });
         written?;
@@ -206,10 +213,7 @@ fn write_pair(
 
 impl TraceWords {
     fn of(trace: &Trace) -> Self {
-        Self {
-            families: elements(&trace.families),
-            names: elements(&trace.names),
-        }
+        Self { families: elements(&trace.families), names: elements(&trace.names) }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::ledger::bounds::Worth;
 use crate::ledger::distinct::{Count, Distinct};
 use crate::ledger::hash::{hash_client, hash_network, hash_text};
 use crate::ledger::part::make_room;
+use crate::ledger::table::Sweep;
 use crate::time::Day;
 
 /// Parts with a lock of their own, as a power of two: so many that one is a few kilobytes even of ten million
@@ -42,22 +43,27 @@ impl Crowd {
     fn touch(&mut self, client: Client, worth: Worth, bound: usize) {
         self.clients.insert(hash_client(client), worth.last());
         self.networks.insert(hash_network(client.network()), worth.last());
-        match self.listed.binary_search_by_key(&client, |(client, _)| *client) {
-            Ok(place) => self.listed[place].1 = worth,
-            Err(place) => {
-                self.listed.insert(place, (client, worth));
-                self.trim(bound);
-            }
+        if let Some((_, known)) = self.listed.iter_mut().find(|(listed, _)| *listed == client) {
+            *known = worth;
+            return;
         }
-    }
-
-    fn trim(&mut self, bound: usize) {
-        while self.listed.len() > bound {
-            let least =
-                self.listed.iter().enumerate().min_by_key(|(_, (client, worth))| (*worth, *client));
-            let Some((place, _)) = least else { return };
+        // Those of least worth go first, so that the list never grows beyond its bound.
+        while self.listed.len() >= bound {
+            let rank = |(client, worth): &(Client, Worth)| (*worth, *client);
+            let least = self.listed.iter().enumerate().min_by_key(|(_, listed)| rank(listed));
+            let Some((place, _)) = least.filter(|(_, least)| rank(least) < (worth, client)) else {
+                return;
+            };
             self.listed.remove(place);
         }
+        let place = self.listed.partition_point(|(listed, _)| *listed < client);
+        make_room(&mut self.listed, 1);
+        self.listed.insert(place, (client, worth));
+    }
+
+    fn survives(&self, sweep: Sweep) -> bool {
+        let worthy = || self.listed.iter().any(|(_, worth)| *worth >= sweep.worth);
+        self.clients.newest() >= Some(sweep.before) && (sweep.worth == Worth::default() || worthy())
     }
 
     fn bytes(&self) -> usize {
@@ -130,7 +136,8 @@ impl Index {
                 (known, at.map(|at| put_in(&mut part.v4, at, entry4(print, ip))))
             }
             Client::V6(top) => {
-                let (known, at) = look_up(&part.v6, &entry6(print, top), |entry| u64::from(entry[0]));
+                let (known, at) =
+                    look_up(&part.v6, &entry6(print, top), |entry| u64::from(entry[0]));
                 let known = known + part.range4(print).len();
                 (known, at.map(|at| put_in(&mut part.v6, at, entry6(print, top))))
             }
@@ -180,13 +187,14 @@ impl Index {
         full
     }
 
-    /// Takes a client out.
-    pub(super) fn remove(&self, text: &str, client: Client) {
+    /// Takes a client out; true if that changed a crowd.
+    pub(super) fn remove(&self, text: &str, client: Client) -> bool {
         if self.is_crowd(text) {
-            if let Some(crowd) = self.crowds.write().get_mut(text) {
-                crowd.listed.retain(|(listed, _)| *listed != client);
-            }
-            return;
+            let mut crowds = self.crowds.write();
+            let Some(crowd) = crowds.get_mut(text) else { return false };
+            let before = crowd.listed.len();
+            crowd.listed.retain(|(listed, _)| *listed != client);
+            return crowd.listed.len() < before;
         }
         let (part, print) = self.place(text);
         let mut part = part.write();
@@ -197,6 +205,7 @@ impl Index {
         if found && part.known(print) == 0 {
             self.texts.fetch_sub(1, Ordering::Relaxed);
         }
+        false
     }
 
     /// True if the text is a crowd, which wants to hear of everybody who says it.
@@ -220,7 +229,7 @@ impl Index {
         crowds.get_mut(text).map(|crowd| crowd.touch(client, worth, bound)).is_some()
     }
 
-    /// Makes a crowd of a text, of these clients.
+    /// Makes a crowd of a text, of these clients: all that are entered and say it.
     pub(super) fn gather(&self, text: &str, clients: &[(Client, Worth)], bound: usize) {
         let mut crowd = Crowd::default();
         for (client, worth) in clients {
@@ -294,17 +303,22 @@ impl Index {
         self.crowd_count.load(Ordering::Relaxed)
     }
 
-    /// Forgets the crowds that were last seen before a day; returns their texts.
-    pub(super) fn expire_crowds(&self, before: Day) -> Vec<Box<str>> {
+    /// Forgets the crowds that a rule leaves nothing of, of those that are wanted: last seen too long ago,
+    /// or with nobody listed who is worth enough. Else what is known of names that bots said once would
+    /// take the room of pairs that stand.
+    pub(super) fn sweep_crowds(&self, sweep: Sweep, wanted: &dyn Fn(&str) -> bool) {
         // Looked for beside the readers, and taken out one by one.
         let crowds = self.crowds.read();
-        let old = crowds.iter().filter(|(_, crowd)| crowd.clients.newest() < Some(before));
-        let gone: Vec<_> = old.map(|(text, _)| text.clone()).collect();
+        let goes = |(text, crowd): &(&Box<str>, &Crowd)| wanted(text) && !crowd.survives(sweep);
+        let gone: Vec<_> = crowds.iter().filter(goes).map(|(text, _)| text.clone()).collect();
         drop(crowds);
         for text in &gone {
             self.remove_crowd(text);
         }
-        gone
+        let mut crowds = self.crowds.write();
+        if crowds.capacity() > 4 * crowds.len() + 64 {
+            crowds.shrink_to_fit();
+        }
     }
 
     /// How many texts are in it.
@@ -336,7 +350,8 @@ fn look_up<T: Ord>(entries: &[T], entry: &T, print: impl Fn(&T) -> u64) -> (usiz
     let (Ok(place) | Err(place)) = at;
     let (before, after) = entries.split_at_checked(place).unwrap_or_default();
     let same = |entry: &&T| print(entry) == of;
-    let known = before.iter().rev().take_while(same).count() + after.iter().take_while(same).count();
+    let known =
+        before.iter().rev().take_while(same).count() + after.iter().take_while(same).count();
     (known, at.err())
 }
 
@@ -405,6 +420,14 @@ fn entry6(print: u32, top: u64) -> Entry6 {
     [print, (top >> 32) as u32, top as u32]
 }
 
+fn client4(entry: u64) -> Client {
+    Client::V4(entry as u32)
+}
+
+fn client6([_, high, low]: Entry6) -> Client {
+    Client::V6(u64::from(high) << 32 | u64::from(low))
+}
+
 impl IndexPart {
     fn append(&mut self, gathered: &[(u64, Client)]) {
         for (hash, client) in gathered {
@@ -441,9 +464,8 @@ impl IndexPart {
     }
 
     fn clients(&self, print: u32) -> impl Iterator<Item = Client> {
-        let v4 = self.range4(print).iter().map(|entry| Client::V4(*entry as u32));
-        let v6 = self.range6(print).iter();
-        v4.chain(v6.map(|[_, high, low]| Client::V6(u64::from(*high) << 32 | u64::from(*low))))
+        let v4 = self.range4(print).iter().copied().map(client4);
+        v4.chain(self.range6(print).iter().copied().map(client6))
     }
 
     fn bytes(&self) -> usize {

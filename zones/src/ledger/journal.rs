@@ -23,7 +23,7 @@ use super::codec::{DecodeError, LAYOUT, Reader, Writer, pack, unpack};
 use super::op::Op;
 use super::row::{Cell, Context};
 use super::store::{Key, Store, StoreError};
-use super::table::{SHARDS, Sweep, Target, crowd_shard_of, shard_of};
+use super::table::{PARTS, SHARDS, Sweep, Target, crowd_shard_of, shard_of};
 use super::{Committed, Ledger};
 use crate::client::Client;
 use crate::name::Name;
@@ -48,8 +48,11 @@ impl Default for JournalLimits {
     }
 }
 
-/// Parts that a commit sweeps, if a sweep is in force.
+/// Parts that a commit sweeps at least, if a sweep is in force.
 const SWEPT_PER_COMMIT: usize = 32;
+/// How many pairs it looks at for each that it changed: the sweep of a ledger is done before a tenth as
+/// many pairs came in.
+const SWEPT_PER_CHANGE: usize = 10;
 /// So many changed pairs later the memory that the tables take is looked at again.
 const LOOK_AT_MEMORY_AFTER: usize = 4096;
 /// How much of the bound is left when a sweep for lack of room is done.
@@ -86,6 +89,8 @@ pub(super) struct Journal {
     /// Pairs last seen before this day were told to go.
     expired_before: Day,
     changed_since_look: usize,
+    /// How many pairs there were when the memory was looked at.
+    pairs_at_look: usize,
     /// Octets given to the store.
     pub(super) written: u64,
 }
@@ -106,6 +111,7 @@ impl Journal {
             held: None,
             expired_before: Day::default(),
             changed_since_look: 0,
+            pairs_at_look: 0,
             written: 0,
         }
     }
@@ -131,6 +137,17 @@ impl Journal {
         self.damaged(key.to_string(), DecodeError::Missing)
     }
 
+    /// How the shards stand before some of them are staged.
+    fn staging(&self) -> Stored {
+        Stored { dirty_since: self.dirty_since.clone(), through: self.through.clone() }
+    }
+
+    /// What was staged may be gone with an error: every shard that was dirty still is.
+    fn lose(&mut self, before: Stored) {
+        self.dirty_since = before.dirty_since;
+        self.through = before.through;
+    }
+
     fn damaged(&self, what: impl Into<String>, why: impl ToString) -> StoreError {
         StoreError::Damaged { path: self.store.path(), what: what.into(), why: why.to_string() }
     }
@@ -145,6 +162,12 @@ impl Journal {
             why => self.damaged(what, why),
         }
     }
+}
+
+/// How shards are stored.
+struct Stored {
+    dirty_since: Vec<Option<u64>>,
+    through: Vec<u64>,
 }
 
 /// What the base record says.
@@ -242,18 +265,15 @@ impl Ledger {
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
         let read = Mutex::new(Vec::new());
         let failed = Mutex::new(None);
-        // Crowds first: their names need no other place in the indexes.
-        let crowds_first = |n: u16| (SHARDS - 1) - n;
         let next = AtomicU16::new(0);
         let store = &*journal.store;
-        let work = || {
+        let work = |end: u16| {
             let mut admission = self.tables.admission();
             loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                if n >= SHARDS || failed.lock().is_some() {
+                let shard = next.fetch_add(1, Ordering::Relaxed);
+                if shard >= end || failed.lock().is_some() {
                     return;
                 }
-                let shard = crowds_first(n);
                 let admitted = store.get(Key::Shard(shard)).map(|packed| {
                     let packed = packed?;
                     let bytes = packed.len() as u64;
@@ -270,11 +290,15 @@ impl Ledger {
                 }
             }
         };
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(work);
-            }
-        });
+        // Crowds before all else: their names need no other place in the indexes.
+        for shards in [PARTS..SHARDS, 0..PARTS] {
+            next.store(shards.start, Ordering::Relaxed);
+            std::thread::scope(|scope| {
+                for _ in 0..workers {
+                    scope.spawn(|| work(shards.end));
+                }
+            });
+        }
         match failed.into_inner() {
             Some((_, Err(error))) => return Err(error),
             Some((shard, Ok(why))) => {
@@ -438,18 +462,22 @@ impl Ledger {
             return Ok(Committed { seq: journal.seq, bytes: 0 });
         }
         let committed = self.commit_entry(journal, batch, &Op::None)?;
-        self.see_to_bounds(journal)?;
+        // The batch is durable, whatever becomes of this: an error would have the caller bring it again.
+        // A store that fails says so at the next commit, after which this is tried again.
+        self.see_to_bounds(journal, batch.changed_pairs()).ok();
         Ok(committed)
     }
 
     /// Forgets somebody; returns how many pairs went.
     pub fn forget(&self, target: &Target) -> Result<u64, StoreError> {
         let journal = &mut *self.writer.lock();
-        let before = self.tables.sizes().pairs;
+        let [.., before] = self.tables.forgotten();
         self.commit_entry(journal, &Batch::default(), &Op::Forget(target.clone()))?;
         // The journal and older shards still tell of it: they are folded now, not some day.
         self.fold_all(journal)?;
-        Ok((before - self.tables.sizes().pairs) as u64)
+        // Not what a sweep took that was finished first.
+        let [.., now] = self.tables.forgotten();
+        Ok(now.saturating_sub(before))
     }
 
     fn commit_entry(
@@ -465,11 +493,9 @@ impl Ledger {
         let reporters_before = self.reporters.read().clone();
         let ids = self.name_reporters(journal, batch);
         let sorted = batch.sorted(&ids);
-        let (dirty_before, through_before) = (journal.dirty_since.clone(), journal.through.clone());
+        let before = journal.staging();
         let bytes = self.store_entry(journal, seq, batch, &sorted, op).inspect_err(|_| {
-            // What was staged may be gone with the error: every shard that was dirty still is.
-            journal.dirty_since = dirty_before;
-            journal.through = through_before;
+            journal.lose(before);
             // Numbers stay given, since a base record with them may have been stored; kinds do not.
             let mut reporters = self.reporters.write();
             for (known, before) in reporters.iter_mut().zip(reporters_before) {
@@ -546,31 +572,40 @@ impl Ledger {
     }
 
     /// Sweeps on, and sets a new rule if the tables take too much or pairs are too old.
-    fn see_to_bounds(&self, journal: &mut Journal) -> Result<(), StoreError> {
+    fn see_to_bounds(&self, journal: &mut Journal, changed: usize) -> Result<(), StoreError> {
         let kinds = self.kinds();
         let context = Context { bounds: &self.bounds, kinds: &kinds };
-        if self.tables.sweep_parts(SWEPT_PER_COMMIT, context) {
+        let pace = usize::from(PARTS).saturating_mul(changed * SWEPT_PER_CHANGE);
+        let pace = pace.checked_div(journal.pairs_at_look).unwrap_or(0).max(SWEPT_PER_COMMIT);
+        if self.tables.sweep_parts(pace, context) {
             return Ok(());
         }
         let before = journal.expired_before;
         let step = (self.bounds.keep_days / 64).max(1);
         let too_old = self.calendar.read().nth_newest(self.bounds.keep_days);
         let too_old = too_old.filter(|day| day.since(before) >= step);
-        let mut worth = Worth::default();
-        if journal.changed_since_look >= LOOK_AT_MEMORY_AFTER {
+        let looks = journal.changed_since_look >= LOOK_AT_MEMORY_AFTER;
+        let worth = if looks { self.least_worth(journal, context) } else { Worth::default() };
+        if too_old.is_some() || worth > Worth::default() {
+            let sweep = Sweep { worth, before: too_old.unwrap_or(before).max(before) };
+            self.commit_entry(journal, &Batch::default(), &Op::Sweep(sweep))?;
+        }
+        if looks {
             journal.changed_since_look = 0;
-            let bytes = self.tables.sizes().bytes as f64;
-            let bound = self.bounds.memory as f64;
-            if bytes > bound {
-                let share = 1.0 - FILL_AFTER_SWEEP * bound / bytes;
-                worth = self.tables.worth_at(share.clamp(0.05, 0.95), context);
-            }
         }
-        if too_old.is_none() && worth == Worth::default() {
-            return Ok(());
+        Ok(())
+    }
+
+    /// What a pair must be worth to stay if the tables take too much room; nothing if they do not.
+    fn least_worth(&self, journal: &mut Journal, context: Context<'_>) -> Worth {
+        let sizes = self.tables.sizes();
+        journal.pairs_at_look = sizes.pairs;
+        let (bytes, bound) = (sizes.bytes as f64, self.bounds.memory as f64);
+        if bytes <= bound {
+            return Worth::default();
         }
-        let sweep = Sweep { worth, before: too_old.unwrap_or(before).max(before) };
-        self.commit_entry(journal, &Batch::default(), &Op::Sweep(sweep)).map(drop)
+        let share = 1.0 - FILL_AFTER_SWEEP * bound / bytes;
+        self.tables.worth_at(share.clamp(0.05, 0.95), context)
     }
 
     /// Stores an entry, and folds the journal if it has grown too long; returns the entry's size.
@@ -670,15 +705,18 @@ impl Ledger {
     }
 
     /// Forgets the entries that every shard includes; unless told to forget all it can, only when that is
-    /// a good part of them. The base record goes first: it takes over their positions and reporters.
+    /// a good part of them. The base record takes over their positions and reporters.
     fn trim_journal(&self, journal: &mut Journal, all: bool) -> Result<(), StoreError> {
         let oldest_needed = journal.dirty_since.iter().flatten().min().copied();
-        let through = oldest_needed.map_or(journal.seq, |seq| seq - 1);
+        let through = oldest_needed.map_or(journal.seq, |seq| seq.saturating_sub(1));
         let through = journal.held.map_or(through, |held| through.min(held));
         let gone = journal.live.partition_point(|(seq, _)| *seq <= through);
         if gone == 0 || (!all && gone * 8 < journal.live.len()) {
             return Ok(());
         }
+        // One after the other, since a crash keeps any part of what is staged: the shards, the base record
+        // that says they must be there, and no entry goes before both are on the disk.
+        journal.store.commit()?;
         let stored: Vec<_> = (0..SHARDS)
             .zip(journal.through.iter().copied())
             .filter(|(_, through)| *through > 0)
@@ -686,7 +724,6 @@ impl Ledger {
         let base = self.encode_base(journal, &stored);
         journal.store.put(Key::Base, &base)?;
         journal.written += base.len() as u64;
-        // Shards and base must be on disk before the entries they replace are gone.
         journal.store.commit()?;
         journal.store.trim(through)?;
         for (_, bytes) in journal.live.drain(..gone) {
@@ -701,13 +738,18 @@ impl Ledger {
     }
 
     fn fold_all(&self, journal: &mut Journal) -> Result<(), StoreError> {
+        let before = journal.staging();
+        let folded = self.store_dirty(journal).and_then(|()| self.trim_journal(journal, true));
+        folded.and_then(|()| journal.store.commit()).inspect_err(|_| journal.lose(before))
+    }
+
+    fn store_dirty(&self, journal: &mut Journal) -> Result<(), StoreError> {
         for shard in 0..SHARDS {
             if journal.dirty_since[usize::from(shard)].is_some() {
                 self.store_shard(journal, shard)?;
             }
         }
-        self.trim_journal(journal, true)?;
-        journal.store.commit()
+        Ok(())
     }
 
     /// The kinds of all reporters, by number.
@@ -717,9 +759,16 @@ impl Ledger {
 
     fn publish_kinds(&self) {
         let kinds: Arc<[ReporterKind]> = self.reporters.read().iter().map(|row| row.kind).collect();
-        if *self.kinds.read() != kinds {
-            *self.kinds.write() = kinds;
+        let before = self.kinds();
+        if before == kinds {
+            return;
         }
+        if !kinds.starts_with(&before) {
+            // A sweep in force goes by what pairs were worth when its rule was set, as it does after a crash.
+            let context = Context { bounds: &self.bounds, kinds: &before };
+            self.tables.sweep_parts(usize::from(PARTS), context);
+        }
+        *self.kinds.write() = kinds;
     }
 }
 
@@ -746,7 +795,9 @@ fn check_sequence(journal: &Journal, base: &Base, entries: &[u64]) -> Result<(),
     }
     let stored = journal.through.iter().copied().max().unwrap_or(0);
     // Shards before any base record are those of a ledger whose base record is gone, too.
-    if stored > base.through.max(last) || first.is_some_and(|first| first > base.through + 1) {
+    if stored > base.through.max(last)
+        || first.is_some_and(|first| first > base.through.saturating_add(1))
+    {
         let from = base.through.max(last);
         let what = format!("what was committed after entry {from}, up to entry {stored},");
         return Err(journal.damaged(what, DecodeError::Missing));

@@ -156,12 +156,12 @@ impl Part {
         let at = u32::try_from(at).unwrap_or(u32::MAX);
         let network = |client: Client| client.network();
         let is_first = match client {
-            Client::V4(ip) => self.v4.set(ip, at, |a, b| {
-                network(Client::V4(a)) == network(Client::V4(b))
-            }),
-            Client::V6(top) => self.v6.set(top, at, |a, b| {
-                network(Client::V6(a)) == network(Client::V6(b))
-            }),
+            Client::V4(ip) => {
+                self.v4.set(ip, at, |a, b| network(Client::V4(a)) == network(Client::V4(b)))
+            }
+            Client::V6(top) => {
+                self.v6.set(top, at, |a, b| network(Client::V6(a)) == network(Client::V6(b)))
+            }
         };
         self.networks += usize::from(is_first);
     }
@@ -191,6 +191,18 @@ impl Part {
             self.v4.at.reserve_exact(clients);
             self.arena.reserve_exact(octets);
         }
+    }
+
+    /// Gives back memory that is not used: sweeping is for room, and room is counted by what is taken.
+    fn give_back(&mut self) {
+        fn shrink<T>(vec: &mut Vec<T>) {
+            vec.shrink_to(vec.len() + vec.len() / 8);
+        }
+        shrink(&mut self.arena);
+        shrink(&mut self.v4.keys);
+        shrink(&mut self.v4.at);
+        shrink(&mut self.v6.keys);
+        shrink(&mut self.v6.at);
     }
 
     /// Counts pairs that were forgotten.
@@ -236,6 +248,7 @@ impl Part {
             new.set_row(client, &rewriter.row);
             changes.push((client, change));
         }
+        new.give_back();
         *self = new;
         changes
     }

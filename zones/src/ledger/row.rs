@@ -522,12 +522,14 @@ impl Rewriter {
     }
 }
 
-/// Says what changed of the pairs of a row.
+/// Says what changed of the pairs of a row; `gone` in the order of names, as pairs are.
 fn finish(change: &mut Change, kept: &[Kept<'_>], gone: &[(NameRef<'_>, bool)]) {
     change.lost = gone.len() as u64;
     change.added.extend(kept.iter().filter(|pair| pair.is_new).map(|pair| pair.name.to_name()));
+    // A search each, since somebody may say ten thousand names in one batch.
+    let is_gone = |name: &Name| gone.binary_search_by(|(one, _)| one.cmp(&name.view())).is_ok();
+    change.touched.retain(|(touched, _)| !is_gone(touched));
     for (name, was_new) in gone {
-        change.touched.retain(|(touched, _)| touched.view() != *name);
         if !was_new {
             let family_stays = kept.iter().any(|pair| pair.name.family() == name.family());
             change.removed.push((name.to_name(), !family_stays));

@@ -9,7 +9,8 @@
 //!
 //! What must be forgotten for lack of room or for age goes in a sweep: its rule is set at once and holds
 //! from then on, part by part, before anything else happens to a part. So a sweep of a large ledger
-//! takes its time in the background, and still the result is the same as if it had taken none.
+//! takes its time in the background, and still the result is the same as if it had taken none. Crowds,
+//! which are few, are swept when the rule is set.
 
 use parking_lot::{Mutex, RwLock};
 
@@ -30,7 +31,7 @@ use crate::name::{Name, NameRef};
 use crate::time::Day;
 
 /// Parts of the client table, and as many shards of the store; part of the stored layout.
-const PARTS: u16 = 4096;
+pub(super) const PARTS: u16 = 4096;
 /// Shards of crowds, after those of clients; part of the stored layout.
 const CROWD_SHARDS: u16 = 256;
 /// All shards.
@@ -141,12 +142,16 @@ impl Tables {
         };
         let change = {
             let rewriter = &mut *self.rewriter.lock();
+            let change = {
+                // The one writer is here: the row stays as it is while readers look on.
+                let part = self.part(client).read();
+                let old = part.row(client);
+                if old.is_none() && cells.is_empty() {
+                    return;
+                }
+                rewriter.merge(client, old, cells, facts, context, &wants_touched)
+            };
             let mut part = self.part(client).write();
-            let old = part.row(client);
-            if old.is_none() && cells.is_empty() {
-                return;
-            }
-            let change = rewriter.merge(client, old, cells, facts, context, &wants_touched);
             part.set_row(client, &rewriter.row);
             part.forget(Forgotten::Client, change.lost);
             change
@@ -167,25 +172,32 @@ impl Tables {
             }
             self.suffixes.add(name.text());
         }
+        let mut families = Vec::new();
         for (name, worth) in &change.touched {
             if self.names.touch(name.text(), client, *worth, bound) {
                 self.note_crowd(name.text());
             }
-            if let Some(family) = name.family()
-                && self.families.touch(family, client, *worth, bound)
-            {
-                self.note_crowd(family);
+            if let Some(family) = name.family().filter(|family| !families.contains(family)) {
+                families.push(family);
             }
+        }
+        for family in families.into_iter().filter(|family| self.families.is_crowd(family)) {
+            // Its best name there counts, whichever was said.
+            let Some(worth) = self.worth_of_family(client, family, context) else { continue };
+            self.families.touch(family, client, worth, bound);
+            self.note_crowd(family);
         }
         self.unindex(client, change);
     }
 
     fn unindex(&self, client: Client, change: &Change) {
         for (name, family_gone) in &change.removed {
-            self.names.remove(name.text(), client);
+            if self.names.remove(name.text(), client) {
+                self.note_crowd(name.text());
+            }
             let Some(family) = name.family() else { continue };
-            if *family_gone {
-                self.families.remove(family, client);
+            if *family_gone && self.families.remove(family, client) {
+                self.note_crowd(family);
             }
             self.suffixes.remove(name.text());
         }
@@ -226,19 +238,22 @@ impl Tables {
 
     fn gather_family(&self, family: &str, context: Context<'_>) {
         let (clients, _) = self.families.clients(family, Day::default());
-        let worth_of = |client: Client| {
-            self.client(client, |row| {
-                let of_family = row?.pairs().filter(|pair| pair.name.family() == Some(family));
-                of_family.map(|pair| pair.worth(client, context.kinds, context.bounds.key)).max()
-            })
-        };
-        let found: Vec<_> =
-            clients.into_iter().filter_map(|client| Some((client, worth_of(client)?))).collect();
+        let found: Vec<_> = clients
+            .into_iter()
+            .filter_map(|client| Some((client, self.worth_of_family(client, family, context)?)))
+            .collect();
         if found.len() > context.bounds.clients_per_name {
             self.families.gather(family, &found, context.bounds.clients_per_name);
             self.crowds.store(true, Ordering::Relaxed);
             self.note_crowd(family);
         }
+    }
+
+    fn worth_of_family(&self, client: Client, family: &str, context: Context<'_>) -> Option<Worth> {
+        self.client(client, |row| {
+            let of_family = row?.pairs().filter(|pair| pair.name.family() == Some(family));
+            of_family.map(|pair| pair.worth(client, context.kinds, context.bounds.key)).max()
+        })
     }
 
     /// Tells the crowds of a client's names what its row knows of them. For a reader of the journal that
@@ -257,6 +272,13 @@ impl Tables {
             part.write().unswept = true;
         }
         self.unswept_from.store(0, Ordering::Relaxed);
+        self.sweep_crowds(sweep, &|_| true);
+    }
+
+    fn sweep_crowds(&self, sweep: Sweep, wanted: &dyn Fn(u16) -> bool) {
+        for index in [&self.names, &self.families] {
+            index.sweep_crowds(sweep, &|text| wanted(crowd_shard_of(text)));
+        }
     }
 
     /// Does a whole sweep at once, in the parts that are wanted.
@@ -271,6 +293,7 @@ impl Tables {
             part.write().unswept = wanted(place);
         }
         self.unswept_from.store(0, Ordering::Relaxed);
+        self.sweep_crowds(sweep, wanted);
         self.sweep_parts(usize::from(PARTS), context);
     }
 
@@ -282,14 +305,6 @@ impl Tables {
             self.sweep_part(place, context);
         }
         self.unswept_from.store(to, Ordering::Relaxed);
-        if from < to && to == usize::from(PARTS) {
-            let before = self.sweep.lock().before;
-            for index in [&self.names, &self.families] {
-                for text in index.expire_crowds(before) {
-                    self.note_crowd(&text);
-                }
-            }
-        }
         from < to
     }
 
@@ -362,26 +377,25 @@ impl Tables {
             self.note_crowd(text);
         }
         if let Target::Family(family) = target {
-            for (text, _) in self.names.crowds(&|_| true) {
-                let said = Name::parse(text.as_bytes());
-                if said.family() == Some(family) && self.names.remove_crowd(&text) {
-                    self.note_crowd(&text);
-                }
+            let of_family = |text: &str| Name::parse(text.as_bytes()).family() == Some(family);
+            for (text, _) in self.names.crowds(&of_family) {
+                self.names.remove_crowd(&text);
+                self.note_crowd(&text);
             }
         }
         pairs
     }
 
     /// What the least of the pairs is worth that may stay if this share of them is to go. Looks at one
-    /// part in sixteen.
+    /// client in eight of each part: whole parts would be no fair sample, since networks live in them.
     pub(super) fn worth_at(&self, share: f64, context: Context<'_>) -> Worth {
         let mut worths = Vec::new();
-        for part in self.parts.iter().step_by(16) {
+        for part in &self.parts {
             let part = part.read();
-            for row in part.rows() {
-                let client = row.client();
-                let worth =
-                    |pair: PairView<'_>| pair.worth(client, context.kinds, context.bounds.key);
+            for row in part.clients().step_by(8).filter_map(|client| part.row(client)) {
+                let worth = |pair: PairView<'_>| {
+                    pair.worth(row.client(), context.kinds, context.bounds.key)
+                };
                 worths.extend(row.pairs().map(worth));
             }
         }
@@ -485,9 +499,8 @@ impl Tables {
         sum
     }
 
-    /// Lets `read` look at every row, in the order of clients, and goes on until it says no. Holds no
-    /// lock for longer than one row takes.
-    pub(super) fn each(&self, read: &mut dyn FnMut(RowView<'_>) -> bool) {
+    /// Tells `visit` every client, in order, and goes on until it says no. Holds no lock meanwhile.
+    pub(super) fn each_client(&self, visit: &mut dyn FnMut(Client) -> bool) {
         // All at once if they are not too many to sort, else by first octets.
         let all = self.parts.iter().map(|part| part.read().counts()).map(|(v4, v6)| v4 + v6);
         let steps = if all.sum::<usize>() < 500_000 { 1 } else { 512 };
@@ -503,7 +516,7 @@ impl Tables {
             }
             clients.sort_unstable();
             for client in clients {
-                if !self.client(client, |row| row.is_none_or(&mut *read)) {
+                if !visit(client) {
                     return;
                 }
             }
@@ -512,10 +525,10 @@ impl Tables {
 
     /// Every crowd: what it is (0 a name, 1 a family), its text, and itself; ascending.
     pub(super) fn crowds(&self) -> Vec<(u8, Box<str>, Crowd)> {
-        self.crowds_with(&|_| true)
+        self.wanted_crowds(&|_| true)
     }
 
-    fn crowds_with(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(u8, Box<str>, Crowd)> {
+    fn wanted_crowds(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(u8, Box<str>, Crowd)> {
         let mut crowds = Vec::new();
         for (what, index) in [(0, &self.names), (1, &self.families)] {
             let of = index.crowds(wanted).into_iter();
@@ -523,13 +536,6 @@ impl Tables {
         }
         crowds.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         crowds
-    }
-
-    /// Puts a crowd, in the place of what there is of it.
-    pub(super) fn put_crowd(&self, what: u8, text: &str, crowd: Crowd) {
-        let index = if what == 0 { &self.names } else { &self.families };
-        index.put_crowd(text, crowd, &[]);
-        self.crowds.store(true, Ordering::Relaxed);
     }
 
     /// A shard as it is stored, through the last commit; `reporters` are those it may speak of.
@@ -545,7 +551,7 @@ impl Tables {
         if shard >= PARTS {
             let mut crowds = Vec::new();
             if self.crowds.load(Ordering::Relaxed) {
-                crowds = self.crowds_with(&|text| crowd_shard_of(text) == shard);
+                crowds = self.wanted_crowds(&|text| crowd_shard_of(text) == shard);
             }
             writer.count(crowds.len());
             for (what, text, crowd) in &crowds {
@@ -640,7 +646,9 @@ impl Tables {
         if what > 1 || !sorted || crowd_shard_of(text) != shard {
             return Err(DecodeError::Malformed);
         }
-        self.put_crowd(what, text, crowd);
+        let index = if what == 0 { &self.names } else { &self.families };
+        index.put_crowd(text, crowd, &[]);
+        self.crowds.store(true, Ordering::Relaxed);
         Ok(())
     }
 
