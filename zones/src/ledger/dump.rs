@@ -112,7 +112,9 @@ impl Ledger {
         self.tables.each_client(&mut |client| {
             lines.clear();
             written = self
-                .client(client, |row| row.map_or(Ok(()), |row| write_row(&mut lines, &row, &reporter)))
+                .client(client, |row| {
+                    row.map_or(Ok(()), |row| write_row(&mut lines, &row, &reporter))
+                })
                 // Who reads slowly must not keep a row locked.
                 .and_then(|()| to.write_all(&lines));
             written.is_ok()
@@ -211,10 +213,7 @@ fn write_pair(
 
 impl TraceWords {
     fn of(trace: &Trace) -> Self {
-        Self {
-            families: elements(&trace.families),
-            names: elements(&trace.names),
-        }
+        Self { families: elements(&trace.families), names: elements(&trace.names) }
     }
 }
 

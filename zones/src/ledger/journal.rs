@@ -788,7 +788,9 @@ fn check_sequence(journal: &Journal, base: &Base, entries: &[u64]) -> Result<(),
     }
     let stored = journal.through.iter().copied().max().unwrap_or(0);
     // Shards before any base record are those of a ledger whose base record is gone, too.
-    if stored > base.through.max(last) || first.is_some_and(|first| first > base.through.saturating_add(1)) {
+    if stored > base.through.max(last)
+        || first.is_some_and(|first| first > base.through.saturating_add(1))
+    {
         let from = base.through.max(last);
         let what = format!("what was committed after entry {from}, up to entry {stored},");
         return Err(journal.damaged(what, DecodeError::Missing));
