@@ -353,3 +353,17 @@ fn a_dump_that_nobody_reads_holds_up_nobody() {
     committing.join().unwrap().ok();
     assert_eq!(committed, Ok(true));
 }
+
+/// Most parts are not swept yet when the rule is set; whoever opens the ledger again sweeps all.
+#[test]
+fn a_dump_in_the_middle_of_a_sweep_is_that_of_the_ledger_opened_again() {
+    let bounds = Bounds { keep_days: 2, ..Bounds::default() };
+    let disk = Arc::new(Mutex::new(Disk::default()));
+    let ledger = open(&disk, bounds);
+    ledger.commit(&bots(0x0b00_0000, 1000, 0)).unwrap();
+    let later = (1..4).map(|day| saying(day, IP, "mail.example.com", Outcome::Accepted));
+    ledger.commit(&batch_of(&later.collect::<Vec<_>>())).unwrap();
+    let told = dump(&ledger);
+    assert_eq!(told.matches("\"name\":").count(), 1, "{told}");
+    assert_eq!(told, dump(&open(&disk, bounds)));
+}
