@@ -1,7 +1,8 @@
 //! Joins what the ledger knows and what the DNS says now, and judges.
 //!
-//! Every verdict is made from the resident tables when it is asked for: that costs microseconds, is
-//! never stale, and leaves the caching to what is slow (live evidence). Look-ups are made
+//! Every verdict is made from the resident tables when it is asked for: that costs microseconds (up to
+//! some milliseconds for a newcomer in a crowded network), is never stale, and leaves the caching to what
+//! is slow (live evidence). Look-ups are made
 //!
 //! - for a client's firmest pair, whoever asks: the name comes from our own logs;
 //! - for a pair, or a name by itself, that the ledger knows, whoever asks;
@@ -83,14 +84,15 @@ impl LedgerJudge {
     fn known(&self, ip: IpAddr) -> Known {
         let ip = ip.to_canonical();
         let (policy, now) = (self.policy.load_full(), now());
-        let client = Client::of(ip);
-        Known {
-            ip,
-            client: ClientHistory::of(&self.ledger, client, &policy, now),
-            network: NetworkHistory::of(&self.ledger, client.network(), &policy, now),
-            policy,
-            now,
-        }
+        let network = Client::of(ip).network();
+        let client = ClientHistory::of(&self.ledger, Client::of(ip), &policy, now);
+        // The dearest part, and most questions are about who stands or was never seen.
+        let network = if client.best().is_some_and(|pair| !pair.is_established()) {
+            NetworkHistory::of(&self.ledger, network, &policy, now)
+        } else {
+            NetworkHistory::not_asked(network)
+        };
+        Known { ip, client, network, policy, now }
     }
 
     /// What the DNS says of an address with a name, waiting no longer than an answer may.
@@ -103,7 +105,9 @@ impl LedgerJudge {
 
     /// Everything about an address, and a name if one is given. Waits for every look-up.
     pub async fn explain(&self, ip: IpAddr, name: Option<&Name>) -> Explanation {
-        let known = self.known(ip);
+        let mut known = self.known(ip);
+        let network = Client::of(known.ip).network();
+        known.network = NetworkHistory::of(&self.ledger, network, &known.policy, known.now);
         let asked = name.or_else(|| known.firmest_name()).cloned();
         let findings = match &asked {
             Some(name) => self.live.complete(known.ip, name).await,

@@ -470,6 +470,12 @@ pub struct NetworkHistory {
 }
 
 impl NetworkHistory {
+    /// Of a network at which nobody needs to look: the verdict of a client that stands, or that was never
+    /// seen, does not depend on it.
+    pub fn not_asked(network: Network) -> Self {
+        Self { network: network.to_string(), clients: 0, fresh_families: BTreeSet::new() }
+    }
+
     /// Measures what the ledger holds of a network.
     pub fn of(ledger: &Ledger, network: Network, policy: &Policy, now: Time) -> Self {
         let kinds = ledger.reporter_kinds();

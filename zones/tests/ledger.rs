@@ -42,7 +42,6 @@ impl Store for Faulty {
         let disk = self.disk.lock().unwrap();
         Ok(match key {
             Key::Base => disk.base.clone(),
-            Key::Manifest => None,
             Key::Shard(number) => disk.shards.get(&number).cloned(),
             Key::Entry(seq) => disk.journal.get(&seq).cloned(),
         })
@@ -60,7 +59,6 @@ impl Store for Faulty {
         let record = record.to_vec();
         self.staged.push(Box::new(move |disk| match key {
             Key::Base => disk.base = Some(record),
-            Key::Manifest => {}
             Key::Shard(number) => drop(disk.shards.insert(number, record)),
             Key::Entry(seq) => drop(disk.journal.insert(seq, record)),
         }));

@@ -16,7 +16,7 @@ fn records() -> Vec<(Key, Vec<u8>)> {
         (Key::Shard(0), Vec::new()),
         (Key::Entry(41), b"entry 41".to_vec()),
         (Key::Entry(42), vec![42; 5_000]),
-        (Key::Manifest, b"manifest".to_vec()),
+        (Key::Shard(9), b"shard  9".to_vec()),
         (Key::Base, b"base".to_vec()),
     ]
 }

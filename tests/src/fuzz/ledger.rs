@@ -144,7 +144,6 @@ impl Store for Shelf {
         let disk = self.0.lock();
         Ok(match key {
             Key::Base => disk.base.clone(),
-            Key::Manifest => None,
             Key::Shard(number) => disk.shards.get(&number).cloned(),
             Key::Entry(seq) => disk.journal.get(&seq).cloned(),
         })
@@ -163,7 +162,6 @@ impl Store for Shelf {
         let record = record.to_vec();
         match key {
             Key::Base => disk.base = Some(record),
-            Key::Manifest => {}
             Key::Shard(number) => drop(disk.shards.insert(number, record)),
             Key::Entry(seq) => drop(disk.journal.insert(seq, record)),
         }

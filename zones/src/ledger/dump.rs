@@ -107,6 +107,7 @@ impl Ledger {
             Some((name, kind)) => (name.to_string(), *kind),
             None => (String::new(), ReporterKind::Mx),
         };
+        self.finish_sweep();
         let mut lines = Vec::new();
         let mut written = Ok(());
         self.tables.each_client(&mut |client| {

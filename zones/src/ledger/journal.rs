@@ -571,6 +571,14 @@ impl Ledger {
         }
     }
 
+    /// Ends the sweep in force, so that what is to go is not told of.
+    pub(super) fn finish_sweep(&self) {
+        let _one_writer = self.writer.lock();
+        let kinds = self.kinds();
+        let context = Context { bounds: &self.bounds, kinds: &kinds };
+        self.tables.sweep_parts(usize::from(PARTS), context);
+    }
+
     /// Sweeps on, and sets a new rule if the tables take too much or pairs are too old.
     fn see_to_bounds(&self, journal: &mut Journal, changed: usize) -> Result<(), StoreError> {
         let kinds = self.kinds();

@@ -89,7 +89,9 @@ impl<'a> RowView<'a> {
 
     /// The pair with this name.
     pub fn pair(&self, name: &Name) -> Option<PairView<'a>> {
-        self.pairs().find(|pair| pair.name == name.view())
+        // They are sorted, so the search ends where it would be.
+        let found = self.pairs().find(|pair| pair.name >= name.view());
+        found.filter(|pair| pair.name == name.view())
     }
 
     /// What there is beside its pairs: facts and trace.

@@ -6,7 +6,7 @@
 //! (default) "layout" -> ASCII decimal of the layout version
 //! records   name                   -> head
 //!           name slot:u8 piece:u32 -> a piece of the record, 4 kB but for the last
-//! name    = "b" (base) | "e" seq:u64 (journal entry) | "m" (manifest) | "s" number:u16 (shard)
+//! name    = "b" (base) | "e" seq:u64 (journal entry) | "s" number:u16 (shard)
 //! head    = slot:u8  length:u32  crc32:u32 (of the record)  [the record itself, if slot is 0]
 //! ```
 //!
@@ -72,6 +72,8 @@ pub(super) const LOCK_TRIES: u32 = 100;
 pub(super) const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 const LAYOUT_KEY: &[u8] = b"layout";
+/// Sorts after the name of every journal entry.
+const AFTER_ENTRIES: &[u8] = b"f";
 /// A store in a directory of its own.
 pub struct SledStore {
     path: PathBuf,
@@ -345,7 +347,7 @@ impl Opened {
         let mut entries = Vec::new();
         let mut from = name_of(Key::Entry(0));
         // From head to head, past the pieces.
-        while let Some(key) = self.records.range(from..name_of(Key::Manifest)).keys().next() {
+        while let Some(key) = self.records.range(from..AFTER_ENTRIES.to_vec()).keys().next() {
             let key = key.map_err(|error| self.sled(&error))?;
             let Some((seq, _)) = key.get(1..).and_then(<[u8]>::split_first_chunk::<8>) else {
                 break;
@@ -456,7 +458,6 @@ fn name_of(key: Key) -> Vec<u8> {
     match key {
         Key::Base => b"b".to_vec(),
         Key::Entry(seq) => [b"e", seq.to_be_bytes().as_slice()].concat(),
-        Key::Manifest => b"m".to_vec(),
         Key::Shard(number) => [b"s", number.to_be_bytes().as_slice()].concat(),
     }
 }

@@ -7,7 +7,7 @@
 //! file   = "helosnap"  version:u8 (1)  layout:u8 (of the records)  seq:u64
 //!          record*  end
 //! record = key  length:u32  crc32:u32 (of key, length and content)  content
-//! key    = kind:u8 ("b" base, "e" journal entry, "m" manifest, "s" shard)  number:u64 (0 if it has none)
+//! key    = kind:u8 ("b" base, "e" journal entry, "s" shard)  number:u64 (0 if it has none)
 //! end    = "z"  count:u64 (of records)  crc32:u32 (of the file so far)
 //! ```
 //!
@@ -366,7 +366,6 @@ fn name_of(key: Key, length: u32) -> [u8; RECORD_NAME] {
     let (kind, number) = match key {
         Key::Base => (b'b', 0),
         Key::Entry(seq) => (b'e', seq),
-        Key::Manifest => (b'm', 0),
         Key::Shard(number) => (b's', number.into()),
     };
     let mut name = [kind; RECORD_NAME];
@@ -381,7 +380,6 @@ fn key_of(kind: u8, number: u64) -> Option<Key> {
     match (kind, number) {
         (b'b', 0) => Some(Key::Base),
         (b'e', seq) => Some(Key::Entry(seq)),
-        (b'm', 0) => Some(Key::Manifest),
         (b's', number) => u16::try_from(number).ok().map(Key::Shard),
         _ => None,
     }

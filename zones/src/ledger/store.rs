@@ -7,8 +7,9 @@
 //! - `put` and `trim` stage; nothing of it counts before `commit` returns, which makes all of it
 //!   durable against a power cut.
 //! - A crash between two commits leaves each staged record wholly there or wholly absent (then with
-//!   its predecessor, if it had one). Order does not matter: the ledger reads journal entries that a
-//!   shard already includes without harm.
+//!   its predecessor, if it had one). Order does not matter, but that the oldest journal entries are
+//!   trimmed first: the ledger reads entries that a shard already includes without harm, and takes a gap
+//!   between entries for damage.
 //! - After an error everything staged since the last good commit may be gone: the caller, who still has
 //!   it, stages it again and calls `commit` again. A store that cannot go on keeps returning the error.
 //! - `get` may be called from several threads at once. What was staged may be seen by it or not.
@@ -20,10 +21,8 @@ use std::path::PathBuf;
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
-    /// Positions and reporters as of the newest checkpoint.
+    /// Positions, reporters, and which shards must be there.
     Base,
-    /// What the store holds and how far it has come, for whoever opens it.
-    Manifest,
     /// A part of the tables, by number.
     Shard(u16),
     /// A journal entry, by sequence number.
@@ -34,7 +33,6 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Base => f.write_str("the base record"),
-            Self::Manifest => f.write_str("the manifest"),
             Self::Shard(number) => write!(f, "shard {number}"),
             Self::Entry(seq) => write!(f, "journal entry {seq}"),
         }
@@ -157,7 +155,6 @@ mod tests {
     fn keys_are_named_in_words() {
         for (key, words) in [
             (Key::Base, "the base record"),
-            (Key::Manifest, "the manifest"),
             (Key::Shard(17), "shard 17"),
             (Key::Entry(9), "journal entry 9"),
         ] {

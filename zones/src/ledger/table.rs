@@ -37,6 +37,9 @@ const CROWD_SHARDS: u16 = 256;
 /// All shards.
 pub(super) const SHARDS: u16 = PARTS + CROWD_SHARDS;
 
+/// Of so many pairs all are looked at to find what the least is worth.
+const ALL_LOOKED_AT: usize = 65_536;
+
 /// A rule by which pairs are forgotten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sweep {
@@ -386,17 +389,25 @@ impl Tables {
         pairs
     }
 
-    /// What the least of the pairs is worth that may stay if this share of them is to go. Looks at one
-    /// client in eight of each part: whole parts would be no fair sample, since networks live in them.
+    /// What the least of the pairs is worth that may stay if this share of them is to go. Looks at every
+    /// client of a small ledger and at one in sixteen of a large one; not at some parts, since the pairs
+    /// that fill a ledger may all be in one network.
     pub(super) fn worth_at(&self, share: f64, context: Context<'_>) -> Worth {
-        let mut worths = Vec::new();
+        let pairs: usize = self.parts.iter().map(|part| part.read().pairs).sum();
+        let step = (pairs / ALL_LOOKED_AT).clamp(1, 16);
+        let mut worths = Vec::with_capacity(pairs / step);
+        let mut number = 0;
         for part in &self.parts {
             let part = part.read();
-            for row in part.clients().step_by(8).filter_map(|client| part.row(client)) {
-                let worth = |pair: PairView<'_>| {
-                    pair.worth(row.client(), context.kinds, context.bounds.key)
-                };
-                worths.extend(row.pairs().map(worth));
+            for client in part.clients() {
+                number += 1;
+                if number % step != 0 {
+                    continue;
+                }
+                let pairs = part.row(client).into_iter().flat_map(|row| row.pairs());
+                worths.extend(
+                    pairs.map(|pair| pair.worth(client, context.kinds, context.bounds.key)),
+                );
             }
         }
         if worths.is_empty() {
