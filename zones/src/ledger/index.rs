@@ -242,6 +242,15 @@ impl Index {
         }
     }
 
+    /// Takes in what else is known of the clients and networks of a crowd.
+    pub(super) fn merge_crowd(&self, text: &str, clients: &Distinct, networks: &Distinct) {
+        let (part, _) = self.place(text);
+        if let Some(crowd) = part.write().crowds.get_mut(text) {
+            crowd.clients.merge(clients);
+            crowd.networks.merge(networks);
+        }
+    }
+
     /// Forgets a crowd.
     pub(super) fn remove_crowd(&self, text: &str) -> bool {
         let (part, _) = self.place(text);
