@@ -27,6 +27,7 @@ pub mod facts;
 mod hash;
 mod index;
 mod journal;
+pub mod load;
 mod op;
 mod part;
 mod row;

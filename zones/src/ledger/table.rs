@@ -243,15 +243,22 @@ impl Tables {
 
     fn gather_family(&self, family: &str, beyond: Option<usize>, context: Context<'_>) {
         let (clients, _) = self.families.clients(family, Day::default());
-        let worth_of = |client: Client| {
+        let worths_of = |client: Client| {
             self.client(client, |row| {
-                let of_family = row?.pairs().filter(|pair| pair.name.family() == Some(family));
-                of_family.map(|pair| pair.worth(client, context.kinds, context.bounds.key)).max()
+                let pairs = row.into_iter().flat_map(|row| row.pairs());
+                let of_family = pairs.filter(|pair| pair.name.family() == Some(family));
+                let worths =
+                    of_family.map(|pair| pair.worth(client, context.kinds, context.bounds.key));
+                let mut worths: Vec<_> = worths.map(|worth| (client, worth)).collect();
+                // Each is told, for the one of most worth need not be the newest; it is listed with the last.
+                worths.sort_unstable();
+                worths
             })
         };
-        let found: Vec<_> =
-            clients.into_iter().filter_map(|client| Some((client, worth_of(client)?))).collect();
-        if beyond.is_none_or(|beyond| found.len() > beyond) {
+        let found: Vec<_> = clients.into_iter().map(worths_of).collect();
+        let known = found.iter().filter(|worths| !worths.is_empty()).count();
+        if beyond.is_none_or(|beyond| known > beyond) {
+            let found = found.concat();
             self.families.gather(family, &found, context.bounds.clients_per_name);
             self.crowds.store(true, Ordering::Relaxed);
             self.note_crowd(family);
