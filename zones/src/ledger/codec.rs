@@ -29,8 +29,12 @@
 //!            n:varint  n x { id:varint name:text kind:u8 (0 mx, 1 trap, 2 submission, 3 unfiltered) }
 //!            op  days
 //!            n:varint  n x { client facts }                                  ascending
+//!            n:varint  n x { client trace }                                  ascending
 //!            n:varint  n x { client m:varint m x { name:text reporter-id:varint activity } }  ascending
+//!            n:varint  n x { what:u8 (0 name, 1 family) text clients:sketch networks:sketch }  ascending
+//!            n:varint  n x { reporter-id:varint activity }    what reporters saw beside these pairs, ascending
 //!            crc32:u32, over everything before it
+//!            (traces, crowds and what reporters saw beside pairs come from the dump of another ledger)
 //!            (a batch on its way to another process is a journal entry whose reporters are numbered
 //!            from 0 as they came in)
 //! row      = length:varint  n:varint  n x pair  row-facts  [trace]
@@ -74,6 +78,7 @@ use crate::ledger::activity::{Activity, Days};
 use crate::ledger::calendar::Calendar;
 use crate::ledger::distinct::Distinct;
 use crate::ledger::facts::ClientFacts;
+use crate::ledger::row::Trace;
 use crate::observation::ReporterKind;
 use crate::time::{Day, Time};
 
@@ -162,6 +167,12 @@ impl Writer {
         for element in sketch.elements() {
             self.u64(*element);
         }
+    }
+
+    /// What is left of pairs of a client.
+    pub(super) fn trace(&mut self, trace: &Trace) {
+        self.sketch(&trace.families);
+        self.sketch(&trace.names);
     }
 
     /// A set of days.
@@ -523,6 +534,11 @@ impl<'a> Reader<'a> {
         let (words, _) = octets.as_chunks::<8>();
         let elements = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
         Distinct::from_elements(elements).ok_or(DecodeError::Malformed)
+    }
+
+    /// What is left of pairs of a client.
+    pub(super) fn trace(&mut self) -> Result<Trace, DecodeError> {
+        Ok(Trace { families: self.sketch()?, names: self.sketch()? })
     }
 
     /// A set of days.

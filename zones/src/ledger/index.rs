@@ -259,6 +259,14 @@ impl Index {
         }
     }
 
+    /// Takes in what else is known of the clients and networks of a crowd.
+    pub(super) fn merge_crowd(&self, text: &str, clients: &Distinct, networks: &Distinct) {
+        if let Some(crowd) = self.crowds.write().get_mut(text) {
+            crowd.clients.merge(clients);
+            crowd.networks.merge(networks);
+        }
+    }
+
     /// Forgets a crowd.
     pub(super) fn remove_crowd(&self, text: &str) -> bool {
         let removed = self.crowds.write().remove(text).is_some();

@@ -17,11 +17,12 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use parking_lot::Mutex;
 
 use super::activity::{Activity, ReporterId};
-use super::batch::{Batch, Sorted};
+use super::batch::{Batch, CrowdTold, Numbered};
 use super::bounds::Worth;
 use super::codec::{DecodeError, LAYOUT, Reader, Writer, pack, unpack};
+use super::facts::ClientFacts;
 use super::op::Op;
-use super::row::{Cell, Context};
+use super::row::{Beside, Cell, Context, Trace};
 use super::store::{Key, Store, StoreError};
 use super::table::{PARTS, SHARDS, Sweep, Target, crowd_shard_of, shard_of};
 use super::{Committed, Ledger};
@@ -377,10 +378,14 @@ impl Ledger {
             }
         }
         self.calendar.write().merge(&reader.days()?);
-        let mut facts_of = HashMap::new();
+        let mut beside: HashMap<Client, (Option<ClientFacts>, Option<Trace>)> = HashMap::new();
         for _ in 0..reader.count()? {
             let client = reader.client()?;
-            facts_of.insert(client, reader.facts(client)?);
+            beside.entry(client).or_default().0 = Some(reader.facts(client)?);
+        }
+        for _ in 0..reader.count()? {
+            let client = reader.client()?;
+            beside.entry(client).or_default().1 = Some(reader.trace()?);
         }
         for _ in 0..reader.count()? {
             let client = reader.client()?;
@@ -403,21 +408,40 @@ impl Ledger {
                 for (name, _, _) in &cells {
                     self.touch_crowds(journal, seq, client, name, context);
                 }
-                facts_of.remove(&client);
+                beside.remove(&client);
                 continue;
             }
             let cells: Vec<_> = cells
                 .iter()
                 .map(|(name, by, activity)| Cell { name: name.view(), by: *by, activity })
                 .collect();
-            self.tables.merge(client, &cells, facts_of.remove(&client).as_ref(), context);
+            let (facts, trace) = beside.remove(&client).unwrap_or_default();
+            let told = Beside { facts: facts.as_ref(), trace: trace.as_ref() };
+            self.tables.merge(client, &cells, told, context);
             journal.make_dirty(shard, seq);
         }
-        for (client, facts) in facts_of {
+        for (client, (facts, trace)) in beside {
             let shard = shard_of(client);
             if seq > journal.through[shard] {
-                self.tables.merge(client, &[], Some(&facts), context);
+                let told = Beside { facts: facts.as_ref(), trace: trace.as_ref() };
+                self.tables.merge(client, &[], told, context);
                 journal.make_dirty(shard, seq);
+            }
+        }
+        for _ in 0..reader.count()? {
+            let told = CrowdTold::read(&mut reader)?;
+            if seq > journal.through[usize::from(crowd_shard_of(&told.text))] {
+                self.tables.merge_crowd(&told, context);
+            }
+        }
+        for _ in 0..reader.count()? {
+            let by: ReporterId = reader.small()?;
+            if usize::from(by) >= kinds.len() {
+                return Err(DecodeError::Malformed);
+            }
+            let activity = reader.activity()?;
+            if newer_than_base {
+                self.note(std::iter::once((by, &activity)));
             }
         }
         for shard in self.tables.take_changed_crowds() {
@@ -492,9 +516,9 @@ impl Ledger {
             .ok_or_else(|| journal.damaged(NEWEST_ENTRY, "it is so great that none can follow"))?;
         let reporters_before = self.reporters.read().clone();
         let ids = self.name_reporters(journal, batch);
-        let sorted = batch.sorted(&ids);
+        let numbered = batch.numbered(&ids);
         let before = journal.staging();
-        let bytes = self.store_entry(journal, seq, batch, &sorted, op).inspect_err(|_| {
+        let bytes = self.store_entry(journal, seq, batch, &numbered, op).inspect_err(|_| {
             journal.lose(before);
             // Numbers stay given, since a base record with them may have been stored; kinds do not.
             let mut reporters = self.reporters.write();
@@ -506,7 +530,7 @@ impl Ledger {
         journal.seq = seq;
         journal.live.push_back((seq, bytes));
         journal.live_bytes += bytes;
-        self.apply(journal, seq, batch, &sorted, op);
+        self.apply(journal, seq, batch, &numbered, op);
         self.seq.store(seq, Ordering::Release);
         Ok(Committed { seq, bytes })
     }
@@ -517,9 +541,10 @@ impl Ledger {
         journal: &mut Journal,
         seq: u64,
         batch: &Batch,
-        sorted: &[Sorted<'_>],
+        numbered: &Numbered<'_>,
         op: &Op,
     ) {
+        let sorted = &numbered.cells;
         for (source, position) in batch.positions() {
             journal.positions.insert(source.clone(), position.clone());
         }
@@ -539,19 +564,23 @@ impl Ledger {
         }
         self.calendar.write().merge(batch.days());
         self.note(sorted.iter().map(|sorted| (sorted.cell.by, sorted.cell.activity)));
+        self.note(numbered.contributed.iter().copied());
         let mut cells = Vec::new();
         for group in sorted.chunk_by(|a, b| a.client == b.client) {
             let Some(client) = group.first().map(|sorted| sorted.client) else { continue };
             cells.clear();
             cells.extend(group.iter().map(|sorted| sorted.cell));
-            self.tables.merge(client, &cells, batch.facts(client), context);
+            self.tables.merge(client, &cells, batch.beside(client), context);
             journal.make_dirty(shard_of(client), seq);
         }
-        for (client, facts) in batch.clients_with_facts() {
+        for client in batch.clients_beside() {
             if sorted.binary_search_by_key(&client, |sorted| sorted.client).is_err() {
-                self.tables.merge(client, &[], Some(facts), context);
+                self.tables.merge(client, &[], batch.beside(client), context);
                 journal.make_dirty(shard_of(client), seq);
             }
+        }
+        for told in batch.crowds() {
+            self.tables.merge_crowd(&told, context);
         }
         for shard in self.tables.take_changed_crowds() {
             journal.make_dirty(usize::from(shard), seq);
@@ -591,7 +620,9 @@ impl Ledger {
         let before = journal.expired_before;
         let step = (self.bounds.keep_days / 64).max(1);
         let too_old = self.calendar.read().nth_newest(self.bounds.keep_days);
-        let too_old = too_old.filter(|day| day.since(before) >= step);
+        // On days that a step divides, so that what is held does not depend on when it was looked at.
+        let too_old = too_old.and_then(|day| u16::try_from(u32::from(day.0) / step * step).ok());
+        let too_old = too_old.map(Day).filter(|day| *day > before);
         let looks = journal.changed_since_look >= LOOK_AT_MEMORY_AFTER;
         let worth = if looks { self.least_worth(journal, context) } else { Worth::default() };
         if too_old.is_some() || worth > Worth::default() {
@@ -622,7 +653,7 @@ impl Ledger {
         journal: &mut Journal,
         seq: u64,
         batch: &Batch,
-        sorted: &[Sorted<'_>],
+        numbered: &Numbered<'_>,
         op: &Op,
     ) -> Result<u64, StoreError> {
         if !journal.store.is_lasting() {
@@ -630,7 +661,7 @@ impl Ledger {
         }
         let reporters: Vec<_> =
             self.reporters.read().iter().map(|row| (row.name.clone(), row.kind)).collect();
-        let entry = batch.encode(&reporters, sorted, op);
+        let entry = batch.encode(&reporters, numbered, op);
         let bytes = entry.len() as u64;
         // Positions of an entry stand in the base record as soon as that is newer: it may only include
         // what is committed, so the journal is folded before the entry.

@@ -29,6 +29,7 @@ mod folder;
 mod hash;
 mod index;
 mod journal;
+pub mod load;
 mod op;
 mod part;
 pub mod rescue;

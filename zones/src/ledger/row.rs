@@ -233,11 +233,7 @@ fn read_tail(
         };
         facts.rdns = Some((time, text.into()));
     }
-    let trace = if flags & TRACE != 0 {
-        Some(Trace { families: reader.sketch()?, names: reader.sketch()? })
-    } else {
-        None
-    };
+    let trace = if flags & TRACE != 0 { Some(reader.trace()?) } else { None };
     Ok((facts, trace))
 }
 
@@ -303,6 +299,13 @@ pub(super) struct Cell<'a> {
     pub(super) activity: &'a Activity,
 }
 
+/// What is told of a client beside its pairs, on its way into a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Beside<'a> {
+    pub(super) facts: Option<&'a ClientFacts>,
+    pub(super) trace: Option<&'a Trace>,
+}
+
 /// What a rewrite needs to know.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context<'a> {
@@ -341,14 +344,14 @@ pub(super) struct Rewriter {
 }
 
 impl Rewriter {
-    /// Merges cells (sorted by name and reporter) and facts into a row. `wants_touched` says for which names
-    /// the index wants to hear of it.
+    /// Merges cells (sorted by name and reporter) and what is told beside them into a row. `wants_touched`
+    /// says for which names the index wants to hear of it.
     pub(super) fn merge(
         &mut self,
         client: Client,
         old: Option<RowView<'_>>,
         cells: &[Cell<'_>],
-        facts: Option<&ClientFacts>,
+        beside: Beside<'_>,
         context: Context<'_>,
         wants_touched: &dyn Fn(&NameRef<'_>) -> bool,
     ) -> Change {
@@ -417,8 +420,11 @@ impl Rewriter {
             Some(row) => (row.facts(), row.trace()),
             None => Default::default(),
         };
-        if let Some(facts) = facts {
+        if let Some(facts) = beside.facts {
             known.merge(facts);
+        }
+        if let Some(told) = beside.trace {
+            trace.get_or_insert_default().merge(told);
         }
         let surplus = kept.len().saturating_sub(context.bounds.pairs_per_client);
         let mut gone = Vec::new();
@@ -598,8 +604,7 @@ fn write_tail(writer: &mut Writer, kept: &[Kept<'_>], facts: &ClientFacts, trace
     }
     if let Some(trace) = trace {
         flags |= TRACE;
-        writer.sketch(&trace.families);
-        writer.sketch(&trace.names);
+        writer.trace(trace);
     }
     if let Some(octet) = writer.0.get_mut(place) {
         *octet = flags;
@@ -607,6 +612,12 @@ fn write_tail(writer: &mut Writer, kept: &[Kept<'_>], facts: &ClientFacts, trace
 }
 
 impl Trace {
+    /// Takes in what else is left of pairs of the same client.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.families.merge(&other.families);
+        self.names.merge(&other.names);
+    }
+
     /// Notes a pair that goes.
     fn note(&mut self, name: NameRef<'_>, last: Time) {
         self.names.insert(hash_text(0, name.text()), last.day());
