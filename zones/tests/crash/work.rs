@@ -95,7 +95,7 @@ pub(crate) fn live(directory: &Path, acknowledged: &str, life: usize) {
 
 /// What is committed by the process that finds the store after a power cut.
 pub(crate) fn after_a_power_cut() -> (Key, Vec<u8>) {
-    (Key::Manifest, vec![9; 9_000])
+    (Key::Shard(u16::MAX), vec![9; 9_000])
 }
 
 /// Opens the store after a power cut and goes on a little, in the process that is recorded.
