@@ -471,9 +471,8 @@ impl<T: Taker> Loader<'_, T> {
             self.safe = self.hash.clone();
         }
         let bytes = self.safe.length() - self.committed;
-        let full = |times: u64| {
-            self.batch_lines >= BATCH_LINES * times || bytes >= BATCH_BYTES * times
-        };
+        let full =
+            |times: u64| self.batch_lines >= BATCH_LINES * times || bytes >= BATCH_BYTES * times;
         // The same ledger's dump without positions ends here, and must be known again, too.
         let ends_content = matches!(line, Line::Position { .. })
             && self.loaded.positions + self.loaded.known_positions == 0;
@@ -642,7 +641,8 @@ impl Places {
 
     /// Adds what another ledger remembers. All of it is true here, too, once its content is taken in.
     fn unite(&mut self, theirs: Vec<Place>) {
-        let own = self.own.take().and_then(|own| (own < self.all.len()).then(|| self.all.remove(own)));
+        let own =
+            self.own.take().and_then(|own| (own < self.all.len()).then(|| self.all.remove(own)));
         for place in theirs {
             let same = |known: &Place| (known.offset, &known.hash) == (place.offset, &place.hash);
             if !self.all.iter().any(same) {

@@ -212,11 +212,7 @@ fn read_tail(
         };
         facts.rdns = Some((time, text.into()));
     }
-    let trace = if flags & TRACE != 0 {
-        Some(reader.trace()?)
-    } else {
-        None
-    };
+    let trace = if flags & TRACE != 0 { Some(reader.trace()?) } else { None };
     Ok((facts, trace))
 }
 

@@ -213,7 +213,8 @@ impl<'a> Reading<'a> {
             let Parsed(Octets(reached)) = self.needed("reached", reached)?;
             return Ok(Line::Position { source, reached });
         }
-        let why = "this is no line of a dump: it has none of client, crowd, reporter, learned, position";
+        let why =
+            "this is no line of a dump: it has none of client, crowd, reporter, learned, position";
         Err(Wrong { column: 1, why: why.to_owned() })
     }
 
@@ -245,7 +246,9 @@ impl<'a> Reading<'a> {
             let Parsed(ip) = self.needed("last_ip", ip)?;
             let Parsed(time) = self.needed("last_ip_time", time)?;
             if ip.is_ipv4() || Client::of(ip) != client {
-                return Err(self.wrong("last_ip", format!("{ip} is no address in an IPv6 client {client}")));
+                return Err(
+                    self.wrong("last_ip", format!("{ip} is no address in an IPv6 client {client}"))
+                );
             }
             facts.last_ip = Some((time, ip));
         }
@@ -256,7 +259,11 @@ impl<'a> Reading<'a> {
             facts.rdns = Some((time, rdns.into()));
         }
         let trace = self.fields.trace.take();
-        let trace = trace.map(|TraceFields { families: Listed(families), names: Listed(names) }| Trace { families, names });
+        let trace =
+            trace.map(|TraceFields { families: Listed(families), names: Listed(names) }| Trace {
+                families,
+                names,
+            });
         if facts.is_empty() && trace.is_none() {
             let why = "it says nothing of the client: no name, last_ip, rdns or trace";
             return Err(self.wrong("client", why));
@@ -436,7 +443,10 @@ impl ReadText for Time {
             day.checked_mul(DAY_SECONDS)?.checked_add(of_day).map(Self)
         });
         let no_time = || {
-            format!("'{}' is no time from 1970 to 2106 as 2026-11-20T14:27:35Z", text.escape_debug())
+            format!(
+                "'{}' is no time from 1970 to 2106 as 2026-11-20T14:27:35Z",
+                text.escape_debug()
+            )
         };
         plain.or_else(|| Self::parse(text)).ok_or_else(no_time)
     }
@@ -445,7 +455,9 @@ impl ReadText for Time {
 impl ReadText for Day {
     fn read(text: &str) -> Result<Self, String> {
         let day = || {
-            let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else { return None };
+            let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else {
+                return None;
+            };
             let year = i16::try_from(number(&[y1, y2, y3, y4])?).ok()?;
             let month = i8::try_from(number(&[m1, m2])?).ok()?;
             let day = i8::try_from(number(&[d1, d2])?).ok()?;
@@ -547,7 +559,8 @@ impl ReadText for Run {
 
 impl ReadTexts for Calendar {
     type Item = Run;
-    const WHAT: &'static str = "a list of runs of days, the oldest first, with a day between any two";
+    const WHAT: &'static str =
+        "a list of runs of days, the oldest first, with a day between any two";
 
     fn of(runs: Vec<Run>) -> Option<Self> {
         Self::from_runs(runs.into_iter().map(|Run(first, last)| (first, last)).collect())
@@ -563,7 +576,9 @@ impl ReadText for Octets {
         let (pairs, rest) = text.as_bytes().as_chunks::<2>();
         let octets = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
         let octets = octets.collect::<Option<Vec<u8>>>().filter(|_| rest.is_empty());
-        octets.map(Self).ok_or_else(|| "this is not hexadecimal digits, two for each octet".to_owned())
+        octets
+            .map(Self)
+            .ok_or_else(|| "this is not hexadecimal digits, two for each octet".to_owned())
     }
 }
 
