@@ -37,6 +37,7 @@ pub mod sled_store;
 pub mod snapshot;
 pub mod store;
 mod table;
+pub mod verify;
 
 use std::path::Path;
 use std::sync::Arc;

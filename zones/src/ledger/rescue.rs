@@ -23,7 +23,7 @@ use super::folder::{
 };
 use super::sled_store::{LOCK_PAUSE, LOCK_TRIES, SledStore};
 use super::snapshot;
-use super::store::{Key, Store, StoreError};
+use super::store::{DATABASE, Key, Store, StoreError};
 
 /// The file that says what is going on.
 const NOTE: &str = "rescue";
@@ -110,7 +110,7 @@ pub(super) fn refuse_unfinished(ledger: &Path) -> Result<(), StoreError> {
     }
     Err(StoreError::Damaged {
         path: ledger.to_owned(),
-        what: "the sled database".into(),
+        what: DATABASE.into(),
         why: "it was being rescued, and that was not finished".into(),
     })
 }

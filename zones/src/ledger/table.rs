@@ -577,67 +577,16 @@ impl Tables {
     /// Reads a shard into the empty tables; `settle` must follow. Returns the last journal entry it includes,
     /// and how many reporters it needs.
     pub(super) fn admit(&self, shard: u16, record: &[u8]) -> Result<(u64, usize), DecodeError> {
-        let mut reader = Reader::new(record)?;
-        let through = reader.varint()?;
-        if shard >= PARTS {
-            for _ in 0..reader.count()? {
-                self.admit_crowd(shard, &mut reader)?;
-            }
-            reader.finish()?;
-            return Ok((through, 0));
-        }
-        let reporters = reader.small()?;
-        let mut part = Part::default();
-        for n in &mut part.forgotten {
-            *n = reader.varint()?;
-        }
-        let mut before = None;
-        for v6 in [false, true] {
-            let n = reader.count()?;
-            part.expect(v6, n, reader.rest().len());
-            let mut number = 0u64;
-            for _ in 0..n {
-                number = number.checked_add(reader.varint()?).ok_or(DecodeError::Malformed)?;
-                let client = if v6 {
-                    Client::V6(number)
-                } else {
-                    Client::V4(u32::try_from(number).map_err(|_| DecodeError::Malformed)?)
-                };
-                // In a wrong place it would not be found, or be there twice.
-                if shard_of(client) != usize::from(shard) || before >= Some(client) {
-                    return Err(DecodeError::Malformed);
-                }
-                before = Some(client);
-                let needed = part.admit(client, |arena| {
-                    row::admit(client, &mut reader, arena, &mut |name, _| self.append(client, name))
-                })?;
-                if needed > reporters {
-                    return Err(DecodeError::Malformed);
-                }
-            }
-        }
-        reader.finish()?;
+        let read = read_shard(
+            shard,
+            record,
+            &mut |client, name| self.append(client, name),
+            &mut |what, text, crowd| self.put_crowd(what, text, crowd),
+        )?;
         if let Some(place) = self.parts.get(usize::from(shard)) {
-            *place.write() = part;
+            *place.write() = read.part;
         }
-        Ok((through, reporters))
-    }
-
-    fn admit_crowd(&self, shard: u16, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-        let what = reader.octet()?;
-        let text = reader.text()?;
-        let mut crowd = Crowd::default();
-        for _ in 0..reader.count()? {
-            crowd.listed.push((reader.client()?, Worth(reader.u64()?)));
-        }
-        crowd.clients = reader.sketch()?;
-        crowd.networks = reader.sketch()?;
-        let sorted = crowd.listed.is_sorted_by(|(a, _), (b, _)| a < b);
-        if what > 1 || !sorted || crowd_shard_of(text) != shard {
-            return Err(DecodeError::Malformed);
-        }
-        self.put_crowd(what, text, crowd);
-        Ok(())
+        Ok((read.through, read.reporters))
     }
 
     fn append(&self, client: Client, name: &Name) {
@@ -689,6 +638,92 @@ impl Tables {
             row.map(|row| row.pairs().map(|pair| pair.name.to_name()).collect()).unwrap_or_default()
         })
     }
+}
+
+/// What a stored shard holds.
+pub(super) struct ReadShard {
+    /// The last journal entry it includes.
+    pub(super) through: u64,
+    /// How many reporters it needs.
+    pub(super) reporters: usize,
+    /// Its rows; none if it is one of crowds.
+    pub(super) part: Part,
+}
+
+/// Reads a shard, and tells of every name in it and of every crowd.
+pub(super) fn read_shard(
+    shard: u16,
+    record: &[u8],
+    name: &mut dyn FnMut(Client, &Name),
+    crowd: &mut dyn FnMut(u8, &str, Crowd),
+) -> Result<ReadShard, DecodeError> {
+    let mut reader = Reader::new(record)?;
+    let through = reader.varint()?;
+    let mut part = Part::default();
+    if shard >= PARTS {
+        for _ in 0..reader.count()? {
+            read_crowd(shard, &mut reader, crowd)?;
+        }
+        reader.finish()?;
+        return Ok(ReadShard { through, reporters: 0, part });
+    }
+    let reporters = reader.small()?;
+    for n in &mut part.forgotten {
+        *n = reader.varint()?;
+    }
+    let mut before = None;
+    for v6 in [false, true] {
+        let n = reader.count()?;
+        part.expect(v6, n, reader.rest().len());
+        let mut number = 0u64;
+        for _ in 0..n {
+            number = number.checked_add(reader.varint()?).ok_or(DecodeError::Malformed)?;
+            let client = if v6 {
+                Client::V6(number)
+            } else {
+                Client::V4(u32::try_from(number).map_err(|_| DecodeError::Malformed)?)
+            };
+            // In a wrong place it would not be found, or be there twice.
+            if shard_of(client) != usize::from(shard) || before >= Some(client) {
+                return Err(DecodeError::Malformed);
+            }
+            before = Some(client);
+            let needed = part.admit(client, |arena| {
+                row::admit(client, &mut reader, arena, &mut |said, _| name(client, said))
+            })?;
+            if needed > reporters {
+                return Err(DecodeError::Malformed);
+            }
+        }
+    }
+    reader.finish()?;
+    Ok(ReadShard { through, reporters, part })
+}
+
+fn read_crowd(
+    shard: u16,
+    reader: &mut Reader<'_>,
+    found: &mut dyn FnMut(u8, &str, Crowd),
+) -> Result<(), DecodeError> {
+    let what = reader.octet()?;
+    let text = reader.text()?;
+    let mut crowd = Crowd::default();
+    for _ in 0..reader.count()? {
+        crowd.listed.push((reader.client()?, Worth(reader.u64()?)));
+    }
+    crowd.clients = reader.sketch()?;
+    crowd.networks = reader.sketch()?;
+    let sorted = crowd.listed.is_sorted_by(|(a, _), (b, _)| a < b);
+    if what > 1 || !sorted || crowd_shard_of(text) != shard {
+        return Err(DecodeError::Malformed);
+    }
+    found(what, text, crowd);
+    Ok(())
+}
+
+/// True if a shard is one of crowds.
+pub(super) fn is_of_crowds(shard: u16) -> bool {
+    shard >= PARTS
 }
 
 /// The shard a client lives in; part of the stored layout. All clients of a network live in one.
