@@ -20,6 +20,7 @@ use crate::ledger::bounds::Worth;
 use crate::ledger::distinct::{Count, Distinct};
 use crate::ledger::hash::{hash_client, hash_network, hash_text};
 use crate::ledger::part::make_room;
+use crate::ledger::top::Greatest;
 use crate::time::Day;
 
 /// Parts with a lock of their own, as a power of two.
@@ -83,6 +84,13 @@ pub(super) struct Index {
     key: u64,
     /// How many texts are in it.
     texts: AtomicUsize,
+}
+
+/// Where a text is, or several that share a fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    part: u32,
+    print: u32,
 }
 
 /// What became of an entry.
@@ -282,6 +290,31 @@ impl Index {
                 .collect::<Vec<_>>()
         };
         self.parts.iter().flat_map(crowds).collect()
+    }
+
+    /// Where the `n` texts with most clients are that are no crowds, each with one of its clients. Of equals at
+    /// the end of that list it has some.
+    pub(super) fn longest(&self, n: usize) -> Vec<(Place, Client)> {
+        let mut longest = Greatest::new(n);
+        for (number, part) in (0u32..).zip(&self.parts) {
+            let part = part.read();
+            let prints4 = part.v4.chunk_by(|a, b| a >> 32 == b >> 32);
+            let prints4 = prints4.filter_map(|entries| entries.first().map(|it| (it >> 32) as u32));
+            let prints6 = part.v6.chunk_by(|a, b| a[0] == b[0]);
+            let prints6 = prints6.filter_map(|entries| entries.first().map(|it| it[0]));
+            for print in prints4.chain(prints6.filter(|print| part.range4(*print).is_empty())) {
+                let client = part.clients(print).next();
+                longest.offer(part.known(print) as u64, (Place { part: number, print }, client));
+            }
+        }
+        let found = longest.list().into_iter();
+        found.filter_map(|((place, client), _)| Some((place, client?))).collect()
+    }
+
+    /// True if a text is at this place.
+    pub(super) fn is_at(&self, text: &str, place: Place) -> bool {
+        let hash = hash_text(self.key, text);
+        place == Place { part: (hash >> (64 - PART_BITS)) as u32, print: hash as u32 }
     }
 
     /// How many crowds there are.

@@ -197,7 +197,11 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn read_base(&self, journal: &mut Journal, record: &[u8]) -> Result<Base, DecodeError> {
+    pub(super) fn read_base(
+        &self,
+        journal: &mut Journal,
+        record: &[u8],
+    ) -> Result<Base, DecodeError> {
         let mut reader = Reader::new(record)?;
         let through = reader.varint()?;
         reader.positions(&mut journal.positions)?;
@@ -262,7 +266,8 @@ impl Ledger {
                 let admitted = store.get(Key::Shard(shard)).map(|packed| {
                     let packed = packed?;
                     let bytes = packed.len() as u64;
-                    let admitted = unpack(&packed).and_then(|record| self.tables.admit(shard, &record));
+                    let admitted =
+                        unpack(&packed).and_then(|record| self.tables.admit(shard, &record));
                     Some(admitted.map(|(through, needed)| {
                         read.lock().push((shard, through, bytes, needed));
                     }))

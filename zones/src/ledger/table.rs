@@ -510,6 +510,23 @@ impl Tables {
         }
     }
 
+    /// At least the `n` names that most clients said, with how many, in any order.
+    pub(super) fn most_said(&self, n: usize, today: Day) -> Vec<(Box<str>, Count)> {
+        let mut said: Vec<_> = self.names.crowds().into_iter().map(|(text, _)| text).collect();
+        for (place, client) in self.names.longest(n) {
+            self.client(client, |row| {
+                let pairs = row.into_iter().flat_map(|row| row.pairs());
+                let mut texts = pairs.map(|pair| pair.name.text());
+                said.extend(texts.find(|text| self.names.is_at(text, place)).map(Into::into));
+            });
+        }
+        let count = |text: Box<str>| {
+            let known = self.clients_of_name(&Name::parse(text.as_bytes()), today).known;
+            (text, known)
+        };
+        said.into_iter().map(count).collect()
+    }
+
     /// Every crowd: what it is (0 a name, 1 a family), its text, and itself; ascending.
     pub(super) fn crowds(&self) -> Vec<(u8, Box<str>, Crowd)> {
         let of = |what: u8, index: &Index| {

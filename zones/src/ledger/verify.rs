@@ -14,12 +14,12 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::Ledger;
 use super::bounds::Bounds;
 use super::codec::{DecodeError, unpack};
 use super::journal::{self, Base, Journal};
 use super::store::{DATABASE, Key, MemoryStore, Store, StoreError};
 use super::table::{SHARDS, is_of_crowds, read_shard};
-use super::Ledger;
 
 /// How many findings are told one by one.
 pub const DAMAGE_TOLD: usize = 1000;
@@ -162,8 +162,7 @@ impl Check<'_> {
                 return;
             }
             let found = self.record(Key::Shard(shard), |check, packed| {
-                let read =
-                    read_shard(shard, &unpack(packed)?, &mut |_, _| {}, &mut |_, _, _| {})?;
+                let read = read_shard(shard, &unpack(packed)?, &mut |_, _| {}, &mut |_, _, _| {})?;
                 let (v4, v6) = read.part.counts();
                 check.report.clients += (v4 + v6) as u64;
                 check.report.pairs += read.part.pairs as u64;
