@@ -8,4 +8,5 @@ mod follow;
 mod http;
 mod learn;
 mod ledger;
+mod ledger_care;
 mod life;
