@@ -170,6 +170,8 @@ impl Ledger {
             base = self
                 .read_base(journal, &record)
                 .map_err(|why| journal.unreadable(Key::Base.to_string(), why))?;
+            // Entries would do it, but there may be none, and what a pair is worth depends on them.
+            self.publish_kinds();
         }
         let reporters_needed = self.read_shards(journal)?;
         let entries = journal.store.entries()?;
