@@ -118,13 +118,19 @@ pub enum LedgerCommand {
     /// Write the whole content as sorted JSON lines: the same content gives the same bytes
     Dump(DumpArgs),
     /// Count what is held, what was forgotten, and what each reporter told
-    Stats(JsonArgs),
+    Stats(StatsArgs),
     /// Take dumps in, plain or .gz, or - for standard input; the same content is taken in once
     Load(LoadArgs),
     /// Add what another ledger knows: a snapshot, a dump, or the folder of a ledger that nobody has open
     Merge(MergeArgs),
     /// Forget what was learned of somebody; who goes on sending is learned anew
     Forget(ForgetArgs),
+    /// Write a copy into a folder, in one file, while the daemon runs or not
+    Snapshot(SnapshotArgs),
+    /// Read all of the ledger, or of a snapshot, and tell what is damaged; changes nothing
+    Verify(VerifyArgs),
+    /// Set a damaged ledger aside and rebuild it from its newest whole snapshot
+    Repair(JsonArgs),
 }
 
 /// `helostat ledger dump`.
@@ -146,6 +152,17 @@ pub struct LoadArgs {
     pub json: bool,
 }
 
+/// `helostat ledger stats`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct StatsArgs {
+    /// Also name this many clients, names and networks of which most is held
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub top: Option<u16>,
+    /// Print JSON instead of words
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `helostat ledger merge`.
 #[derive(Debug, Args)]
 pub struct MergeArgs {
@@ -153,6 +170,28 @@ pub struct MergeArgs {
     #[arg(value_name = "OTHER")]
     pub other: PathBuf,
     /// Print the summary as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `helostat ledger snapshot`.
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// The folder; it is made if it is not there
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Print JSON instead of words
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `helostat ledger verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// A snapshot [default: the ledger itself, whose daemon must be stopped]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Print JSON instead of words
     #[arg(long)]
     pub json: bool,
 }

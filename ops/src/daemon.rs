@@ -5,8 +5,8 @@
 //! the batch in hand committed, the ledger folded, within two seconds. SIGTERM and Ctrl-C end; SIGHUP
 //! reads the configuration again and takes over what can change while running.
 //!
-//! Threads: tokio's for DNS and HTTP, one for each followed log. A log's thread never waits for tokio,
-//! and an answer never waits for a log.
+//! Threads: tokio's for DNS and HTTP, one for each followed log, one for snapshots. A log's thread never
+//! waits for tokio, and an answer never waits for a log.
 
 use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener};
 use std::os::unix::fs::PermissionsExt;
@@ -40,7 +40,8 @@ use crate::exit::{Exit, Failure};
 use crate::health::Health;
 use crate::http::{self, Pages};
 use crate::log::Log;
-use crate::{ledger_metrics, settings, welcome};
+use crate::snapshots::Keeper;
+use crate::{ledger_metrics, rescue, settings, welcome};
 
 /// How long the threads of the logs may take to commit what they have in hand.
 const LAST_COMMIT: Duration = Duration::from_millis(1500);
@@ -97,16 +98,23 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     let registry = Registry::new();
     let shutdown = CancellationToken::new();
     let judge_to_be = Arc::new(OnceLock::new());
-    let pages =
-        Pages { health: health.clone(), registry: registry.clone(), judge: judge_to_be.clone() };
+    let keeper_to_be = Arc::new(OnceLock::new());
+    let pages = Pages {
+        health: health.clone(),
+        registry: registry.clone(),
+        judge: judge_to_be.clone(),
+        keeper: keeper_to_be.clone(),
+    };
     // Opening a large ledger takes a while; whoever watches is told so, instead of nothing.
     if let Some(listener) = http {
         serve_http(listener, pages.clone(), shutdown.clone())?;
     }
     tracing::info!(http = ?http_address, ledger = %config.ledger.path.display(), "opening the ledger");
     let (path, bounds) = (config.ledger.path.clone(), settings::bounds(&config));
-    let opened = tokio::task::spawn_blocking(move || Ledger::open(&path, bounds)).await?;
-    let ledger = Arc::new(opened.map_err(|error| Failure::new(Exit::Ledger, error))?);
+    let opened = tokio::task::spawn_blocking(move || rescue::open(&path, bounds)).await?;
+    let ledger = Arc::new(opened?);
+    let keeper = Keeper::new(&config, ledger.clone(), health.clone(), &registry)?;
+    keeper_to_be.get_or_init(|| keeper.clone());
     health.ledger_open();
     ledger_metrics::register(&registry, &ledger)?;
     let live = Live::new(settings::live(&config), &registry)?;
@@ -131,6 +139,8 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     let (told, caught_up) = oneshot::channel();
     let attendant = Arc::new(Attendant::new(live.clone(), health, logs.len(), told));
     let ears = Ears::start(logs, &ledger, &attendant, &ingest_metrics);
+    // What the example learned can be had again at any time.
+    let snapshots = if args.example { None } else { Some(keeper.start()?) };
     let mut ended = false;
     if args.example {
         // The first answers should not be of an empty ledger; but if learning is slow, show what there is.
@@ -150,6 +160,9 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     let last_moment = Instant::now() + LAST_MOMENT;
     shutdown.cancel();
     ears.stop();
+    if let Some(thread) = snapshots {
+        tokio::task::spawn_blocking(move || keeper.stop(thread)).await?;
+    }
     tokio::task::spawn_blocking(move || ears.join()).await?;
     drop(control);
     dns_done.await?;

@@ -7,8 +7,8 @@
 //! | `/healthz` | 200 or 503 and a JSON report |
 //! | `/metrics` | Prometheus text |
 //! | `/v1/explain?ip=..&ehlo=..` | everything known, as JSON; `&as=text` in words |
-//! | `/v1/ledger/dump?positions=..`, `/v1/ledger/stats`, `/v1/positions?prefix=..` | control socket only |
-//! | `POST /v1/batch`, `POST /v1/ledger/forget` | control socket only |
+//! | `/v1/ledger/dump?positions=..`, `/v1/ledger/stats?top=..`, `/v1/positions?prefix=..` | control socket only |
+//! | `POST /v1/batch`, `POST /v1/ledger/forget`, `POST /v1/ledger/snapshot` | control socket only |
 //!
 //! Every answer that is built from text of others is JSON or plain text, never HTML, so nothing a client
 //! said in EHLO can become markup.
@@ -29,8 +29,10 @@ use prometheus::{Registry, TextEncoder};
 use serde::Deserialize;
 
 use crate::command::ledger::forget::{self, ForgetError};
+use crate::command::ledger::snapshot;
 use crate::command::ledger::stats::Stats;
 use crate::health::Health;
+use crate::snapshots::Keeper;
 use crate::stream::written_while_sent;
 
 /// The largest batch taken over the control socket: 10,000 observations are about 2 MB.
@@ -45,6 +47,8 @@ pub struct Pages {
     pub registry: Registry,
     /// Who explains; nobody before the ledger is open.
     pub judge: Arc<OnceLock<Arc<LedgerJudge>>>,
+    /// Who takes snapshots; nobody before the ledger is open.
+    pub keeper: Arc<OnceLock<Arc<Keeper>>>,
 }
 
 impl Pages {
@@ -78,6 +82,7 @@ pub fn control(pages: Pages) -> Router {
         .route("/v1/ledger/dump", get(dump))
         .route("/v1/ledger/stats", get(stats))
         .route("/v1/ledger/forget", post(forget))
+        .route("/v1/ledger/snapshot", post(snapshot))
         .route("/v1/positions", get(positions))
         .route("/v1/batch", post(batch))
         .layer(DefaultBodyLimit::max(BATCH_MAX))
@@ -159,9 +164,18 @@ async fn dump(
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
 }
 
-async fn stats(State(pages): State<Pages>) -> Result<Response, TooEarly> {
+#[derive(Deserialize)]
+struct StatsQuery {
+    top: Option<u16>,
+}
+
+async fn stats(
+    State(pages): State<Pages>,
+    Query(query): Query<StatsQuery>,
+) -> Result<Response, TooEarly> {
     let judge = pages.judge()?;
-    Ok(aside(move || axum::Json(Stats::of(judge.ledger())).into_response()).await)
+    let count = move || axum::Json(Stats::of(judge.ledger(), query.top)).into_response();
+    Ok(aside(count).await)
 }
 
 async fn forget(State(pages): State<Pages>, body: Bytes) -> Result<Response, TooEarly> {
@@ -176,6 +190,12 @@ async fn forget(State(pages): State<Pages>, body: Bytes) -> Result<Response, Too
         Err(error) => sentence(StatusCode::INSUFFICIENT_STORAGE, error),
     };
     Ok(aside(answer).await)
+}
+
+async fn snapshot(State(pages): State<Pages>) -> Result<Response, TooEarly> {
+    let keeper = pages.keeper.get().cloned().ok_or(TooEarly)?;
+    let body = written_while_sent(move |to| snapshot::answer(&keeper, to));
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 /// Makes an answer that may wait for a lock or a disk: not on the threads that answer.

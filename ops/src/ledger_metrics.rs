@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use helostat_zones::ledger::{Forgotten, Ledger};
+use helostat_zones::ledger::{Forgotten, JournalSize, Ledger};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
@@ -25,6 +25,9 @@ struct Sizes {
     limit: IntGauge,
     forgotten: IntCounterVec,
     commit: IntGauge,
+    journal_entries: IntGauge,
+    journal_bytes: IntGauge,
+    disk: IntGaugeVec,
 }
 
 /// The counts are the ledger's own and outlive this process: each answer gets a counter of its own.
@@ -59,6 +62,15 @@ impl Sizes {
                 "helostat_ledger_sequence",
                 "Sequence number of the last commit; grows with every change.",
             )?,
+            journal_entries: IntGauge::new(
+                "helostat_ledger_journal_entries",
+                "Commits that are not folded into the tables' records yet.",
+            )?,
+            journal_bytes: IntGauge::new("helostat_ledger_journal_bytes", "Their octets.")?,
+            disk: IntGaugeVec::new(
+                Opts::new("helostat_ledger_disk_bytes", "Octets in the ledger's folder, by what."),
+                &["what"],
+            )?,
         })
     }
 }
@@ -70,6 +82,9 @@ impl Collector for Sizes {
         desc.extend(self.limit.desc());
         desc.extend(self.forgotten.desc());
         desc.extend(self.commit.desc());
+        desc.extend(self.journal_entries.desc());
+        desc.extend(self.journal_bytes.desc());
+        desc.extend(self.disk.desc());
         desc
     }
 
@@ -88,7 +103,23 @@ impl Collector for Sizes {
         self.memory.set(i64::try_from(sizes.bytes).unwrap_or(i64::MAX));
         self.limit.set(i64::try_from(self.ledger.bounds().memory).unwrap_or(i64::MAX));
         self.commit.set(i64::try_from(self.ledger.seq()).unwrap_or(i64::MAX));
+        // While a commit does not end, the last that was known stays.
+        if let Some(JournalSize { entries, bytes }) = self.ledger.journal() {
+            self.journal_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+            self.journal_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+        let disk = self.ledger.disk();
+        for (what, bytes) in [
+            ("database", disk.database),
+            ("snapshots", disk.snapshots),
+            ("set-aside", disk.set_aside),
+        ] {
+            self.disk.with_label_values(&[what]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
         let mut families = self.rows.collect();
+        families.extend(self.journal_entries.collect());
+        families.extend(self.journal_bytes.collect());
+        families.extend(self.disk.collect());
         families.extend(self.memory.collect());
         families.extend(self.limit.collect());
         families.extend(self.commit.collect());

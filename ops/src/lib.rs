@@ -6,6 +6,7 @@
 //! - [`example`], [`welcome`]: a working installation out of nothing
 //! - [`http`]: health, metrics, explanations; [`health`]: whether all is well; [`control`]: asking the
 //!   running daemon from the command line; [`stream`]: answers that are written while they are sent
+//! - [`rescue`], [`snapshots`]: what is done with a damaged ledger, and copies against it
 //! - [`ledger_metrics`], [`log`], [`out`]: sizes for dashboards, the daemon's log, standard output
 
 pub mod cli;
@@ -20,6 +21,8 @@ pub mod http;
 pub mod ledger_metrics;
 pub mod log;
 pub mod out;
+pub mod rescue;
 pub mod settings;
+pub mod snapshots;
 pub mod stream;
 pub mod welcome;

@@ -36,6 +36,18 @@ impl Log {
     }
 }
 
+/// Keeps panics of sled off standard error: each is caught where sled is called and becomes an error that says
+/// the same in a sentence. All others are told as ever.
+pub fn quiet_sled() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_sled = |file: &str| file.contains("/sled-");
+        if !panic.location().is_some_and(|location| is_sled(location.file())) {
+            tell(panic);
+        }
+    }));
+}
+
 fn filter(level: LogLevel) -> EnvFilter {
     let word = level.word();
     EnvFilter::new(format!(

@@ -6,9 +6,10 @@ use clap::Parser;
 use helostat::cli::{Cli, Command};
 use helostat::command::{self, load_config};
 use helostat::exit::{Exit, Failure};
-use helostat::{daemon, out};
+use helostat::{daemon, log, out};
 
 fn main() -> ExitCode {
+    log::quiet_sled();
     let Cli { command, config } = Cli::parse();
     let done = match command {
         Command::Run => daemon::run(&config),

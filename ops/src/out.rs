@@ -4,7 +4,9 @@
 //! expect; any other failure to write is an error.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Writes a line to standard output.
 pub fn line(text: impl Display) -> io::Result<()> {
@@ -21,6 +23,19 @@ pub fn text(text: impl Display) -> io::Result<()> {
 /// Writes a value as indented JSON to standard output.
 pub fn json(value: &impl serde::Serialize) -> io::Result<()> {
     line(serde_json::to_string_pretty(value).map_err(io::Error::other)?)
+}
+
+/// A progress bar on standard error that counts things called `what`; nothing if that is no terminal.
+pub fn bar(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_owned());
+    bar
 }
 
 /// A number with its noun, in the singular or the plural.

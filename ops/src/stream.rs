@@ -57,9 +57,8 @@ impl Write for Pipe {
         Ok(bytes.len())
     }
 
-    /// Does nothing: pieces are sent when they are full, and at the end.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.send()
     }
 }
 

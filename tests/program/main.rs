@@ -8,5 +8,6 @@ mod follow;
 mod http;
 mod learn;
 mod ledger;
+mod ledger_care;
 mod life;
 mod load;

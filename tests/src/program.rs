@@ -179,7 +179,23 @@ impl Site {
 
     /// Starts the daemon and waits for nothing.
     pub fn launch(&self) -> Daemon {
-        let mut command = self.command(&["run"]);
+        Self::listened_to(self.command(&["run"]))
+    }
+
+    /// Starts the daemon so that [`Daemon::limit_files`] makes its writes fail, as on a full disk, instead of
+    /// ending it; waits until it is ready.
+    pub fn start_limitable(&self) -> Daemon {
+        let program = self.command(&["run"]);
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program.get_program());
+        command.args(program.get_args()).current_dir(self.folder.path());
+        command.env("TZ", "UTC").stdin(Stdio::null());
+        let daemon = Self::listened_to(command);
+        daemon.wait_ready();
+        daemon
+    }
+
+    fn listened_to(mut command: Command) -> Daemon {
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let stderr = child.stderr.take().expect("a pipe");
@@ -336,6 +352,24 @@ impl Daemon {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-s", name, &pid]).status().expect("kill");
         assert!(status.success(), "kill -s {name} {pid}");
+    }
+
+    /// From now on no file may become longer than this; `None` lifts it. For a daemon of `start_limitable`.
+    pub fn limit_files(&self, octets: Option<u64>) {
+        let limit = octets.map_or_else(|| "unlimited".to_owned(), |octets| octets.to_string());
+        let pid = self.child.id().to_string();
+        // The soft limit alone, which may be raised again.
+        let args = ["--pid", &pid, &format!("--fsize={limit}:")];
+        let status = Command::new("prlimit").args(args).status().expect("prlimit");
+        assert!(status.success(), "prlimit {args:?}");
+    }
+
+    /// What `/healthz` warns of.
+    pub fn warnings(&self) -> Vec<String> {
+        let (_, body) = self.get("/healthz");
+        let report: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        let warnings = report["warnings"].as_array().expect("a list").iter();
+        warnings.map(|warning| warning.as_str().expect("a sentence").to_owned()).collect()
     }
 
     /// Ends it with a signal: the exit code, how long that took, and all that it said.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -478,6 +479,7 @@ fn a_snapshot_taken_while_commits_go_on_is_one_moment() {
                     ledger.compact().unwrap();
                 }
             }
+            ControlFlow::Continue(())
         })
         .unwrap();
     assert_eq!(next, 3000, "all were committed while it was taken");

@@ -9,21 +9,21 @@
 //! Fails with the error of the file or of the store; then nothing is left of the snapshot, and the ledger
 //! is as it was.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::Ledger;
-use super::folder::io_error;
 use super::snapshot::Writer;
 use super::store::{Key, StoreError};
 use super::table::SHARDS;
 
 impl Ledger {
     /// Writes a snapshot into a directory, which is made if it is not there; returns its path. `progress` is
-    /// told how many shards of how many are done.
+    /// told how many shards of how many are done, and may end it there.
     pub fn snapshot(
         &self,
         directory: &Path,
-        progress: &mut dyn FnMut(u16, u16),
+        progress: &mut dyn FnMut(u16, u16) -> ControlFlow<()>,
     ) -> Result<PathBuf, StoreError> {
         let from = {
             let journal = &mut *self.writer.lock();
@@ -43,9 +43,12 @@ impl Ledger {
         &self,
         directory: &Path,
         from: u64,
-        progress: &mut dyn FnMut(u16, u16),
+        progress: &mut dyn FnMut(u16, u16) -> ControlFlow<()>,
     ) -> Result<PathBuf, StoreError> {
-        let failed = |error: std::io::Error| io_error(directory, &error);
+        let failed = |error: std::io::Error| StoreError::Io {
+            path: self.path.clone(),
+            why: format!("a snapshot cannot be written into {}: {error}", directory.display()),
+        };
         let mut writer = Writer::create(directory, from).map_err(failed)?;
         let mut taken = Vec::new();
         for shard in 0..SHARDS {
@@ -55,7 +58,9 @@ impl Ledger {
             };
             writer.put(Key::Shard(shard), &record).map_err(failed)?;
             taken.push((shard, through));
-            progress(shard + 1, SHARDS);
+            if progress(shard + 1, SHARDS).is_break() {
+                return Err(failed(std::io::Error::other("it was given up")));
+            }
         }
         let journal = self.writer.lock();
         for seq in from + 1..=journal.seq {

@@ -5,8 +5,8 @@
 //! the files is `sled_store`'s.
 
 use std::fs::{File, Permissions};
-use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, lchown};
+use std::path::{Path, PathBuf};
 
 use super::store::StoreError;
 
@@ -16,6 +16,10 @@ pub(super) const COMMITTED: &str = "committed";
 pub(super) const DB: &str = "db";
 /// How the names of sled's snapshots of its page table begin.
 pub(super) const SNAP: &str = "snap.";
+/// The folder in it with the snapshots that the daemon takes.
+pub(super) const SNAPSHOTS: &str = "snapshots";
+/// How the names of folders begin that hold what was set aside.
+pub(super) const ASIDE: &str = "db.damaged-";
 /// sled's file of its settings.
 pub(super) const CONF: &str = "conf";
 
@@ -93,6 +97,65 @@ pub(super) fn octets_below(path: &Path) -> u64 {
             _ => 0,
         })
         .sum()
+}
+
+/// How many octets a ledger takes on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Disk {
+    /// The database.
+    pub database: u64,
+    /// The snapshots in its folder.
+    pub snapshots: u64,
+    /// Damaged databases that were set aside.
+    pub set_aside: u64,
+}
+
+/// Where the ledger at `path` has its own snapshots.
+pub fn snapshots_of(path: &Path) -> PathBuf {
+    path.join(SNAPSHOTS)
+}
+
+/// The folders in a ledger with what was set aside, in the order of their names.
+pub(super) fn set_aside_in(path: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
+    let is_aside = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        path.is_dir() && name.to_string_lossy().starts_with(ASIDE)
+    };
+    let mut aside: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(is_aside).collect();
+    aside.sort();
+    aside
+}
+
+/// Gives the files of the ledger at `path` to who owns its folder, or the folder around it if that is
+/// root's: what root made while the daemon was stopped must be the daemon's when it starts. Does nothing
+/// for who may not give files away.
+pub fn hand_over(path: &Path) {
+    const ROOT: u32 = 0;
+    let owner_of = |path: &Path| {
+        let data = std::fs::metadata(path).ok()?;
+        (data.uid() != ROOT).then_some((data.uid(), data.gid()))
+    };
+    let Some((user, group)) = owner_of(path).or_else(|| owner_of(path.parent()?)) else { return };
+    let mut folders = vec![path.to_owned(), snapshots_of(path)];
+    folders.extend(set_aside_in(path));
+    for folder in folders {
+        let inside = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        for path in inside.map(|entry| entry.path()).chain([folder]) {
+            if std::fs::symlink_metadata(&path).is_ok_and(|data| data.uid() == ROOT) {
+                lchown(&path, Some(user), Some(group)).ok();
+            }
+        }
+    }
+}
+
+/// How much the ledger at `path` takes on disk now.
+pub(super) fn disk(path: &Path) -> Disk {
+    Disk {
+        database: octets_below(path),
+        snapshots: octets_below(&snapshots_of(path)),
+        set_aside: set_aside_in(path).iter().map(|path| octets_below(path)).sum(),
+    }
 }
 
 /// What the file system said, as the store's error.

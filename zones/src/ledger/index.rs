@@ -21,6 +21,7 @@ use crate::ledger::distinct::{Count, Distinct};
 use crate::ledger::hash::{hash_client, hash_network, hash_text};
 use crate::ledger::part::make_room;
 use crate::ledger::table::Sweep;
+use crate::ledger::top::Greatest;
 use crate::time::Day;
 
 /// Parts with a lock of their own, as a power of two: so many that one is a few kilobytes even of ten million
@@ -92,6 +93,13 @@ pub(super) struct Index {
     crowds: RwLock<HashMap<Box<str>, Crowd, RandomState>>,
     /// How many crowds there are, for those who need not look further if there are none.
     crowd_count: AtomicUsize,
+}
+
+/// Where a text is, or several that share a fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    part: u32,
+    print: u32,
 }
 
 /// What became of an entry.
@@ -304,6 +312,31 @@ impl Index {
         let crowds = self.crowds.read();
         let wanted = crowds.iter().filter(|(text, _)| wanted(text));
         wanted.map(|(text, crowd)| (text.clone(), crowd.clone())).collect()
+    }
+
+    /// Where the `n` texts with most clients are that are no crowds, each with one of its clients. Of equals at
+    /// the end of that list it has some.
+    pub(super) fn longest(&self, n: usize) -> Vec<(Place, Client)> {
+        let mut longest = Greatest::new(n);
+        for (number, part) in (0u32..).zip(&self.parts) {
+            let part = part.read();
+            let prints4 = part.v4.chunk_by(|a, b| a >> 32 == b >> 32);
+            let prints4 = prints4.filter_map(|entries| entries.first().map(|it| (it >> 32) as u32));
+            let prints6 = part.v6.chunk_by(|a, b| a[0] == b[0]);
+            let prints6 = prints6.filter_map(|entries| entries.first().map(|it| it[0]));
+            for print in prints4.chain(prints6.filter(|print| part.range4(*print).is_empty())) {
+                let client = part.clients(print).next();
+                longest.offer(part.known(print) as u64, (Place { part: number, print }, client));
+            }
+        }
+        let found = longest.list().into_iter();
+        found.filter_map(|((place, client), _)| Some((place, client?))).collect()
+    }
+
+    /// True if a text is at this place.
+    pub(super) fn is_at(&self, text: &str, place: Place) -> bool {
+        let (part, print) = place_of(self.key, text);
+        place == Place { part: part as u32, print }
     }
 
     /// How many crowds there are.

@@ -23,7 +23,7 @@ use super::codec::{DecodeError, LAYOUT, Reader, Writer, pack, unpack};
 use super::facts::ClientFacts;
 use super::op::Op;
 use super::row::{Beside, Cell, Context, Trace};
-use super::store::{Key, Store, StoreError};
+use super::store::{Key, LOST_END, Store, StoreError};
 use super::table::{PARTS, SHARDS, Sweep, Target, crowd_shard_of, shard_of};
 use super::{Committed, Ledger};
 use crate::client::Client;
@@ -127,6 +127,12 @@ impl Journal {
         self.live.len()
     }
 
+    /// Takes every shard for one that includes all entries: what is read from now on is checked, and changes
+    /// no table.
+    pub(super) fn include_all(&mut self) {
+        self.through.fill(u64::MAX);
+    }
+
     fn make_dirty(&mut self, shard: usize, seq: u64) {
         if let Some(dirty) = self.dirty_since.get_mut(shard) {
             dirty.get_or_insert(seq);
@@ -173,10 +179,11 @@ struct Stored {
 
 /// What the base record says.
 #[derive(Default)]
-struct Base {
-    through: u64,
+pub(super) struct Base {
+    /// The last entry it includes.
+    pub(super) through: u64,
     /// Shards that were stored, with the last entry each includes.
-    shards: Vec<(u16, u64)>,
+    pub(super) shards: Vec<(u16, u64)>,
 }
 
 impl Ledger {
@@ -187,10 +194,16 @@ impl Ledger {
             base = self
                 .read_base(journal, &record)
                 .map_err(|why| journal.unreadable(Key::Base.to_string(), why))?;
+            // Entries would do it, but there may be none, and what a pair is worth depends on them.
+            self.publish_kinds();
         }
         let reporters_needed = self.read_shards(journal)?;
         let entries = journal.store.entries()?;
-        check_sequence(journal, &base, &entries)?;
+        let committed = journal.store.committed();
+        let missing = missing(&base, &journal.through, &entries, committed);
+        if let Some(what) = missing.into_iter().next() {
+            return Err(journal.damaged(what, DecodeError::Missing));
+        }
         journal.seq = base.through.max(journal.through.iter().copied().max().unwrap_or(0));
         for seq in entries {
             let what = Key::Entry(seq).to_string();
@@ -206,16 +219,15 @@ impl Ledger {
         if reporters_needed > self.reporters.read().len() {
             return Err(journal.damaged("the name of a reporter", DecodeError::Missing));
         }
-        if let Some(committed) = journal.store.committed().filter(|last| *last > journal.seq) {
-            let what =
-                format!("what was committed after entry {}, up to entry {committed},", journal.seq);
-            return Err(journal.damaged(what, DecodeError::Missing));
-        }
         self.seq.store(journal.seq, Ordering::Release);
         Ok(())
     }
 
-    fn read_base(&self, journal: &mut Journal, record: &[u8]) -> Result<Base, DecodeError> {
+    pub(super) fn read_base(
+        &self,
+        journal: &mut Journal,
+        record: &[u8],
+    ) -> Result<Base, DecodeError> {
         let mut reader = Reader::new(record)?;
         let through = reader.varint()?;
         reader.positions(&mut journal.positions)?;
@@ -340,7 +352,7 @@ impl Ledger {
 
     /// Applies what of an entry its shards do not include yet; what belongs to the base record only if that
     /// is older.
-    fn read_entry(
+    pub(super) fn read_entry(
         &self,
         journal: &mut Journal,
         seq: u64,
@@ -813,33 +825,39 @@ impl Ledger {
 
 const NEWEST_ENTRY: &str = "the number of the newest journal entry";
 
-/// Entries must follow each other, and whatever a shard lacks must be among them.
-fn check_sequence(journal: &Journal, base: &Base, entries: &[u64]) -> Result<(), StoreError> {
-    for pair in entries.windows(2) {
-        if let [before, after] = pair
-            && *after != before + 1
-        {
-            let what = format!("journal entry {}", before + 1);
-            return Err(journal.damaged(what, DecodeError::Missing));
+/// What of a ledger's sequence is missing, in words, the gravest first: entries must follow each other,
+/// whatever a shard lacks must be among them, and nothing may include what came after them. `through` is
+/// the last entry that each shard includes, `committed` the last that the store remembers.
+pub(super) fn missing(
+    base: &Base,
+    through: &[u64],
+    entries: &[u64],
+    committed: Option<u64>,
+) -> Vec<String> {
+    let mut missing = Vec::new();
+    let first = entries.first().copied();
+    let before_first = first.map(|first| [base.through.min(first), first]);
+    let pairs = entries.windows(2).filter_map(|pair| <[u64; 2]>::try_from(pair).ok());
+    for [before, after] in before_first.into_iter().chain(pairs) {
+        match after - before {
+            0 | 1 => {}
+            2 => missing.push(Key::Entry(before + 1).to_string()),
+            _ => missing.push(format!("journal entries {} to {}", before + 1, after - 1)),
         }
     }
-    let first = entries.first().copied();
     let last = entries.last().copied().unwrap_or(0);
     for (shard, listed) in &base.shards {
-        let found = journal.through.get(usize::from(*shard)).copied().unwrap_or(0);
+        let found = through.get(usize::from(*shard)).copied().unwrap_or(0);
         if found < *listed && first.is_none_or(|first| first > found + 1) {
-            let what = format!("the newest state of {}", Key::Shard(*shard));
-            return Err(journal.damaged(what, DecodeError::Missing));
+            missing.push(format!("the newest state of {}", Key::Shard(*shard)));
         }
     }
-    let stored = journal.through.iter().copied().max().unwrap_or(0);
+    let stored = through.iter().copied().max().unwrap_or(0);
+    let from = base.through.max(last);
     // Shards before any base record are those of a ledger whose base record is gone, too.
-    if stored > base.through.max(last)
-        || first.is_some_and(|first| first > base.through.saturating_add(1))
-    {
-        let from = base.through.max(last);
-        let what = format!("what was committed after entry {from}, up to entry {stored},");
-        return Err(journal.damaged(what, DecodeError::Missing));
+    let reached = committed.unwrap_or(0).max(stored);
+    if reached > from {
+        missing.push(format!("{LOST_END}{from}, up to entry {reached},"));
     }
-    Ok(())
+    missing
 }

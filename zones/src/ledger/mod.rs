@@ -38,10 +38,13 @@ pub mod sled_store;
 pub mod snapshot;
 pub mod store;
 mod table;
+mod top;
+pub mod verify;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -50,6 +53,7 @@ pub use self::batch::Batch;
 pub use self::bounds::{Bounds, Worth};
 use self::calendar::Calendar;
 pub use self::codec::DecodeError;
+pub use self::folder::{Disk, hand_over, snapshots_of};
 pub use self::index::Crowd;
 use self::journal::Journal;
 pub use self::journal::{JournalLimits, ReporterRow};
@@ -60,6 +64,7 @@ pub use self::store::StoreError;
 use self::store::{MemoryStore, Store};
 use self::table::Tables;
 pub use self::table::{Sayers, Sizes, Sweep, Target};
+pub use self::top::Top;
 use crate::client::{Client, Network};
 use crate::name::Name;
 use crate::observation::ReporterKind;
@@ -74,6 +79,8 @@ pub struct Ledger {
     kinds: RwLock<Arc<[ReporterKind]>>,
     calendar: RwLock<Calendar>,
     writer: Mutex<Journal>,
+    /// Where its store lies.
+    path: PathBuf,
     /// Sequence number of the last commit; readers tell by it whether anything changed.
     seq: AtomicU64,
 }
@@ -81,6 +88,15 @@ pub struct Ledger {
 /// The hash under which the ledger's sketches know a text.
 pub fn hash_of_text(text: &str) -> u64 {
     hash::hash_text(0, text)
+}
+
+/// How long the journal is: what a start has to read beside the tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct JournalSize {
+    /// Entries that are not in all shards yet.
+    pub entries: u64,
+    /// Their octets.
+    pub bytes: u64,
 }
 
 /// What a commit did.
@@ -105,6 +121,7 @@ impl Ledger {
 
     fn empty(store: Box<dyn Store>, bounds: Bounds) -> Self {
         Self {
+            path: store.path(),
             tables: Tables::new(),
             bounds,
             reporters: RwLock::default(),
@@ -203,6 +220,17 @@ impl Ledger {
     /// per question.
     pub fn sizes(&self) -> Sizes {
         self.tables.sizes()
+    }
+
+    /// How many octets it takes on disk.
+    pub fn disk(&self) -> Disk {
+        folder::disk(&self.path)
+    }
+
+    /// How long the journal is; `None` if a commit does not end (the disk hangs), which is waited for a moment.
+    pub fn journal(&self) -> Option<JournalSize> {
+        let journal = self.writer.try_lock_for(Duration::from_millis(100))?;
+        Some(JournalSize { entries: journal.entries() as u64, bytes: journal.live_bytes })
     }
 
     /// How many pairs were forgotten, in the order of `Forgotten::ALL`.

@@ -1,6 +1,7 @@
 //! What to do with a ledger that cannot be opened: set it aside, whole, and begin again from a snapshot.
 //!
-//! Two steps, each of which may be cut short by a crash and done again:
+//! [`rebuild`] does all of it: it looks for the newest snapshot in the ledger's folder that is whole, and then
+//! takes two steps, each of which may be cut short by a crash and done again:
 //!
 //! 1. [`set_aside`] moves sled's files and `committed` to `db.damaged-<when>` in the ledger's folder.
 //!    Nothing is deleted: someone may want to look at it.
@@ -11,6 +12,9 @@
 //! last committed entry of the damaged ledger in decimal, or `?`. A ledger with that file is refused by
 //! everybody else. It is written before the first file is moved and removed when all is done.
 //!
+//! In the folder that was set aside, a file `rescued` tells what came back: [`told`] reads it, so that
+//! who started the daemon anew is told, too, until somebody removes the folder.
+//!
 //! Only the file system is used, and no clock: the caller says when it is.
 
 use std::fs;
@@ -19,14 +23,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::folder::{
-    COMMITTED, CONF, DB, SNAP, io_error, make_private, remembered, remove_if_there, sync,
+    ASIDE, COMMITTED, CONF, DB, SNAP, io_error, make_private, remembered, remove_if_there,
+    set_aside_in, snapshots_of, sync,
 };
 use super::sled_store::{LOCK_PAUSE, LOCK_TRIES, SledStore};
 use super::snapshot;
-use super::store::{Key, Store, StoreError};
+use super::store::{DATABASE, Key, Store, StoreError};
+use super::verify;
 
 /// The file that says what is going on.
 const NOTE: &str = "rescue";
+/// The file that says what came of it, in the folder that was set aside.
+const TOLD: &str = "rescued";
 /// sled's folder of large pages.
 const BLOBS: &str = "blobs";
 /// How much of a snapshot is copied in one commit.
@@ -44,6 +52,84 @@ pub struct Restored {
     /// How many entries were committed after that and are gone; `None` if the damaged ledger does not
     /// say how far it was.
     pub missing: Option<u64>,
+}
+
+/// What became of a ledger that was rebuilt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Where the damaged database is now; `None` if there was none.
+    pub set_aside: Option<PathBuf>,
+    /// The snapshot that was taken; `None` if there was no whole one and the ledger is empty now.
+    pub snapshot: Option<PathBuf>,
+    /// Newer snapshots that are not whole, where they are now, and why they were not taken.
+    pub unusable: Vec<(PathBuf, String)>,
+    /// How much came back.
+    pub restored: Restored,
+}
+
+/// Sets a ledger that cannot be used aside and rebuilds it from the newest of its own snapshots that is
+/// whole; without one it is empty then. Takes up what was cut short before. Fails if another process has
+/// the ledger open, or if the disk does not take it; then the next call goes on where this one ended.
+pub fn rebuild(ledger: &Path, when: &str) -> Result<Rebuilt, StoreError> {
+    let io = |error: io::Error| io_error(ledger, &error);
+    let mut snapshot = None;
+    let mut unusable = Vec::new();
+    for path in snapshot::newest_first(&snapshots_of(ledger)).map_err(io)? {
+        match whole(&path) {
+            Ok(file) => {
+                snapshot = Some((path, file));
+                break;
+            }
+            Err(why) => unusable.push((path, why)),
+        }
+    }
+    let begun = Note::read(ledger).is_some_and(|note| note.step == Step::Restore);
+    if !begun && !own_files(ledger).map_err(io)?.is_empty() {
+        set_aside(ledger, when).map_err(io)?;
+    }
+    // Their numbers are greater than those to come: they would be taken for the newest for ever.
+    for (path, _) in &mut unusable {
+        *path = snapshot::set_aside(path).map_err(io)?;
+    }
+    let restored = restore(ledger, snapshot.as_ref().map(|(_, file)| file))?;
+    Ok(Rebuilt {
+        set_aside: set_aside_in(ledger).pop(),
+        snapshot: snapshot.map(|(path, _)| path),
+        unusable,
+        restored,
+    })
+}
+
+/// A snapshot of which every record can be read.
+fn whole(path: &Path) -> Result<snapshot::File, String> {
+    let file = snapshot::File::open(path).map_err(|error| error.to_string())?;
+    match verify::check(&file, &mut |_, _| {}).damage.first() {
+        Some(damage) => Err(damage.to_string()),
+        None => Ok(file),
+    }
+}
+
+/// Writes down, beside what was set aside, what came back and what did not.
+pub fn tell(set_aside: &Path, told: &str) -> io::Result<()> {
+    let path = set_aside.join(TOLD);
+    fs::write(&path, format!("{told}\n"))?;
+    sync(&path)?;
+    sync(set_aside)
+}
+
+/// The databases that were set aside in a ledger's folder, the oldest first, each with what was written
+/// down of it.
+pub fn told(ledger: &Path) -> Vec<(PathBuf, String)> {
+    let told = |path: &PathBuf| {
+        let told = fs::read_to_string(path.join(TOLD)).unwrap_or_default();
+        told.trim_end().to_owned()
+    };
+    set_aside_in(ledger).into_iter().map(|path| (path.clone(), told(&path))).collect()
+}
+
+/// True if there is a ledger at this path, sound or not.
+pub fn is_ledger(path: &Path) -> bool {
+    [DB, COMMITTED, NOTE].iter().any(|name| path.join(name).exists())
 }
 
 /// Moves a ledger that cannot be used to a folder of its own inside `ledger`, and returns that. `when`
@@ -110,7 +196,7 @@ pub(super) fn refuse_unfinished(ledger: &Path) -> Result<(), StoreError> {
     }
     Err(StoreError::Damaged {
         path: ledger.to_owned(),
-        what: "the sled database".into(),
+        what: DATABASE.into(),
         why: "it was being rescued, and that was not finished".into(),
     })
 }
@@ -211,12 +297,12 @@ fn own_files(ledger: &Path) -> io::Result<Vec<PathBuf>> {
 /// Makes a folder that is not there yet.
 fn new_folder(ledger: &Path, when: &str) -> io::Result<PathBuf> {
     let when = when.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_.:".contains(c), "_");
-    let mut name = format!("{DB}.damaged-{when}");
+    let mut name = format!("{ASIDE}{when}");
     for again in 2.. {
         let folder = ledger.join(&name);
         match fs::create_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                name = format!("{DB}.damaged-{when}-{again}");
+                name = format!("{ASIDE}{when}-{again}");
             }
             made => {
                 made?;

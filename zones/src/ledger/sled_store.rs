@@ -54,7 +54,7 @@ use super::folder::{
     remove_half_snapshots, remove_if_there, sync,
 };
 use super::rescue;
-use super::store::{Key, Store, StoreError};
+use super::store::{DATABASE, Key, Store, StoreError};
 
 /// The size at which a record is cut: 19 of them, with their keys, stay far below sled's 128 kB.
 const PIECE_BYTES: usize = 4 << 10;
@@ -477,7 +477,7 @@ fn guarded<R>(path: &Path, work: impl FnOnce() -> Result<R, StoreError>) -> Resu
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         Err(StoreError::Damaged {
             path: path.to_owned(),
-            what: "the sled database".into(),
+            what: DATABASE.into(),
             why: format!("sled gave up on it ({})", said(&*panic)),
         })
     })
@@ -539,7 +539,7 @@ fn check_layout(path: &Path, found: &[u8]) -> Result<(), StoreError> {
 fn lost(path: &Path) -> StoreError {
     StoreError::Damaged {
         path: path.to_owned(),
-        what: "the sled database".into(),
+        what: DATABASE.into(),
         why: "everything that was in it is gone".into(),
     }
 }
@@ -550,7 +550,7 @@ fn sled_error(path: &Path, error: &sled::Error) -> StoreError {
     match error {
         sled::Error::Io(_) if why.contains("acquire lock") => StoreError::Locked(path),
         sled::Error::Io(_) => StoreError::Io { path, why },
-        _ => StoreError::Damaged { path, what: "the sled database".into(), why },
+        _ => StoreError::Damaged { path, what: DATABASE.into(), why },
     }
 }
 

@@ -17,6 +17,7 @@
 //! records a snapshot needs and in what order they are taken is for the caller to know.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -38,6 +39,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 const PREFIX: &str = "helostat-";
 const SUFFIX: &str = ".snapshot";
 const UNFINISHED: &str = ".part";
+const UNUSABLE: &str = ".unusable";
 
 /// A snapshot being written. Dropped before `finish`, it leaves nothing behind.
 pub struct Writer {
@@ -214,6 +216,47 @@ impl Store for File {
 /// The newest snapshot in a directory, if there is one.
 pub fn newest(directory: &Path) -> io::Result<Option<PathBuf>> {
     Ok(all(directory)?.pop_last().map(|(_, path)| path))
+}
+
+/// The snapshots in a directory, the newest first; none if it is not there.
+pub fn newest_first(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    Ok(all(directory)?.into_values().rev().collect())
+}
+
+/// Copies a snapshot into another directory, which is made if it is not there, and checks all of what came
+/// there before it gets its name. Returns where it is.
+pub fn copy_into(path: &Path, directory: &Path) -> Result<PathBuf, StoreError> {
+    let name = path.file_name().unwrap_or_default();
+    let (to, part) = (directory.join(name), directory.join(part_of(name)));
+    let copied = (|| {
+        make_private(directory)?;
+        fs::copy(path, &part)?;
+        sync(&part)
+    })();
+    let checked = copied.map_err(|error| io_error(directory, &error)).and_then(|()| {
+        File::open(&part)?;
+        let named = fs::rename(&part, &to).and_then(|()| sync(directory));
+        named.map_err(|error| io_error(directory, &error))
+    });
+    if checked.is_err() {
+        // What is in the way of it is told already.
+        remove_if_there(&part).ok();
+    }
+    checked.map(|()| to)
+}
+
+fn part_of(name: &OsStr) -> OsString {
+    let mut part = name.to_owned();
+    part.push(UNFINISHED);
+    part
+}
+
+/// Renames a snapshot so that it is none any more: nobody takes it for the newest, and it is not lost.
+pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(UNUSABLE);
+    fs::rename(path, &name)?;
+    Ok(name.into())
 }
 
 /// Removes all but the `keep` newest snapshots, and what writers left that were killed: none may be at

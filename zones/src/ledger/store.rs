@@ -79,6 +79,19 @@ pub enum StoreError {
     },
 }
 
+/// What is damaged if it is the database as a whole.
+pub(super) const DATABASE: &str = "the sled database";
+/// How the name of what is missing begins if it is the newest commits.
+pub(super) const LOST_END: &str = "what was committed after entry ";
+
+impl StoreError {
+    /// True if no record can be had, or the newest commits are gone, while nothing points to one record: the
+    /// faults that sled is known for, after which only a snapshot helps. See `rescue`.
+    pub fn is_of_database(&self) -> bool {
+        matches!(self, Self::Damaged { what, .. } if what == DATABASE || what.starts_with(LOST_END))
+    }
+}
+
 /// A keeper of records.
 pub trait Store: Send + Sync {
     /// The record under `key`, whole, or `None` if there is none.

@@ -538,6 +538,14 @@ impl Tables {
         sum
     }
 
+    /// Lets `read` look at every row, in the order of clients. Holds no lock for longer than one row takes.
+    pub(super) fn each_row(&self, read: &mut dyn FnMut(RowView<'_>)) {
+        self.each_client(&mut |client| {
+            self.client(client, |row| row.into_iter().for_each(&mut *read));
+            true
+        });
+    }
+
     /// Tells `visit` every client, in order, and goes on until it says no. Holds no lock meanwhile.
     pub(super) fn each_client(&self, visit: &mut dyn FnMut(Client) -> bool) {
         // All at once if they are not too many to sort, else by first octets.
@@ -560,6 +568,24 @@ impl Tables {
                 }
             }
         }
+    }
+
+    /// At least the `n` names that most clients said, with how many, in any order.
+    pub(super) fn most_said(&self, n: usize, today: Day) -> Vec<(Box<str>, Count)> {
+        let mut said: Vec<_> =
+            self.names.crowds(&|_| true).into_iter().map(|(text, _)| text).collect();
+        for (place, client) in self.names.longest(n) {
+            self.client(client, |row| {
+                let pairs = row.into_iter().flat_map(|row| row.pairs());
+                let mut texts = pairs.map(|pair| pair.name.text());
+                said.extend(texts.find(|text| self.names.is_at(text, place)).map(Into::into));
+            });
+        }
+        let count = |text: Box<str>| {
+            let known = self.clients_of_name(&Name::parse(text.as_bytes()), today).known;
+            (text, known)
+        };
+        said.into_iter().map(count).collect()
     }
 
     /// Every crowd: what it is (0 a name, 1 a family), its text, and itself; ascending.
@@ -626,69 +652,22 @@ impl Tables {
         record: &[u8],
         to: &mut Admission<'_>,
     ) -> Result<(u64, usize), DecodeError> {
-        let mut reader = Reader::new(record)?;
-        let through = reader.varint()?;
-        if shard >= PARTS {
-            for _ in 0..reader.count()? {
-                self.admit_crowd(shard, &mut reader)?;
-            }
-            reader.finish()?;
-            return Ok((through, 0));
-        }
-        let reporters = reader.small()?;
-        let mut part = Part::default();
-        for n in &mut part.forgotten {
-            *n = reader.varint()?;
-        }
-        let mut before = None;
-        for v6 in [false, true] {
-            let n = reader.count()?;
-            part.expect(v6, n, reader.rest().len());
-            let mut number = 0u64;
-            for _ in 0..n {
-                number = number.checked_add(reader.varint()?).ok_or(DecodeError::Malformed)?;
-                let client = if v6 {
-                    Client::V6(number)
-                } else {
-                    Client::V4(u32::try_from(number).map_err(|_| DecodeError::Malformed)?)
-                };
-                // In a wrong place it would not be found, or be there twice.
-                if shard_of(client) != usize::from(shard) || before >= Some(client) {
-                    return Err(DecodeError::Malformed);
-                }
-                before = Some(client);
-                let needed = part.admit(client, |arena| {
-                    row::admit(client, &mut reader, arena, &mut |name| to.append(client, name))
-                })?;
-                if needed > reporters {
-                    return Err(DecodeError::Malformed);
-                }
-            }
-        }
-        reader.finish()?;
+        let read = read_shard(
+            shard,
+            record,
+            &mut |client, name| to.append(client, name),
+            &mut |what, text, crowd| self.put_crowd(what, text, crowd),
+        )?;
         if let Some(place) = self.parts.get(usize::from(shard)) {
-            *place.write() = part;
+            *place.write() = read.part;
         }
-        Ok((through, reporters))
+        Ok((read.through, read.reporters))
     }
 
-    fn admit_crowd(&self, shard: u16, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-        let what = reader.octet()?;
-        let text = reader.text()?;
-        let mut crowd = Crowd::default();
-        for _ in 0..reader.count()? {
-            crowd.listed.push((reader.client()?, Worth(reader.u64()?)));
-        }
-        crowd.clients = reader.sketch()?;
-        crowd.networks = reader.sketch()?;
-        let sorted = crowd.listed.is_sorted_by(|(a, _), (b, _)| a < b);
-        if what > 1 || !sorted || crowd_shard_of(text) != shard {
-            return Err(DecodeError::Malformed);
-        }
+    fn put_crowd(&self, what: u8, text: &str, crowd: Crowd) {
         let index = if what == 0 { &self.names } else { &self.families };
         index.put_crowd(text, crowd, &[]);
         self.crowds.store(true, Ordering::Relaxed);
-        Ok(())
     }
 
     /// The way into the indexes for one of the workers that admit shards.
@@ -758,6 +737,92 @@ impl Admission<'_> {
             self.suffixes.append(name.text());
         }
     }
+}
+
+/// What a stored shard holds.
+pub(super) struct ReadShard {
+    /// The last journal entry it includes.
+    pub(super) through: u64,
+    /// How many reporters it needs.
+    pub(super) reporters: usize,
+    /// Its rows; none if it is one of crowds.
+    pub(super) part: Part,
+}
+
+/// Reads a shard, and tells of every name in it and of every crowd.
+pub(super) fn read_shard(
+    shard: u16,
+    record: &[u8],
+    name: &mut dyn FnMut(Client, &Name),
+    crowd: &mut dyn FnMut(u8, &str, Crowd),
+) -> Result<ReadShard, DecodeError> {
+    let mut reader = Reader::new(record)?;
+    let through = reader.varint()?;
+    let mut part = Part::default();
+    if shard >= PARTS {
+        for _ in 0..reader.count()? {
+            read_crowd(shard, &mut reader, crowd)?;
+        }
+        reader.finish()?;
+        return Ok(ReadShard { through, reporters: 0, part });
+    }
+    let reporters = reader.small()?;
+    for n in &mut part.forgotten {
+        *n = reader.varint()?;
+    }
+    let mut before = None;
+    for v6 in [false, true] {
+        let n = reader.count()?;
+        part.expect(v6, n, reader.rest().len());
+        let mut number = 0u64;
+        for _ in 0..n {
+            number = number.checked_add(reader.varint()?).ok_or(DecodeError::Malformed)?;
+            let client = if v6 {
+                Client::V6(number)
+            } else {
+                Client::V4(u32::try_from(number).map_err(|_| DecodeError::Malformed)?)
+            };
+            // In a wrong place it would not be found, or be there twice.
+            if shard_of(client) != usize::from(shard) || before >= Some(client) {
+                return Err(DecodeError::Malformed);
+            }
+            before = Some(client);
+            let needed = part.admit(client, |arena| {
+                row::admit(client, &mut reader, arena, &mut |said| name(client, said))
+            })?;
+            if needed > reporters {
+                return Err(DecodeError::Malformed);
+            }
+        }
+    }
+    reader.finish()?;
+    Ok(ReadShard { through, reporters, part })
+}
+
+fn read_crowd(
+    shard: u16,
+    reader: &mut Reader<'_>,
+    found: &mut dyn FnMut(u8, &str, Crowd),
+) -> Result<(), DecodeError> {
+    let what = reader.octet()?;
+    let text = reader.text()?;
+    let mut crowd = Crowd::default();
+    for _ in 0..reader.count()? {
+        crowd.listed.push((reader.client()?, Worth(reader.u64()?)));
+    }
+    crowd.clients = reader.sketch()?;
+    crowd.networks = reader.sketch()?;
+    let sorted = crowd.listed.is_sorted_by(|(a, _), (b, _)| a < b);
+    if what > 1 || !sorted || crowd_shard_of(text) != shard {
+        return Err(DecodeError::Malformed);
+    }
+    found(what, text, crowd);
+    Ok(())
+}
+
+/// True if a shard is one of crowds.
+pub(super) fn is_of_crowds(shard: u16) -> bool {
+    shard >= PARTS
 }
 
 /// The shard a client lives in; part of the stored layout. All clients of a network live in one.
