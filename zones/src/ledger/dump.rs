@@ -206,10 +206,7 @@ fn write_pair(
 
 impl TraceWords {
     fn of(trace: &Trace) -> Self {
-        Self {
-            families: elements(&trace.families),
-            names: elements(&trace.names),
-        }
+        Self { families: elements(&trace.families), names: elements(&trace.names) }
     }
 }
 

@@ -37,10 +37,15 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Notes that a client said it.
-    fn touch(&mut self, client: Client, worth: Worth, bound: usize) {
-        self.clients.insert(hash_client(client), worth.last());
-        self.networks.insert(hash_network(client.network()), worth.last());
+    /// Notes that a client said it on a day. What is noted must depend on what was observed alone, so it
+    /// does not matter whether the client's pair was held.
+    fn note(&mut self, client: Client, day: Day) {
+        self.clients.insert(hash_client(client), day);
+        self.networks.insert(hash_network(client.network()), day);
+    }
+
+    /// Lists a client whose pair is held, if it is among those of most worth.
+    fn list(&mut self, client: Client, worth: Worth, bound: usize) {
         match self.listed.binary_search_by_key(&client, |(client, _)| *client) {
             Ok(place) => self.listed[place].1 = worth,
             Err(place) => {
@@ -213,19 +218,40 @@ impl Index {
         (!part.crowds.contains_key(text)).then(|| part.known(print))
     }
 
-    /// Tells a crowd that a client said it; false if there is no such crowd.
-    pub(super) fn touch(&self, text: &str, client: Client, worth: Worth, bound: usize) -> bool {
+    /// Tells a crowd that a client said it on a day; false if there is no such crowd.
+    pub(super) fn note(&self, text: &str, client: Client, day: Day) -> bool {
+        let (part, _) = self.place(text);
+        if part.read().crowds.is_empty() {
+            return false;
+        }
+        let mut part = part.write();
+        let crowd = part.crowds.get_mut(text);
+        crowd.map(|crowd| crowd.note(client, day)).is_some()
+    }
+
+    /// Tells a crowd what a client's pair is worth now; false if there is no such crowd.
+    pub(super) fn list(&self, text: &str, client: Client, worth: Worth, bound: usize) -> bool {
         let (part, _) = self.place(text);
         let mut part = part.write();
         let crowd = part.crowds.get_mut(text);
-        crowd.map(|crowd| crowd.touch(client, worth, bound)).is_some()
+        crowd.map(|crowd| crowd.list(client, worth, bound)).is_some()
     }
 
-    /// Makes a crowd of a text, of these clients.
-    pub(super) fn gather(&self, text: &str, clients: &[(Client, Worth)], bound: usize) {
+    /// What a client is listed with in a crowd.
+    pub(super) fn listed(&self, text: &str, client: Client) -> Option<Worth> {
+        let (part, _) = self.place(text);
+        let part = part.read();
+        let listed = &part.crowds.get(text)?.listed;
+        let place = listed.binary_search_by_key(&client, |(client, _)| *client).ok()?;
+        listed.get(place).map(|(_, worth)| *worth)
+    }
+
+    /// Makes a crowd of a text, of these clients, each with what it is worth and the day it last said it.
+    pub(super) fn gather(&self, text: &str, clients: &[(Client, Worth, Day)], bound: usize) {
         let mut crowd = Crowd::default();
-        for (client, worth) in clients {
-            crowd.touch(*client, *worth, bound);
+        for (client, worth, day) in clients {
+            crowd.note(*client, *day);
+            crowd.list(*client, *worth, bound);
         }
         self.put_crowd(text, crowd);
     }
@@ -272,12 +298,13 @@ impl Index {
         part.read().crowds.get(text).map(look)
     }
 
-    /// Every crowd.
-    pub(super) fn crowds(&self) -> Vec<(Box<str>, Crowd)> {
+    /// The crowds that are wanted.
+    pub(super) fn crowds(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(Box<str>, Crowd)> {
         let crowds = |part: &RwLock<IndexPart>| {
             let part = part.read();
             part.crowds
                 .iter()
+                .filter(|(text, _)| wanted(text))
                 .map(|(text, crowd)| (text.clone(), crowd.clone()))
                 .collect::<Vec<_>>()
         };
@@ -289,15 +316,19 @@ impl Index {
         self.parts.iter().map(|part| part.read().crowds.len()).sum()
     }
 
-    /// Forgets the crowds that were last seen before a day; returns their texts.
-    pub(super) fn expire_crowds(&self, before: Day) -> Vec<Box<str>> {
+    /// Forgets the crowds that are wanted and were last seen before a day; returns their texts.
+    pub(super) fn expire_crowds(
+        &self,
+        before: Day,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Vec<Box<str>> {
         let mut gone = Vec::new();
         for part in &self.parts {
             if part.read().crowds.is_empty() {
                 continue;
             }
             part.write().crowds.retain(|text, crowd| {
-                let stays = crowd.clients.newest() >= Some(before);
+                let stays = crowd.clients.newest() >= Some(before) || !wanted(text);
                 if !stays {
                     gone.push(text.clone());
                 }

@@ -11,6 +11,8 @@
 //! from then on, part by part, before anything else happens to a part. So a sweep of a large ledger
 //! takes its time in the background, and still the result is the same as if it had taken none.
 
+use std::collections::BTreeSet;
+
 use parking_lot::{Mutex, RwLock};
 
 use foldhash::fast::RandomState;
@@ -33,6 +35,8 @@ use crate::time::Day;
 const PARTS: u16 = 4096;
 /// Shards of crowds, after those of clients; part of the stored layout.
 const CROWD_SHARDS: u16 = 256;
+/// About so many pairs are looked at to find out what the least are worth.
+const PAIRS_LOOKED_AT: usize = 1 << 17;
 /// All shards.
 pub(super) const SHARDS: u16 = PARTS + CROWD_SHARDS;
 
@@ -70,8 +74,19 @@ pub(super) struct Tables {
     /// The next part that the sweep in force comes to.
     unswept_from: AtomicUsize,
     rewriter: Mutex<Rewriter>,
+    /// Octets of memory that they take while nothing is in them.
+    empty: usize,
     /// Shards of crowds that changed since they were asked for.
     changed_crowds: Mutex<Vec<u16>>,
+    /// Texts with more clients than may be held of them, of which no crowd was made yet.
+    full: Mutex<Full>,
+}
+
+/// Texts of which crowds are to be made.
+#[derive(Debug, Default)]
+struct Full {
+    names: BTreeSet<Name>,
+    families: BTreeSet<Box<str>>,
 }
 
 /// How many rows the tables hold, and how much memory they take.
@@ -107,7 +122,7 @@ pub struct Sayers {
 impl Tables {
     pub(super) fn new() -> Self {
         let key = |n: u64| RandomState::default().hash_one(n);
-        Self {
+        let mut tables = Self {
             parts: (0..PARTS).map(|_| RwLock::default()).collect(),
             names: Index::new(key(1)),
             families: Index::new(key(2)),
@@ -117,14 +132,24 @@ impl Tables {
             unswept_from: AtomicUsize::new(usize::from(PARTS)),
             rewriter: Mutex::default(),
             changed_crowds: Mutex::default(),
-        }
+            full: Mutex::default(),
+            empty: 0,
+        };
+        tables.empty = tables.sizes().bytes;
+        tables
+    }
+
+    /// Octets of memory that they take while nothing is in them.
+    pub(super) fn empty_bytes(&self) -> usize {
+        self.empty
     }
 
     fn part(&self, client: Client) -> &RwLock<Part> {
         &self.parts[shard_of(client)]
     }
 
-    /// Merges what a batch brings of one client: cells sorted by name and reporter.
+    /// Merges what a batch brings of one client: cells sorted by name and reporter. What crowds must know of
+    /// it is told by `note`.
     pub(super) fn merge(
         &self,
         client: Client,
@@ -159,25 +184,59 @@ impl Tables {
         let bound = context.bounds.clients_per_name;
         for name in &change.added {
             if self.names.insert(name.text(), client, bound) == Inserted::Full {
-                self.gather_name(name, context);
+                self.full.lock().names.insert(name.clone());
             }
             let Some(family) = name.family() else { continue };
             if self.families.insert(family, client, bound) == Inserted::Full {
-                self.gather_family(family, context);
+                self.full.lock().families.insert(family.into());
             }
             self.suffixes.add(name.text());
         }
         for (name, worth) in &change.touched {
-            if self.names.touch(name.text(), client, *worth, bound) {
-                self.note_crowd(name.text());
-            }
-            if let Some(family) = name.family()
-                && self.families.touch(family, client, *worth, bound)
-            {
-                self.note_crowd(family);
-            }
+            self.list(client, name, *worth, context);
         }
         self.unindex(client, change);
+    }
+
+    /// Tells the crowds of a name what the pair is worth.
+    fn list(&self, client: Client, name: &Name, worth: Worth, context: Context<'_>) {
+        let bound = context.bounds.clients_per_name;
+        if self.names.list(name.text(), client, worth, bound) {
+            self.note_crowd(name.text());
+        }
+        let Some(family) = name.family() else { return };
+        let mut worth = worth;
+        // In the crowd of a family a client counts for the best of its pairs, which may be another.
+        if self.families.listed(family, client).is_some_and(|listed| listed > worth) {
+            let found = self.client(client, |row| worth_of_family(row?, family, context));
+            worth = found.map_or(worth, |(worth, _)| worth);
+        }
+        if self.families.list(family, client, worth, bound) {
+            self.note_crowd(family);
+        }
+    }
+
+    /// Tells the crowds of a name that a client said it on a day. `lacks` says whether the shard of a crowd is
+    /// still to be told.
+    pub(super) fn note(
+        &self,
+        client: Client,
+        name: NameRef<'_>,
+        day: Day,
+        lacks: &dyn Fn(u16) -> bool,
+    ) {
+        if !self.crowds.load(Ordering::Relaxed) {
+            return;
+        }
+        let note = |index: &Index, text: &str| {
+            if lacks(crowd_shard_of(text)) && index.note(text, client, day) {
+                self.note_crowd(text);
+            }
+        };
+        note(&self.names, name.text());
+        if let Some(family) = name.family() {
+            note(&self.families, family);
+        }
     }
 
     fn unindex(&self, client: Client, change: &Change) {
@@ -204,49 +263,66 @@ impl Tables {
         std::mem::take(&mut *self.changed_crowds.lock())
     }
 
-    fn gather_name(&self, name: &Name, context: Context<'_>) {
-        let (clients, _) = self.names.clients(name.text(), Day::default());
-        let found: Vec<_> = clients
-            .into_iter()
-            .filter_map(|client| Some((client, self.worth_of_name(client, name, context)?)))
-            .collect();
-        // Some may only share its fingerprint.
-        if found.len() > context.bounds.clients_per_name {
-            self.names.gather(name.text(), &found, context.bounds.clients_per_name);
-            self.crowds.store(true, Ordering::Relaxed);
-            self.note_crowd(name.text());
+    /// Makes crowds of the texts that have too many clients. This is done after all of a journal entry, so
+    /// that a crowd follows from the rows as they are then, and from nothing that is on its way. Returns the
+    /// shards of the new crowds.
+    pub(super) fn gather_full(&self, context: Context<'_>) -> Vec<u16> {
+        let full = std::mem::take(&mut *self.full.lock());
+        let mut shards = Vec::new();
+        for name in full.names {
+            let said = |row: RowView<'_>| {
+                let pair = row.pair(&name)?;
+                let worth = pair.worth(row.client(), context.kinds, context.bounds.key);
+                Some((worth, pair.last().day()))
+            };
+            shards.extend(self.gather(&self.names, name.text(), &said, context));
         }
+        for family in full.families {
+            let said = |row: RowView<'_>| worth_of_family(row, &family, context);
+            shards.extend(self.gather(&self.families, &family, &said, context));
+        }
+        shards
     }
 
-    fn worth_of_name(&self, client: Client, name: &Name, context: Context<'_>) -> Option<Worth> {
-        self.client(client, |row| {
+    fn gather(
+        &self,
+        index: &Index,
+        text: &str,
+        said: &dyn Fn(RowView<'_>) -> Option<(Worth, Day)>,
+        context: Context<'_>,
+    ) -> Option<u16> {
+        let bound = context.bounds.clients_per_name;
+        index.entered(text).filter(|entered| *entered > bound)?;
+        let mut found = Vec::new();
+        for client in index.clients(text, Day::default()).0 {
+            // What a sweep is about to take is not there any more.
+            self.sweep_part(shard_of(client), context);
+            // Some may only share its fingerprint.
+            if let Some((worth, day)) = self.client(client, |row| said(row?)) {
+                found.push((client, worth, day));
+            }
+        }
+        if found.len() <= bound {
+            return None;
+        }
+        index.gather(text, &found, bound);
+        self.crowds.store(true, Ordering::Relaxed);
+        self.note_crowd(text);
+        Some(crowd_shard_of(text))
+    }
+
+    /// Tells the crowds of a name what the client's row knows of it. For a reader of the journal that finds
+    /// the row done and a crowd not.
+    pub(super) fn list_again(&self, client: Client, name: &Name, context: Context<'_>) {
+        if !self.crowds.load(Ordering::Relaxed) {
+            return;
+        }
+        let worth = self.client(client, |row| {
             Some(row?.pair(name)?.worth(client, context.kinds, context.bounds.key))
-        })
-    }
-
-    fn gather_family(&self, family: &str, context: Context<'_>) {
-        let (clients, _) = self.families.clients(family, Day::default());
-        let worth_of = |client: Client| {
-            self.client(client, |row| {
-                let of_family = row?.pairs().filter(|pair| pair.name.family() == Some(family));
-                of_family.map(|pair| pair.worth(client, context.kinds, context.bounds.key)).max()
-            })
-        };
-        let found: Vec<_> =
-            clients.into_iter().filter_map(|client| Some((client, worth_of(client)?))).collect();
-        if found.len() > context.bounds.clients_per_name {
-            self.families.gather(family, &found, context.bounds.clients_per_name);
-            self.crowds.store(true, Ordering::Relaxed);
-            self.note_crowd(family);
+        });
+        if let Some(worth) = worth {
+            self.list(client, name, worth, context);
         }
-    }
-
-    /// Tells the crowds of a client's names what its row knows of them. For a reader of the journal that
-    /// finds the row done and a crowd not.
-    pub(super) fn touch(&self, client: Client, name: &Name, context: Context<'_>) {
-        let Some(worth) = self.worth_of_name(client, name, context) else { return };
-        let change = Change { touched: vec![(name.clone(), worth)], ..Change::default() };
-        self.index(client, &change, context);
     }
 
     /// Sets a rule for what must be forgotten. Finishes the one before.
@@ -257,9 +333,19 @@ impl Tables {
             part.write().unswept = true;
         }
         self.unswept_from.store(0, Ordering::Relaxed);
+        self.expire_crowds(sweep.before, &|_| true);
     }
 
-    /// Does a whole sweep at once, in the parts that are wanted.
+    /// Forgets the crowds that are too old. At once: later they might be seen again.
+    fn expire_crowds(&self, before: Day, wanted: &dyn Fn(u16) -> bool) {
+        for index in [&self.names, &self.families] {
+            for text in index.expire_crowds(before, &|text| wanted(crowd_shard_of(text))) {
+                self.note_crowd(&text);
+            }
+        }
+    }
+
+    /// Does a whole sweep at once, in the shards that are wanted.
     pub(super) fn sweep_now(
         &self,
         sweep: Sweep,
@@ -272,6 +358,7 @@ impl Tables {
         }
         self.unswept_from.store(0, Ordering::Relaxed);
         self.sweep_parts(usize::from(PARTS), context);
+        self.expire_crowds(sweep.before, wanted);
     }
 
     /// Goes on with the sweep in force, for so many parts; false if there is none.
@@ -282,15 +369,12 @@ impl Tables {
             self.sweep_part(place, context);
         }
         self.unswept_from.store(to, Ordering::Relaxed);
-        if from < to && to == usize::from(PARTS) {
-            let before = self.sweep.lock().before;
-            for index in [&self.names, &self.families] {
-                for text in index.expire_crowds(before) {
-                    self.note_crowd(&text);
-                }
-            }
-        }
         from < to
+    }
+
+    /// Goes on with the sweep in force to its end.
+    pub(super) fn finish_sweep(&self, context: Context<'_>) {
+        self.sweep_parts(usize::from(PARTS), context);
     }
 
     /// Sweeps a part if that is still to be done.
@@ -316,14 +400,8 @@ impl Tables {
         }
     }
 
-    /// Forgets somebody on request, wherever it is told of; `from` says which parts (by their shards'
-    /// numbers) are still to forget. Returns how many pairs went.
-    pub(super) fn forget(
-        &self,
-        target: &Target,
-        context: Context<'_>,
-        from: &dyn Fn(u16) -> bool,
-    ) -> u64 {
+    /// Forgets somebody on request, wherever it is told of; `from` says which shards are still to forget.
+    pub(super) fn forget(&self, target: &Target, context: Context<'_>, from: &dyn Fn(u16) -> bool) {
         self.sweep_parts(usize::from(PARTS), context);
         let wanted = |client: Client, pair: &PairView<'_>| match target {
             Target::Client(whom) => client == *whom,
@@ -339,7 +417,6 @@ impl Tables {
             Target::Family(what) => name.family() == Some(what),
             Target::Client(_) | Target::Network(_) => false,
         };
-        let mut pairs = 0;
         for place in (0..PARTS).filter(|place| from(*place)) {
             let Some(part) = self.parts.get(usize::from(place)) else { continue };
             let changes = {
@@ -347,42 +424,45 @@ impl Tables {
                 part.write().remove_pairs(rewriter, &goes, Some(&names))
             };
             for (client, change) in changes {
-                pairs += change.lost;
                 self.unindex(client, &change);
             }
         }
-        let crowd = match target {
-            Target::Name(name) => Some((&self.names, name.text())),
-            Target::Family(family) => Some((&self.families, family.as_str())),
-            Target::Client(_) | Target::Network(_) => None,
+        let forget_crowd = |index: &Index, text: &str| {
+            if from(crowd_shard_of(text)) && index.remove_crowd(text) {
+                self.note_crowd(text);
+            }
         };
-        if let Some((index, text)) = crowd
-            && index.remove_crowd(text)
-        {
-            self.note_crowd(text);
-        }
-        if let Target::Family(family) = target {
-            for (text, _) in self.names.crowds() {
-                let said = Name::parse(text.as_bytes());
-                if said.family() == Some(family) && self.names.remove_crowd(&text) {
-                    self.note_crowd(&text);
+        match target {
+            Target::Name(name) => forget_crowd(&self.names, name.text()),
+            Target::Family(family) => {
+                forget_crowd(&self.families, family);
+                let of_family =
+                    |text: &str| Name::parse(text.as_bytes()).family() == Some(family.as_str());
+                for (text, _) in self.names.crowds(&of_family) {
+                    forget_crowd(&self.names, &text);
                 }
             }
+            Target::Client(_) | Target::Network(_) => {}
         }
-        pairs
     }
 
-    /// What the least of the pairs is worth that may stay if this share of them is to go. Looks at one
-    /// part in sixteen.
+    /// What the least of the pairs is worth that may stay if this share of them is to go. Looks at the pairs
+    /// of every nth client of all parts: one network, which lives in one part, may have most of them.
     pub(super) fn worth_at(&self, share: f64, context: Context<'_>) -> Worth {
+        let pairs: usize = self.parts.iter().map(|part| part.read().pairs).sum();
+        let step = (pairs / PAIRS_LOOKED_AT).max(1);
         let mut worths = Vec::new();
-        for part in self.parts.iter().step_by(16) {
+        let mut passed = 0;
+        for part in &self.parts {
             let part = part.read();
-            for row in part.rows() {
-                let client = row.client();
+            for client in part.clients() {
+                passed += 1;
+                if passed % step != 0 {
+                    continue;
+                }
                 let worth =
                     |pair: PairView<'_>| pair.worth(client, context.kinds, context.bounds.key);
-                worths.extend(row.pairs().map(worth));
+                worths.extend(part.row(client).iter().flat_map(RowView::pairs).map(worth));
             }
         }
         if worths.is_empty() {
@@ -512,9 +592,13 @@ impl Tables {
 
     /// Every crowd: what it is (0 a name, 1 a family), its text, and itself; ascending.
     pub(super) fn crowds(&self) -> Vec<(u8, Box<str>, Crowd)> {
+        self.crowds_of(&|_| true)
+    }
+
+    fn crowds_of(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(u8, Box<str>, Crowd)> {
         let of = |what: u8, index: &Index| {
             index
-                .crowds()
+                .crowds(wanted)
                 .into_iter()
                 .map(move |(text, crowd)| (what, text, crowd))
                 .collect::<Vec<_>>()
@@ -545,8 +629,7 @@ impl Tables {
         if shard >= PARTS {
             let mut crowds = Vec::new();
             if self.crowds.load(Ordering::Relaxed) {
-                crowds = self.crowds();
-                crowds.retain(|(_, text, _)| crowd_shard_of(text) == shard);
+                crowds = self.crowds_of(&|text| crowd_shard_of(text) == shard);
             }
             writer.count(crowds.len());
             for (what, text, crowd) in &crowds {
@@ -648,7 +731,8 @@ impl Tables {
         }
     }
 
-    /// Puts the indexes in order after shards were admitted; `workers` threads do it.
+    /// Puts the indexes in order after shards were admitted; `workers` threads do it. `gather_full` must follow
+    /// once all rows are as of one moment.
     pub(super) fn settle(&self, workers: usize, context: Context<'_>) {
         let bound = context.bounds.clients_per_name;
         let full = Mutex::new((Vec::new(), Vec::new()));
@@ -666,19 +750,17 @@ impl Tables {
             }
         });
         let (names, families) = full.into_inner();
+        let full = &mut *self.full.lock();
         for client in names {
-            for name in self.names_of(client) {
-                if self.names.entered(name.text()) > Some(bound) {
-                    self.gather_name(&name, context);
-                }
-            }
+            let too_many = |name: &Name| self.names.entered(name.text()) > Some(bound);
+            full.names.extend(self.names_of(client).into_iter().filter(too_many));
         }
         for client in families {
             for name in self.names_of(client) {
                 if let Some(family) = name.family()
                     && self.families.entered(family) > Some(bound)
                 {
-                    self.gather_family(family, context);
+                    full.families.insert(family.into());
                 }
             }
         }
@@ -689,6 +771,16 @@ impl Tables {
             row.map(|row| row.pairs().map(|pair| pair.name.to_name()).collect()).unwrap_or_default()
         })
     }
+}
+
+/// What the best pair of a family is worth, and the day on which any of them was last seen.
+fn worth_of_family(row: RowView<'_>, family: &str, context: Context<'_>) -> Option<(Worth, Day)> {
+    let of_family = row.pairs().filter(|pair| pair.name.family() == Some(family));
+    let said = of_family.map(|pair| {
+        let worth = pair.worth(row.client(), context.kinds, context.bounds.key);
+        (worth, pair.last().day())
+    });
+    said.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)))
 }
 
 /// The shard a client lives in; part of the stored layout. All clients of a network live in one.

@@ -126,7 +126,7 @@ proptest! {
                     let Some((_, true, _)) = life else { break };
                     // It goes on all the same, with room on its disk again.
                     let mut disk = disk.lock().unwrap();
-                    if disk.torn.is_some() {
+                    if disk.torn.is_some() || disk.commits_left != Some(0) {
                         break;
                     }
                     disk.commits_left = None;
@@ -135,6 +135,7 @@ proptest! {
                 place += 1;
             }
             if place < steps.len() {
+                prop_assert!(life.is_some(), "a step fails on a disk with room: {:?}", steps[place]);
                 continue;
             }
             disk.lock().unwrap().commits_left = None;
@@ -158,7 +159,7 @@ proptest! {
         let disk = Arc::new(Mutex::new(Disk { history: Some(Vec::new()), ..Disk::default() }));
         let ledger = open(&disk, bounds, entries);
         for (place, step) in steps.iter().enumerate() {
-            prop_assert!(step.run(&ledger, place));
+            prop_assert!(step.run(&ledger, place), "{step:?}");
             let states = disk.lock().unwrap().history.replace(Vec::new()).unwrap();
             for (commit, records) in states.into_iter().enumerate() {
                 let found = open(&disk_of(records), bounds, entries);
