@@ -24,7 +24,7 @@ use super::op::Op;
 use super::part::Forgotten;
 use super::row::{Cell, Context};
 use super::store::{Key, Store, StoreError};
-use super::table::{SHARDS, Sweep, Target, shard_of};
+use super::table::{PARTS, SHARDS, Sweep, Target, shard_of};
 use super::{Committed, Ledger};
 use crate::name::Name;
 use crate::observation::{Reporter, ReporterKind};
@@ -252,17 +252,14 @@ impl Ledger {
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
         let read = Mutex::new(Vec::new());
         let failed = Mutex::new(None);
-        // Crowds first: their names need no other place in the indexes.
-        let crowds_first = |n: u16| (SHARDS - 1) - n;
         let next = AtomicU16::new(0);
         let store = &*journal.store;
-        let work = || {
+        let work = |end: u16| {
             loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                if n >= SHARDS || failed.lock().is_some() {
+                let shard = next.fetch_add(1, Ordering::Relaxed);
+                if shard >= end || failed.lock().is_some() {
                     return;
                 }
-                let shard = crowds_first(n);
                 let admitted = store.get(Key::Shard(shard)).map(|record| {
                     let record = record?;
                     let bytes = record.len() as u64;
@@ -277,11 +274,15 @@ impl Ledger {
                 }
             }
         };
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(work);
-            }
-        });
+        // Crowds first, all of them: their names need no other place in the indexes.
+        for (first, end) in [(PARTS, SHARDS), (0, PARTS)] {
+            next.store(first, Ordering::Relaxed);
+            std::thread::scope(|scope| {
+                for _ in 0..workers {
+                    scope.spawn(|| work(end));
+                }
+            });
+        }
         match failed.into_inner() {
             Some((_, Err(error))) => return Err(error),
             Some((shard, Ok(why))) => {
@@ -692,10 +693,14 @@ impl Ledger {
             budget = budget.max(shard_bytes.max(journal.live_bytes) / limits.entries.max(1) * 3);
         }
         let mut left = budget.max(64 << 10);
-        while left > 0 {
-            let oldest = (0..SHARDS).zip(&journal.dirty_since);
-            let oldest = oldest.filter_map(|(shard, dirty)| Some(((*dirty)?, shard))).min();
-            let Some((_, shard)) = oldest else { break };
+        let dirty = (0..SHARDS).zip(&journal.dirty_since);
+        let mut dirty: Vec<_> =
+            dirty.filter_map(|(shard, since)| Some(((*since)?, shard))).collect();
+        dirty.sort_unstable();
+        for (_, shard) in dirty {
+            if left == 0 {
+                break;
+            }
             let bytes = self.store_shard(journal, shard)?;
             // An empty shard costs something, too.
             left = left.saturating_sub(bytes + 512);

@@ -32,7 +32,7 @@ use crate::name::{Name, NameRef};
 use crate::time::Day;
 
 /// Parts of the client table, and as many shards of the store; part of the stored layout.
-const PARTS: u16 = 4096;
+pub(super) const PARTS: u16 = 4096;
 /// Shards of crowds, after those of clients; part of the stored layout.
 const CROWD_SHARDS: u16 = 256;
 /// About so many pairs are looked at to find out what the least are worth.

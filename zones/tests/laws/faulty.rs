@@ -35,17 +35,11 @@ struct Faulty {
 }
 
 /// The ledger on a disk, with a journal so short that it is always being folded.
-pub(crate) fn open(disk: &Shared, bounds: Bounds, entries: u64) -> Ledger {
+pub(crate) fn open(disk: &Shared, bounds: Bounds, journal: JournalLimits) -> Ledger {
     let store = Faulty { disk: disk.clone(), staged: Vec::new() };
     let ledger = Ledger::with_store(Box::new(store), bounds).expect("what was committed is read");
-    ledger.limit_journal(JournalLimits { bytes: 0, bytes_max: 0, entries });
+    ledger.limit_journal(journal);
     ledger
-}
-
-/// A disk of its own with the same records.
-pub(crate) fn copy(disk: &Shared) -> Shared {
-    let records = disk.lock().unwrap().records.clone();
-    Arc::new(Mutex::new(Disk { records, ..Disk::default() }))
 }
 
 /// A disk with these records.

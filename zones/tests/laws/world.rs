@@ -28,7 +28,7 @@ pub(crate) fn config(usually: u32) -> Config {
         cases: cases(usually),
         rng_seed: RngSeed::Fixed(seed()),
         failure_persistence: None,
-        max_shrink_iters: 150,
+        max_shrink_iters: 25,
         ..Config::default()
     }
 }
