@@ -40,10 +40,15 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Notes that a client said it.
-    fn touch(&mut self, client: Client, worth: Worth, bound: usize) {
-        self.clients.insert(hash_client(client), worth.last());
-        self.networks.insert(hash_network(client.network()), worth.last());
+    /// Notes that a client said it on a day. What is noted must depend on what was observed alone, so it
+    /// does not matter whether the client's pair was held.
+    fn note(&mut self, client: Client, day: Day) {
+        self.clients.insert(hash_client(client), day);
+        self.networks.insert(hash_network(client.network()), day);
+    }
+
+    /// Lists a client whose pair is held, if it is among those of most worth.
+    fn list(&mut self, client: Client, worth: Worth, bound: usize) {
         if let Some((_, known)) = self.listed.iter_mut().find(|(listed, _)| *listed == client) {
             *known = worth;
             return;
@@ -228,22 +233,41 @@ impl Index {
         (!self.is_crowd(text)).then(|| part.read().known(print))
     }
 
-    /// Tells a crowd that a client said it; false if there is no such crowd.
-    pub(super) fn touch(&self, text: &str, client: Client, worth: Worth, bound: usize) -> bool {
-        if self.crowd_count.load(Ordering::Relaxed) == 0 {
+    /// Tells a crowd that a client said it on a day; false if there is no such crowd.
+    pub(super) fn note(&self, text: &str, client: Client, day: Day) -> bool {
+        if !self.is_crowd(text) {
             return false;
         }
         let mut crowds = self.crowds.write();
-        crowds.get_mut(text).map(|crowd| crowd.touch(client, worth, bound)).is_some()
+        crowds.get_mut(text).map(|crowd| crowd.note(client, day)).is_some()
     }
 
-    /// Makes a crowd of a text, of these clients: all that are entered and say it.
-    pub(super) fn gather(&self, text: &str, clients: &[(Client, Worth)], bound: usize) {
-        let mut crowd = Crowd::default();
-        for (client, worth) in clients {
-            crowd.touch(*client, *worth, bound);
+    /// Tells a crowd what a client's pair is worth now; false if there is no such crowd.
+    pub(super) fn list(&self, text: &str, client: Client, worth: Worth, bound: usize) -> bool {
+        if !self.is_crowd(text) {
+            return false;
         }
-        let members: Vec<_> = clients.iter().map(|(client, _)| *client).collect();
+        let mut crowds = self.crowds.write();
+        crowds.get_mut(text).map(|crowd| crowd.list(client, worth, bound)).is_some()
+    }
+
+    /// What a client is listed with in a crowd.
+    pub(super) fn listed(&self, text: &str, client: Client) -> Option<Worth> {
+        let found = self.crowd(text, |crowd| {
+            let place = crowd.listed.binary_search_by_key(&client, |(client, _)| *client).ok()?;
+            crowd.listed.get(place).map(|(_, worth)| *worth)
+        });
+        found.flatten()
+    }
+
+    /// Makes a crowd of a text, of these clients, each with what it is worth and the day it last said it.
+    pub(super) fn gather(&self, text: &str, clients: &[(Client, Worth, Day)], bound: usize) {
+        let mut crowd = Crowd::default();
+        for (client, worth, day) in clients {
+            crowd.note(*client, *day);
+            crowd.list(*client, *worth, bound);
+        }
+        let members: Vec<_> = clients.iter().map(|(client, ..)| *client).collect();
         self.put_crowd(text, crowd, &members);
     }
 

@@ -22,6 +22,7 @@ use super::bounds::Worth;
 use super::codec::{DecodeError, LAYOUT, Reader, Writer, pack, unpack};
 use super::facts::ClientFacts;
 use super::op::Op;
+use super::part::Forgotten;
 use super::row::{Beside, Cell, Context, Trace};
 use super::store::{Key, LOST_END, Store, StoreError};
 use super::table::{PARTS, SHARDS, Sweep, Target, crowd_shard_of, shard_of};
@@ -54,10 +55,16 @@ const SWEPT_PER_COMMIT: usize = 32;
 /// How many pairs it looks at for each that it changed: the sweep of a ledger is done before a tenth as
 /// many pairs came in.
 const SWEPT_PER_CHANGE: usize = 10;
-/// So many changed pairs later the memory that the tables take is looked at again.
-const LOOK_AT_MEMORY_AFTER: usize = 4096;
-/// How much of the bound is left when a sweep for lack of room is done.
-const FILL_AFTER_SWEEP: f64 = 0.9;
+/// Once for so many octets of the bound as many changed pairs go by before the memory that the tables take is
+/// looked at again: they add some hundredths of the bound at most, less than a sweep has time for.
+const LOOK_AT_MEMORY_OCTETS: u64 = 16_384;
+/// ... but no more pairs than these.
+const LOOK_AT_MOST: u64 = 4096;
+/// At this share of the bound a sweep for lack of room begins, so that it can take its time; and it is
+/// finished at once if the bound is reached all the same.
+const SWEEP_FROM: f64 = 0.95;
+/// The share of the bound that is taken when it is done.
+const SWEEP_TO: f64 = 0.88;
 
 /// What one reporter contributed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +94,8 @@ pub(super) struct Journal {
     pub(super) limits: JournalLimits,
     /// Entries after this one must stay, since a snapshot needs them.
     pub(super) held: Option<u64>,
+    /// Shards in which crowds were made that are not stored yet.
+    new_crowds: Vec<u16>,
     /// Pairs last seen before this day were told to go.
     expired_before: Day,
     changed_since_look: usize,
@@ -110,6 +119,7 @@ impl Journal {
             live_bytes: 0,
             limits: JournalLimits::default(),
             held: None,
+            new_crowds: Vec::new(),
             expired_before: Day::default(),
             changed_since_look: 0,
             pairs_at_look: 0,
@@ -216,6 +226,11 @@ impl Ledger {
             journal.live.push_back((seq, entry.len() as u64));
             journal.live_bytes += entry.len() as u64;
         }
+        let kinds = self.kinds();
+        let context = Context { bounds: &self.bounds, kinds: &kinds };
+        // Crowds were stored before anything else of a later moment was. So what is still to be made is of
+        // this moment, and all rows are.
+        self.gather_crowds(journal, context);
         if reporters_needed > self.reporters.read().len() {
             return Err(journal.damaged("the name of a reporter", DecodeError::Missing));
         }
@@ -416,9 +431,13 @@ impl Ledger {
             if newer_than_base {
                 self.note(cells.iter().map(|(_, by, activity)| (*by, activity)));
             }
+            let lacks = |shard: u16| seq > journal.through[usize::from(shard)];
+            for (name, _, activity) in &cells {
+                self.tables.note(client, name.view(), activity.last.day(), &lacks);
+            }
             if included {
                 for (name, _, _) in &cells {
-                    self.touch_crowds(journal, seq, client, name, context);
+                    self.tables.list_again(client, name, context);
                 }
                 beside.remove(&client);
                 continue;
@@ -462,19 +481,27 @@ impl Ledger {
         reader.finish()
     }
 
-    /// A row that includes an entry already says nothing to crowds that do not.
-    fn touch_crowds(
-        &self,
-        journal: &Journal,
-        seq: u64,
-        client: Client,
-        name: &Name,
-        context: Context<'_>,
-    ) {
-        let lacks = |text: &str| seq > journal.through[usize::from(crowd_shard_of(text))];
-        if lacks(name.text()) || name.family().is_some_and(lacks) {
-            self.tables.touch(client, name, context);
+    /// Makes the crowds that are to be made, and sees to it that they are stored before anything else is.
+    fn gather_crowds(&self, journal: &mut Journal, context: Context<'_>) {
+        for shard in self.tables.gather_full(context) {
+            if !journal.new_crowds.contains(&shard) {
+                journal.new_crowds.push(shard);
+            }
         }
+    }
+
+    /// Stores new crowds. They follow from the rows as they were when there were too many clients, so they
+    /// must be on disk before any row of a later moment is.
+    fn store_new_crowds(&self, journal: &mut Journal) -> Result<(), StoreError> {
+        if journal.new_crowds.is_empty() {
+            return Ok(());
+        }
+        for shard in journal.new_crowds.clone() {
+            self.store_shard(journal, shard)?;
+        }
+        journal.store.commit()?;
+        journal.new_crowds.clear();
+        Ok(())
     }
 
     fn make_all_dirty(&self, journal: &mut Journal, seq: u64) {
@@ -497,23 +524,21 @@ impl Ledger {
         if batch.is_empty() {
             return Ok(Committed { seq: journal.seq, bytes: 0 });
         }
-        let committed = self.commit_entry(journal, batch, &Op::None)?;
-        // The batch is durable, whatever becomes of this: an error would have the caller bring it again.
-        // A store that fails says so at the next commit, after which this is tried again.
-        self.see_to_bounds(journal, batch.changed_pairs()).ok();
-        Ok(committed)
+        // Before the batch: so an error leaves nothing of the batch, and whoever opens the ledger after a
+        // crash finds it before the same things are done.
+        self.see_to_bounds(journal, batch.changed_pairs())?;
+        self.commit_entry(journal, batch, &Op::None)
     }
 
     /// Forgets somebody; returns how many pairs went.
     pub fn forget(&self, target: &Target) -> Result<u64, StoreError> {
         let journal = &mut *self.writer.lock();
-        let [.., before] = self.tables.forgotten();
+        let on_request = || self.tables.forgotten()[Forgotten::Request as usize];
+        let before = on_request();
         self.commit_entry(journal, &Batch::default(), &Op::Forget(target.clone()))?;
         // The journal and older shards still tell of it: they are folded now, not some day.
         self.fold_all(journal)?;
-        // Not what a sweep took that was finished first.
-        let [.., now] = self.tables.forgotten();
-        Ok(now.saturating_sub(before))
+        Ok(on_request().saturating_sub(before))
     }
 
     fn commit_entry(
@@ -582,6 +607,9 @@ impl Ledger {
             let Some(client) = group.first().map(|sorted| sorted.client) else { continue };
             cells.clear();
             cells.extend(group.iter().map(|sorted| sorted.cell));
+            for cell in &cells {
+                self.tables.note(client, cell.name, cell.activity.last.day(), &|_| true);
+            }
             self.tables.merge(client, &cells, batch.beside(client), context);
             journal.make_dirty(shard_of(client), seq);
         }
@@ -594,6 +622,7 @@ impl Ledger {
         for told in batch.crowds() {
             self.tables.merge_crowd(&told, context);
         }
+        self.gather_crowds(journal, context);
         for shard in self.tables.take_changed_crowds() {
             journal.make_dirty(usize::from(shard), seq);
         }
@@ -620,43 +649,64 @@ impl Ledger {
         self.tables.sweep_parts(usize::from(PARTS), context);
     }
 
-    /// Sweeps on, and sets a new rule if the tables take too much or pairs are too old.
+    /// Sweeps on, and sets a new rule if pairs are too old or the tables take too much.
     fn see_to_bounds(&self, journal: &mut Journal, changed: usize) -> Result<(), StoreError> {
         let kinds = self.kinds();
         let context = Context { bounds: &self.bounds, kinds: &kinds };
-        let pace = usize::from(PARTS).saturating_mul(changed * SWEPT_PER_CHANGE);
-        let pace = pace.checked_div(journal.pairs_at_look).unwrap_or(0).max(SWEPT_PER_COMMIT);
-        if self.tables.sweep_parts(pace, context) {
-            return Ok(());
-        }
+        // Age comes first, whatever else is under way: when pairs go for it depends on the days of learning
+        // alone.
         let before = journal.expired_before;
         let step = (self.bounds.keep_days / 64).max(1);
         let too_old = self.calendar.read().nth_newest(self.bounds.keep_days);
         // On days that a step divides, so that what is held does not depend on when it was looked at.
         let too_old = too_old.and_then(|day| u16::try_from(u32::from(day.0) / step * step).ok());
-        let too_old = too_old.map(Day).filter(|day| *day > before);
-        let looks = journal.changed_since_look >= LOOK_AT_MEMORY_AFTER;
-        let worth = if looks { self.least_worth(journal, context) } else { Worth::default() };
-        if too_old.is_some() || worth > Worth::default() {
-            let sweep = Sweep { worth, before: too_old.unwrap_or(before).max(before) };
-            self.commit_entry(journal, &Batch::default(), &Op::Sweep(sweep))?;
+        if let Some(before) = too_old.map(Day).filter(|day| *day > before) {
+            return self.sweep(journal, Sweep { worth: Worth::default(), before });
         }
-        if looks {
-            journal.changed_since_look = 0;
+        let pace = usize::from(PARTS).saturating_mul(changed * SWEPT_PER_CHANGE);
+        let pace = pace.checked_div(journal.pairs_at_look).unwrap_or(0).max(SWEPT_PER_COMMIT);
+        let under_way = self.tables.sweep_parts(pace, context);
+        let look_after = (self.bounds.memory / LOOK_AT_MEMORY_OCTETS).clamp(64, LOOK_AT_MOST);
+        if (journal.changed_since_look as u64) < look_after {
+            return Ok(());
+        }
+        self.see_to_memory(journal, under_way, context)?;
+        journal.changed_since_look = 0;
+        Ok(())
+    }
+
+    fn see_to_memory(
+        &self,
+        journal: &mut Journal,
+        sweep_under_way: bool,
+        context: Context<'_>,
+    ) -> Result<(), StoreError> {
+        let bound = self.bounds.memory as f64;
+        let sizes = self.tables.sizes();
+        journal.pairs_at_look = sizes.pairs;
+        let mut bytes = sizes.bytes as f64;
+        if sweep_under_way {
+            if bytes <= bound {
+                return Ok(());
+            }
+            self.tables.finish_sweep(context);
+            bytes = self.tables.sizes().bytes as f64;
+        }
+        if bytes <= bound * SWEEP_FROM {
+            return Ok(());
+        }
+        let empty = self.tables.empty_bytes() as f64;
+        let share = 1.0 - (bound * SWEEP_TO - empty).max(0.0) / (bytes - empty).max(1.0);
+        let worth = self.tables.worth_at(share.clamp(0.02, 0.95), context);
+        self.sweep(journal, Sweep { worth, before: journal.expired_before })?;
+        if bytes > bound {
+            self.tables.finish_sweep(context);
         }
         Ok(())
     }
 
-    /// What a pair must be worth to stay if the tables take too much room; nothing if they do not.
-    fn least_worth(&self, journal: &mut Journal, context: Context<'_>) -> Worth {
-        let sizes = self.tables.sizes();
-        journal.pairs_at_look = sizes.pairs;
-        let (bytes, bound) = (sizes.bytes as f64, self.bounds.memory as f64);
-        if bytes <= bound {
-            return Worth::default();
-        }
-        let share = 1.0 - FILL_AFTER_SWEEP * bound / bytes;
-        self.tables.worth_at(share.clamp(0.05, 0.95), context)
+    fn sweep(&self, journal: &mut Journal, sweep: Sweep) -> Result<(), StoreError> {
+        self.commit_entry(journal, &Batch::default(), &Op::Sweep(sweep)).map(drop)
     }
 
     /// Stores an entry, and folds the journal if it has grown too long; returns the entry's size.
@@ -677,6 +727,7 @@ impl Ledger {
         let bytes = entry.len() as u64;
         // Positions of an entry stand in the base record as soon as that is newer: it may only include
         // what is committed, so the journal is folded before the entry.
+        self.store_new_crowds(journal)?;
         self.fold_journal(journal, bytes)?;
         journal.store.put(Key::Entry(seq), &entry)?;
         journal.store.commit()?;
@@ -726,10 +777,14 @@ impl Ledger {
             budget = budget.max(shard_bytes.max(journal.live_bytes) / limits.entries.max(1) * 3);
         }
         let mut left = budget.max(64 << 10);
-        while left > 0 {
-            let oldest = (0..SHARDS).zip(&journal.dirty_since);
-            let oldest = oldest.filter_map(|(shard, dirty)| Some(((*dirty)?, shard))).min();
-            let Some((_, shard)) = oldest else { break };
+        let dirty = (0..SHARDS).zip(&journal.dirty_since);
+        let mut dirty: Vec<_> =
+            dirty.filter_map(|(shard, since)| Some(((*since)?, shard))).collect();
+        dirty.sort_unstable();
+        for (_, shard) in dirty {
+            if left == 0 {
+                break;
+            }
             let bytes = self.store_shard(journal, shard)?;
             // An empty shard costs something, too.
             left = left.saturating_sub(bytes + 512);
@@ -795,6 +850,7 @@ impl Ledger {
     }
 
     fn store_dirty(&self, journal: &mut Journal) -> Result<(), StoreError> {
+        self.store_new_crowds(journal)?;
         for shard in 0..SHARDS {
             if journal.dirty_since[usize::from(shard)].is_some() {
                 self.store_shard(journal, shard)?;

@@ -12,6 +12,8 @@
 //! takes its time in the background, and still the result is the same as if it had taken none. Crowds,
 //! which are few, are swept when the rule is set.
 
+use std::collections::BTreeSet;
+
 use parking_lot::{Mutex, RwLock};
 
 use foldhash::fast::RandomState;
@@ -74,8 +76,19 @@ pub(super) struct Tables {
     /// The next part that the sweep in force comes to.
     unswept_from: AtomicUsize,
     rewriter: Mutex<Rewriter>,
+    /// Octets of memory that they take while nothing is in them.
+    empty: usize,
     /// Shards of crowds that changed since they were asked for.
     changed_crowds: Mutex<Vec<u16>>,
+    /// Texts with more clients than may be held of them, of which no crowd was made yet.
+    full: Mutex<Full>,
+}
+
+/// Texts of which crowds are to be made.
+#[derive(Debug, Default)]
+struct Full {
+    names: BTreeSet<Name>,
+    families: BTreeSet<Box<str>>,
 }
 
 /// How many rows the tables hold, and how much memory they take.
@@ -111,7 +124,7 @@ pub struct Sayers {
 impl Tables {
     pub(super) fn new() -> Self {
         let key = |n: u64| RandomState::default().hash_one(n);
-        Self {
+        let mut tables = Self {
             parts: (0..PARTS).map(|_| RwLock::default()).collect(),
             names: Index::new(key(1)),
             families: Index::new(key(2)),
@@ -121,14 +134,24 @@ impl Tables {
             unswept_from: AtomicUsize::new(usize::from(PARTS)),
             rewriter: Mutex::default(),
             changed_crowds: Mutex::default(),
-        }
+            full: Mutex::default(),
+            empty: 0,
+        };
+        tables.empty = tables.sizes().bytes;
+        tables
+    }
+
+    /// Octets of memory that they take while nothing is in them.
+    pub(super) fn empty_bytes(&self) -> usize {
+        self.empty
     }
 
     fn part(&self, client: Client) -> &RwLock<Part> {
         &self.parts[shard_of(client)]
     }
 
-    /// Merges what a batch brings of one client: cells sorted by name and reporter.
+    /// Merges what a batch brings of one client: cells sorted by name and reporter. What crowds must know of
+    /// it is told by `note`.
     pub(super) fn merge(
         &self,
         client: Client,
@@ -167,30 +190,59 @@ impl Tables {
         let bound = context.bounds.clients_per_name;
         for name in &change.added {
             if self.names.insert(name.text(), client, bound) == Inserted::Full {
-                self.gather_name(name, Some(bound), context);
+                self.full.lock().names.insert(name.clone());
             }
             let Some(family) = name.family() else { continue };
             if self.families.insert(family, client, bound) == Inserted::Full {
-                self.gather_family(family, Some(bound), context);
+                self.full.lock().families.insert(family.into());
             }
             self.suffixes.add(name.text());
         }
-        let mut families = Vec::new();
         for (name, worth) in &change.touched {
-            if self.names.touch(name.text(), client, *worth, bound) {
-                self.note_crowd(name.text());
-            }
-            if let Some(family) = name.family().filter(|family| !families.contains(family)) {
-                families.push(family);
-            }
-        }
-        for family in families.into_iter().filter(|family| self.families.is_crowd(family)) {
-            // Its best name there counts, whichever was said.
-            let Some(worth) = self.worth_of_family(client, family, context) else { continue };
-            self.families.touch(family, client, worth, bound);
-            self.note_crowd(family);
+            self.list(client, name, *worth, context);
         }
         self.unindex(client, change);
+    }
+
+    /// Tells the crowds of a name what the pair is worth.
+    fn list(&self, client: Client, name: &Name, worth: Worth, context: Context<'_>) {
+        let bound = context.bounds.clients_per_name;
+        if self.names.list(name.text(), client, worth, bound) {
+            self.note_crowd(name.text());
+        }
+        let Some(family) = name.family() else { return };
+        let mut worth = worth;
+        // In the crowd of a family a client counts for the best of its pairs, which may be another.
+        if self.families.listed(family, client).is_some_and(|listed| listed > worth) {
+            let found = self.client(client, |row| worth_of_family(row?, family, context));
+            worth = found.map_or(worth, |(worth, _)| worth);
+        }
+        if self.families.list(family, client, worth, bound) {
+            self.note_crowd(family);
+        }
+    }
+
+    /// Tells the crowds of a name that a client said it on a day. `lacks` says whether the shard of a crowd is
+    /// still to be told.
+    pub(super) fn note(
+        &self,
+        client: Client,
+        name: NameRef<'_>,
+        day: Day,
+        lacks: &dyn Fn(u16) -> bool,
+    ) {
+        if !self.crowds.load(Ordering::Relaxed) {
+            return;
+        }
+        let note = |index: &Index, text: &str| {
+            if lacks(crowd_shard_of(text)) && index.note(text, client, day) {
+                self.note_crowd(text);
+            }
+        };
+        note(&self.names, name.text());
+        if let Some(family) = name.family() {
+            note(&self.families, family);
+        }
     }
 
     fn unindex(&self, client: Client, change: &Change) {
@@ -235,64 +287,84 @@ impl Tables {
         self.note_crowd(text);
     }
 
+    /// Makes crowds of the texts that have too many clients. This is done after all of a journal entry, so
+    /// that a crowd follows from the rows as they are then, and from nothing that is on its way. Returns the
+    /// shards of the new crowds.
+    pub(super) fn gather_full(&self, context: Context<'_>) -> Vec<u16> {
+        let full = std::mem::take(&mut *self.full.lock());
+        let beyond = Some(context.bounds.clients_per_name);
+        let mut shards = Vec::new();
+        for name in full.names {
+            shards.extend(self.gather_name(&name, beyond, context));
+        }
+        for family in full.families {
+            shards.extend(self.gather_family(&family, beyond, context));
+        }
+        shards
+    }
+
     /// Makes a crowd of a name that more than so many clients said, or of any.
-    fn gather_name(&self, name: &Name, beyond: Option<usize>, context: Context<'_>) {
-        let (clients, _) = self.names.clients(name.text(), Day::default());
-        let found: Vec<_> = clients
-            .into_iter()
-            .filter_map(|client| Some((client, self.worth_of_name(client, name, context)?)))
-            .collect();
-        // Some may only share its fingerprint.
-        if beyond.is_none_or(|beyond| found.len() > beyond) {
-            self.names.gather(name.text(), &found, context.bounds.clients_per_name);
-            self.crowds.store(true, Ordering::Relaxed);
-            self.note_crowd(name.text());
-        }
-    }
-
-    fn worth_of_name(&self, client: Client, name: &Name, context: Context<'_>) -> Option<Worth> {
-        self.client(client, |row| {
-            Some(row?.pair(name)?.worth(client, context.kinds, context.bounds.key))
-        })
-    }
-
-    fn gather_family(&self, family: &str, beyond: Option<usize>, context: Context<'_>) {
-        let (clients, _) = self.families.clients(family, Day::default());
-        let worths_of = |client: Client| {
-            self.client(client, |row| {
-                let pairs = row.into_iter().flat_map(|row| row.pairs());
-                let of_family = pairs.filter(|pair| pair.name.family() == Some(family));
-                let worths =
-                    of_family.map(|pair| pair.worth(client, context.kinds, context.bounds.key));
-                let mut worths: Vec<_> = worths.map(|worth| (client, worth)).collect();
-                // Each is told, for the one of most worth need not be the newest; it is listed with the last.
-                worths.sort_unstable();
-                worths
-            })
+    fn gather_name(&self, name: &Name, beyond: Option<usize>, context: Context<'_>) -> Option<u16> {
+        let said = |row: RowView<'_>| {
+            let pair = row.pair(name)?;
+            let worth = pair.worth(row.client(), context.kinds, context.bounds.key);
+            Some((worth, pair.last().day()))
         };
-        let found: Vec<_> = clients.into_iter().map(worths_of).collect();
-        let known = found.iter().filter(|worths| !worths.is_empty()).count();
-        if beyond.is_none_or(|beyond| known > beyond) {
-            let found = found.concat();
-            self.families.gather(family, &found, context.bounds.clients_per_name);
-            self.crowds.store(true, Ordering::Relaxed);
-            self.note_crowd(family);
+        self.gather(&self.names, name.text(), &said, beyond, context)
+    }
+
+    fn gather_family(
+        &self,
+        family: &str,
+        beyond: Option<usize>,
+        context: Context<'_>,
+    ) -> Option<u16> {
+        let said = |row: RowView<'_>| worth_of_family(row, family, context);
+        self.gather(&self.families, family, &said, beyond, context)
+    }
+
+    fn gather(
+        &self,
+        index: &Index,
+        text: &str,
+        said: &dyn Fn(RowView<'_>) -> Option<(Worth, Day)>,
+        beyond: Option<usize>,
+        context: Context<'_>,
+    ) -> Option<u16> {
+        let entered = index.entered(text)?;
+        if beyond.is_some_and(|beyond| entered <= beyond) {
+            return None;
         }
+        let mut found = Vec::new();
+        for client in index.clients(text, Day::default()).0 {
+            // What a sweep is about to take is not there any more.
+            self.sweep_part(shard_of(client), context);
+            // Some may only share its fingerprint.
+            if let Some((worth, day)) = self.client(client, |row| said(row?)) {
+                found.push((client, worth, day));
+            }
+        }
+        if beyond.is_some_and(|beyond| found.len() <= beyond) {
+            return None;
+        }
+        index.gather(text, &found, context.bounds.clients_per_name);
+        self.crowds.store(true, Ordering::Relaxed);
+        self.note_crowd(text);
+        Some(crowd_shard_of(text))
     }
 
-    fn worth_of_family(&self, client: Client, family: &str, context: Context<'_>) -> Option<Worth> {
-        self.client(client, |row| {
-            let of_family = row?.pairs().filter(|pair| pair.name.family() == Some(family));
-            of_family.map(|pair| pair.worth(client, context.kinds, context.bounds.key)).max()
-        })
-    }
-
-    /// Tells the crowds of a client's names what its row knows of them. For a reader of the journal that
-    /// finds the row done and a crowd not.
-    pub(super) fn touch(&self, client: Client, name: &Name, context: Context<'_>) {
-        let Some(worth) = self.worth_of_name(client, name, context) else { return };
-        let change = Change { touched: vec![(name.clone(), worth)], ..Change::default() };
-        self.index(client, &change, context);
+    /// Tells the crowds of a name what the client's row knows of it. For a reader of the journal that finds
+    /// the row done and a crowd not.
+    pub(super) fn list_again(&self, client: Client, name: &Name, context: Context<'_>) {
+        if !self.crowds.load(Ordering::Relaxed) {
+            return;
+        }
+        let worth = self.client(client, |row| {
+            Some(row?.pair(name)?.worth(client, context.kinds, context.bounds.key))
+        });
+        if let Some(worth) = worth {
+            self.list(client, name, worth, context);
+        }
     }
 
     /// Sets a rule for what must be forgotten. Finishes the one before.
@@ -312,7 +384,7 @@ impl Tables {
         }
     }
 
-    /// Does a whole sweep at once, in the parts that are wanted.
+    /// Does a whole sweep at once, in the shards that are wanted.
     pub(super) fn sweep_now(
         &self,
         sweep: Sweep,
@@ -339,6 +411,11 @@ impl Tables {
         from < to
     }
 
+    /// Goes on with the sweep in force to its end.
+    pub(super) fn finish_sweep(&self, context: Context<'_>) {
+        self.sweep_parts(usize::from(PARTS), context);
+    }
+
     /// Sweeps a part if that is still to be done.
     fn sweep_part(&self, place: usize, context: Context<'_>) {
         let Some(part) = self.parts.get(place).filter(|part| part.read().unswept) else { return };
@@ -362,14 +439,8 @@ impl Tables {
         }
     }
 
-    /// Forgets somebody on request, wherever it is told of; `from` says which parts (by their shards'
-    /// numbers) are still to forget. Returns how many pairs went.
-    pub(super) fn forget(
-        &self,
-        target: &Target,
-        context: Context<'_>,
-        from: &dyn Fn(u16) -> bool,
-    ) -> u64 {
+    /// Forgets somebody on request, wherever it is told of; `from` says which shards are still to forget.
+    pub(super) fn forget(&self, target: &Target, context: Context<'_>, from: &dyn Fn(u16) -> bool) {
         self.sweep_parts(usize::from(PARTS), context);
         let wanted = |client: Client, pair: &PairView<'_>| match target {
             Target::Client(whom) => client == *whom,
@@ -385,7 +456,6 @@ impl Tables {
             Target::Family(what) => name.family() == Some(what),
             Target::Client(_) | Target::Network(_) => false,
         };
-        let mut pairs = 0;
         for place in (0..PARTS).filter(|place| from(*place)) {
             let Some(part) = self.parts.get(usize::from(place)) else { continue };
             let changes = {
@@ -393,28 +463,26 @@ impl Tables {
                 part.write().remove_pairs(rewriter, &goes, Some(&names))
             };
             for (client, change) in changes {
-                pairs += change.lost;
                 self.unindex(client, &change);
             }
         }
-        let crowd = match target {
-            Target::Name(name) => Some((&self.names, name.text())),
-            Target::Family(family) => Some((&self.families, family.as_str())),
-            Target::Client(_) | Target::Network(_) => None,
-        };
-        if let Some((index, text)) = crowd
-            && index.remove_crowd(text)
-        {
-            self.note_crowd(text);
-        }
-        if let Target::Family(family) = target {
-            let of_family = |text: &str| Name::parse(text.as_bytes()).family() == Some(family);
-            for (text, _) in self.names.crowds(&of_family) {
-                self.names.remove_crowd(&text);
-                self.note_crowd(&text);
+        let forget_crowd = |index: &Index, text: &str| {
+            if from(crowd_shard_of(text)) && index.remove_crowd(text) {
+                self.note_crowd(text);
             }
+        };
+        match target {
+            Target::Name(name) => forget_crowd(&self.names, name.text()),
+            Target::Family(family) => {
+                forget_crowd(&self.families, family);
+                let of_family =
+                    |text: &str| Name::parse(text.as_bytes()).family() == Some(family.as_str());
+                for (text, _) in self.names.crowds(&of_family) {
+                    forget_crowd(&self.names, &text);
+                }
+            }
+            Target::Client(_) | Target::Network(_) => {}
         }
-        pairs
     }
 
     /// What the least of the pairs is worth that may stay if this share of them is to go. Looks at every
@@ -679,7 +747,8 @@ impl Tables {
         }
     }
 
-    /// Puts the indexes in order after shards were admitted; `workers` threads do it.
+    /// Puts the indexes in order after shards were admitted; `workers` threads do it. `gather_full` must follow
+    /// once all rows are as of one moment.
     pub(super) fn settle(&self, workers: usize, context: Context<'_>) {
         let bound = context.bounds.clients_per_name;
         let full = Mutex::new((Vec::new(), Vec::new()));
@@ -697,19 +766,17 @@ impl Tables {
             }
         });
         let (names, families) = full.into_inner();
+        let full = &mut *self.full.lock();
         for client in names {
-            for name in self.names_of(client) {
-                if self.names.entered(name.text()) > Some(bound) {
-                    self.gather_name(&name, Some(bound), context);
-                }
-            }
+            let too_many = |name: &Name| self.names.entered(name.text()) > Some(bound);
+            full.names.extend(self.names_of(client).into_iter().filter(too_many));
         }
         for client in families {
             for name in self.names_of(client) {
                 if let Some(family) = name.family()
                     && self.families.entered(family) > Some(bound)
                 {
-                    self.gather_family(family, Some(bound), context);
+                    full.families.insert(family.into());
                 }
             }
         }
@@ -823,6 +890,16 @@ fn read_crowd(
 /// True if a shard is one of crowds.
 pub(super) fn is_of_crowds(shard: u16) -> bool {
     shard >= PARTS
+}
+
+/// What the best pair of a family is worth, and the day on which any of them was last seen.
+fn worth_of_family(row: RowView<'_>, family: &str, context: Context<'_>) -> Option<(Worth, Day)> {
+    let of_family = row.pairs().filter(|pair| pair.name.family() == Some(family));
+    let said = of_family.map(|pair| {
+        let worth = pair.worth(row.client(), context.kinds, context.bounds.key);
+        (worth, pair.last().day())
+    });
+    said.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)))
 }
 
 /// The shard a client lives in; part of the stored layout. All clients of a network live in one.
