@@ -99,7 +99,7 @@ fn narrow(pairs_per_client: usize, clients_per_name: usize, keep_days: u32) -> B
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn a_dump_that_is_loaded_gives_itself(
