@@ -15,7 +15,7 @@
 //!   before it is passed over. So a load that was interrupted goes on, and one that was finished does nothing.
 //!   Each load leaves one or two places; the newest [`PLACES`] are remembered.
 //! - Two dumps that are not the same, octet for octet, up to such a place have nothing to do with each
-//!   other here: what both tell counts twice.
+//!   other here: what both tell counts twice. So has what ends before such a place.
 //! - How far a source was read is taken over if the taker does not know the source. Places of `load:` are
 //!   united, since whatever the other ledger took in is taken in with it.
 //!
