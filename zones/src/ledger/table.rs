@@ -166,14 +166,10 @@ impl Tables {
     fn index(&self, client: Client, change: &Change, context: Context<'_>) {
         let bound = context.bounds.clients_per_name;
         for name in &change.added {
-            if self.names.insert(name.text(), client, bound) == Inserted::Full {
-                self.gather_name(name, context);
+            self.enter(client, name, context);
+            if name.is_fqdn() {
+                self.suffixes.add(name.text());
             }
-            let Some(family) = name.family() else { continue };
-            if self.families.insert(family, client, bound) == Inserted::Full {
-                self.gather_family(family, context);
-            }
-            self.suffixes.add(name.text());
         }
         let mut families = Vec::new();
         for (name, worth) in &change.touched {
@@ -191,6 +187,17 @@ impl Tables {
             self.note_crowd(family);
         }
         self.unindex(client, change);
+    }
+
+    fn enter(&self, client: Client, name: &Name, context: Context<'_>) {
+        let bound = context.bounds.clients_per_name;
+        if self.names.insert(name.text(), client, bound) == Inserted::Full {
+            self.gather_name(name, context);
+        }
+        let Some(family) = name.family() else { return };
+        if self.families.insert(family, client, bound) == Inserted::Full {
+            self.gather_family(family, context);
+        }
     }
 
     fn unindex(&self, client: Client, change: &Change) {
@@ -260,9 +267,10 @@ impl Tables {
     }
 
     /// Tells the crowds of a client's names what its row knows of them. For a reader of the journal that
-    /// finds the row done and a crowd not.
+    /// finds the row done and a crowd not; or swept away since the row was read, so that it must be entered.
     pub(super) fn touch(&self, client: Client, name: &Name, context: Context<'_>) {
         let Some(worth) = self.worth_of_name(client, name, context) else { return };
+        self.enter(client, name, context);
         let change = Change { touched: vec![(name.clone(), worth)], ..Change::default() };
         self.index(client, &change, context);
     }
@@ -375,12 +383,15 @@ impl Tables {
             Target::Client(_) | Target::Network(_) => None,
         };
         if let Some((index, text)) = crowd
+            && from(crowd_shard_of(text))
             && index.remove_crowd(text)
         {
             self.note_crowd(text);
         }
         if let Target::Family(family) = target {
-            let of_family = |text: &str| Name::parse(text.as_bytes()).family() == Some(family);
+            let of_family = |text: &str| {
+                from(crowd_shard_of(text)) && Name::parse(text.as_bytes()).family() == Some(family)
+            };
             for (text, _) in self.names.crowds(&of_family) {
                 self.names.remove_crowd(&text);
                 self.note_crowd(&text);
