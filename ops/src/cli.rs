@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "helostat", version, about, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, \
-    3 ledger in use or unusable, 4 address taken, 5 a log cannot be read.")]
+    3 ledger in use or unusable, 4 address taken, 5 a log or dump cannot be read.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -119,6 +119,10 @@ pub enum LedgerCommand {
     Dump(DumpArgs),
     /// Count what is held, what was forgotten, and what each reporter told
     Stats(JsonArgs),
+    /// Take dumps in, plain or .gz, or - for standard input; the same content is taken in once
+    Load(LoadArgs),
+    /// Add what another ledger knows: a snapshot, a dump, or the folder of a ledger that nobody has open
+    Merge(MergeArgs),
     /// Forget what was learned of somebody; who goes on sending is learned anew
     Forget(ForgetArgs),
 }
@@ -129,6 +133,28 @@ pub struct DumpArgs {
     /// Also say how far each log was read
     #[arg(long)]
     pub positions: bool,
+}
+
+/// `helostat ledger load`.
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// The dumps; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `helostat ledger merge`.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// A snapshot, a dump (- is standard input), or the folder of a ledger
+    #[arg(value_name = "OTHER")]
+    pub other: PathBuf,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `helostat ledger forget`.

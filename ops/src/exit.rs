@@ -15,7 +15,7 @@ pub enum Exit {
     Ledger = 3,
     /// An address to listen on is taken or not ours.
     Listen = 4,
-    /// A log cannot be read.
+    /// A log or a dump cannot be read.
     Input = 5,
 }
 

@@ -37,7 +37,9 @@ pub(crate) trait Engine {
 pub(crate) fn open(name: &str, folder: &Path) -> Box<dyn Engine> {
     std::fs::create_dir_all(folder).expect("a folder for the store");
     match name {
-        "ledger" => Box::new(Ours(Ledger::open(folder, Bounds::default()).expect("the ledger opens"))),
+        "ledger" => {
+            Box::new(Ours(Ledger::open(folder, Bounds::default()).expect("the ledger opens")))
+        }
         "sled" => Box::new(Sled::open(folder)),
         "redb" => Box::new(Redb::open(folder)),
         "fjall" => Box::new(Fjall::open(folder)),

@@ -9,3 +9,4 @@ mod http;
 mod learn;
 mod ledger;
 mod life;
+mod load;

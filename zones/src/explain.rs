@@ -118,11 +118,7 @@ impl Explanation {
         }
         if self.history.trace.is_some() {
             let names = self.history.names_within(self.time, 64);
-            writeln!(
-                f,
-                "  {} in 64 days, more than are held",
-                counted(names, "name"),
-            )?;
+            writeln!(f, "  {} in 64 days, more than are held", counted(names, "name"),)?;
         }
         if let Some(more) = self.history.pairs.len().checked_sub(PAIRS_SHOWN).filter(|n| *n > 0) {
             writeln!(f, "  ... and {more} more names")?;

@@ -445,3 +445,44 @@ fn shards_without_the_names_of_their_reporters_are_refused() {
     let why = Ledger::with_store(Faulty::on(&disk), Bounds::default()).err().unwrap().to_string();
     assert!(why.contains("after entry 0, up to entry 1, cannot be read: it is missing"), "{why}");
 }
+
+#[test]
+fn a_snapshot_taken_while_commits_go_on_is_one_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&folder.path().join("ledger"), Bounds::default()).unwrap();
+    ledger.limit_journal(JournalLimits { bytes: 0, bytes_max: 0, entries: 3 });
+    let observations: Vec<_> = (0..3000u32)
+        .map(|i| Observation {
+            time: Time(1_790_000_000 + i * 977),
+            ip: std::net::Ipv4Addr::from(0xc000_0200 + i * 64).into(),
+            name: Name::parse(format!("mx{}.example{i}.com", i % 300).as_bytes()),
+            rdns: None,
+            outcome: Outcome::Accepted,
+            stage: None,
+            by_us: false,
+            supersedes: None,
+            reporter: if i < 2000 { "mx1" } else { "mx2" }.into(),
+        })
+        .collect();
+    ledger.commit(&batch_of(&observations[..1000])).unwrap();
+    let mut next = 1000;
+    let path = ledger
+        .snapshot(&folder.path().join("copies"), &mut |done, _| {
+            // Commits, foldings and trims in between.
+            if done % 100 == 0 && next < observations.len() {
+                let mut batch = batch_of(&observations[next..next + 50]);
+                next += 50;
+                batch.reach("log", next.to_be_bytes().to_vec());
+                ledger.commit(&batch).unwrap();
+                if done % 300 == 0 {
+                    ledger.compact().unwrap();
+                }
+            }
+        })
+        .unwrap();
+    assert_eq!(next, 3000, "all were committed while it was taken");
+    let snapshot = helostat_zones::ledger::snapshot::File::open(&path).unwrap();
+    let copy = Ledger::with_store(Box::new(snapshot), Bounds::default()).unwrap();
+    assert_eq!(dump(&copy), dump(&ledger));
+    assert_eq!(copy.position("log"), ledger.position("log"));
+}

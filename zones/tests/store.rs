@@ -326,3 +326,60 @@ fn what_an_error_took_is_not_said_to_be_committed() {
     store.commit().unwrap();
     assert_eq!(store.committed(), Some(8));
 }
+
+const FULL: &str = "HELOSTAT_FULL_DISK";
+
+/// The process for which the disk is full at 4 MB a file.
+#[test]
+#[ignore = "started by the test of the full disk"]
+fn on_a_full_disk() {
+    let path = std::env::var(FULL).expect("started by the test of the full disk");
+    let mut store = SledStore::open(Path::new(&path)).unwrap();
+    let stage = |store: &mut SledStore, seq: u64| -> Result<(), StoreError> {
+        store.put(Key::Entry(seq), &record(seq, 60_000))?;
+        store.commit()
+    };
+    let (full, error) =
+        (1..200).find_map(|seq| Some((seq, stage(&mut store, seq).err()?))).expect("it is full");
+    assert!(matches!(error, StoreError::Io { .. }), "{error}");
+    // A commit without staging again would say that the entry is there.
+    store.commit().expect_err("what was staged is gone");
+    let mut last = full - 1;
+    for _ in 0..3 {
+        for seq in 1..=last {
+            assert!(
+                store.get(Key::Entry(seq)).unwrap() == Some(record(seq, 60_000)),
+                "entry {seq}"
+            );
+        }
+        // When it is opened again, sled may find room by tidying up.
+        if stage(&mut store, last + 1).is_ok() {
+            last += 1;
+        }
+        assert_eq!(store.committed(), Some(last));
+    }
+}
+
+#[test]
+fn a_full_disk_takes_nothing_and_is_not_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger");
+    let test = std::env::current_exe().unwrap();
+    let done = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$0\" --exact on_a_full_disk --ignored"])
+        .arg(test)
+        .env(FULL, &path)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    // There is room again.
+    let mut store = SledStore::open(&path).unwrap();
+    let last = store.committed().expect("some fitted");
+    assert!(last > 10, "{last}");
+    store.put(Key::Entry(last + 1), &record(last + 1, 60_000)).unwrap();
+    store.commit().unwrap();
+    assert_eq!(store.entries().unwrap(), (1..=last + 1).collect::<Vec<_>>());
+    for seq in 1..=last + 1 {
+        assert!(store.get(Key::Entry(seq)).unwrap() == Some(record(seq, 60_000)), "entry {seq}");
+    }
+}

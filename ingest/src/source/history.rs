@@ -221,7 +221,7 @@ impl fmt::Debug for History {
 }
 
 /// The content of a stream, by its first bytes.
-fn unpacked(mut stream: Counted) -> io::Result<Stream> {
+pub(super) fn unpacked(mut stream: Counted) -> io::Result<Stream> {
     let mut magic = Vec::new();
     (&mut stream).take(MAGIC_BYTES).read_to_end(&mut magic)?;
     let packed = is_gzip(&magic);
@@ -233,9 +233,9 @@ fn unpacked(mut stream: Counted) -> io::Result<Stream> {
 }
 
 /// A stream whose bytes are counted.
-struct Counted {
-    stream: Stream,
-    consumed: Arc<AtomicU64>,
+pub(super) struct Counted {
+    pub(super) stream: Stream,
+    pub(super) consumed: Arc<AtomicU64>,
 }
 
 impl Read for Counted {

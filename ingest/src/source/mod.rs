@@ -26,6 +26,7 @@ mod lines;
 mod resume;
 mod rotated;
 mod spool;
+mod whole;
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,8 @@ pub use follow::Follow;
 pub use history::History;
 pub use identity::{Position, PositionError};
 pub use lines::LINE_BYTES;
+pub use spool::nameless_file;
+pub use whole::Whole;
 
 /// The positions stored so far.
 ///

@@ -57,7 +57,7 @@ impl Read for Replay {
 }
 
 /// A file for this process alone, which vanishes when it is closed.
-fn nameless_file() -> io::Result<File> {
+pub fn nameless_file() -> io::Result<File> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let folder = std::env::temp_dir();
     loop {

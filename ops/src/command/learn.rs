@@ -87,13 +87,14 @@ fn open(path: &Path) -> Result<History, Failure> {
 }
 
 /// Where batches go.
-enum Target {
+pub(super) enum Target {
     Daemon(Daemon),
     Ledger(Arc<Ledger>),
 }
 
 impl Target {
-    fn open(config: &Config) -> Result<Self, Failure> {
+    /// The daemon that holds the ledger, or the ledger.
+    pub(super) fn open(config: &Config) -> Result<Self, Failure> {
         if let Some(daemon) = Daemon::of(&config.ledger.path) {
             let logs = config.logs.iter().map(|log| log.path.as_path());
             return Ok(Self::Daemon(daemon.following(logs)));
@@ -101,14 +102,15 @@ impl Target {
         Ok(Self::Ledger(Arc::new(super::ledger::open(config)?)))
     }
 
-    fn sink(&self) -> &dyn Sink {
+    pub(super) fn sink(&self) -> &dyn Sink {
         match self {
             Self::Daemon(daemon) => daemon,
             Self::Ledger(ledger) => ledger,
         }
     }
 
-    fn finish(&self) -> Result<Sizes, Failure> {
+    /// Puts the ledger in order and says what it holds.
+    pub(super) fn finish(&self) -> Result<Sizes, Failure> {
         match self {
             Self::Daemon(daemon) => Ok(serde_json::from_reader(daemon.get("/v1/ledger/stats")?)?),
             Self::Ledger(ledger) => {
@@ -119,7 +121,8 @@ impl Target {
     }
 }
 
-fn progress_bar(path: &Path, total: Option<u64>) -> ProgressBar {
+/// A bar on a terminal, nothing elsewhere.
+pub(super) fn progress_bar(path: &Path, total: Option<u64>) -> ProgressBar {
     let bar = match total {
         Some(total) => ProgressBar::new(total),
         None => ProgressBar::new_spinner(),

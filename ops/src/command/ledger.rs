@@ -1,6 +1,9 @@
-//! `helostat ledger`: a look into the ledger, by asking its daemon, or by opening it if none runs.
+//! `helostat ledger`: looking into the ledger and changing it, by asking its daemon, or by opening it if none
+//! runs.
 
 pub mod forget;
+pub mod load;
+pub mod merge;
 pub mod stats;
 
 use std::io;
@@ -18,6 +21,8 @@ pub fn run(config: &Config, command: &LedgerCommand) -> Result<(), Failure> {
     match command {
         LedgerCommand::Dump(args) => dump(config, *args),
         LedgerCommand::Forget(args) => forget::run(config, args),
+        LedgerCommand::Load(args) => load::run(config, args),
+        LedgerCommand::Merge(args) => merge::run(config, args),
         LedgerCommand::Stats(args) => stats::run(config, *args),
     }
 }

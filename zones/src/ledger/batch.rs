@@ -16,8 +16,10 @@ use crate::client::Client;
 use crate::ledger::activity::{Activity, ReporterId};
 use crate::ledger::calendar::Calendar;
 use crate::ledger::codec::{DecodeError, Reader, Writer};
+use crate::ledger::distinct::Distinct;
 use crate::ledger::facts::ClientFacts;
 use crate::ledger::op::Op;
+use crate::ledger::row::{Beside, Cell, Trace};
 use crate::name::{Name, NameRef};
 use crate::observation::{Observation, Reporter, ReporterKind};
 use crate::time::Time;
@@ -44,13 +46,36 @@ pub struct Batch {
     days: Calendar,
     observations: u64,
     newest: Option<Time>,
+    // What another ledger knew of pairs that it had forgotten; nothing of it comes from observations.
+    traces: BTreeMap<Client, Trace>,
+    crowds: BTreeMap<(u8, Box<str>), (Distinct, Distinct)>,
+    /// What reporters saw beside the pairs, by their places.
+    contributed: BTreeMap<ReporterId, Activity>,
+}
+
+/// What another ledger knew of a name (0) or family (1) that more clients said than it held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CrowdTold {
+    pub(super) what: u8,
+    pub(super) text: Box<str>,
+    pub(super) clients: Distinct,
+    pub(super) networks: Distinct,
+}
+
+/// What a batch brings, with the reporters' numbers in the ledger.
+#[derive(Clone, Debug)]
+pub(super) struct Numbered<'a> {
+    /// Of pairs, sorted by client, name and reporter.
+    pub(super) cells: Vec<Sorted<'a>>,
+    /// What reporters saw beside these pairs, ascending.
+    pub(super) contributed: Vec<(ReporterId, &'a Activity)>,
 }
 
 /// What a batch brings of one pair as one reporter saw it; the reporter by its number in the ledger.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sorted<'a> {
     pub(super) client: Client,
-    pub(super) cell: super::row::Cell<'a>,
+    pub(super) cell: Cell<'a>,
 }
 
 impl Batch {
@@ -91,6 +116,43 @@ impl Batch {
     /// Folds in what is known of a client beside its pairs.
     pub fn add_facts(&mut self, client: Client, facts: &ClientFacts) {
         self.clients.entry(client).or_default().merge(facts);
+    }
+
+    /// Folds in what another ledger knew of pairs of a client for which it had no room. It stays with the
+    /// client's pairs: a batch with one of them must come first, or be this one.
+    pub fn add_trace(&mut self, client: Client, trace: &Trace) {
+        self.traces.entry(client).or_default().merge(trace);
+    }
+
+    /// Folds in what another ledger knew of a name or family that more clients said than it held.
+    pub(super) fn add_crowd(&mut self, told: &CrowdTold) {
+        let CrowdTold { what, text, clients, networks } = told;
+        let known = self.crowds.entry((*what, text.clone())).or_default();
+        known.0.merge(clients);
+        known.1.merge(networks);
+    }
+
+    /// Folds in what a reporter saw beside the pairs that are told: of those that another ledger had forgotten.
+    pub fn add_contribution(
+        &mut self,
+        (reporter, kind): (&Reporter, ReporterKind),
+        activity: &Activity,
+    ) {
+        let by = self.place_of(reporter, kind);
+        self.newest = self.newest.max(Some(activity.last));
+        self.contribute(by, activity);
+    }
+
+    fn contribute(&mut self, by: ReporterId, activity: &Activity) {
+        match self.contributed.get_mut(&by) {
+            Some(known) => known.merge(activity),
+            None => drop(self.contributed.insert(by, activity.clone())),
+        }
+    }
+
+    /// Adds days on which something was learned.
+    pub fn add_days(&mut self, days: &Calendar) {
+        self.days.merge(days);
     }
 
     fn fold(&mut self, client: Client, name: &Name, by: ReporterId, activity: &Activity) {
@@ -159,29 +221,55 @@ impl Batch {
         &self.reporters
     }
 
-    /// What is known of clients beside their pairs.
-    pub(super) fn facts(&self, client: Client) -> Option<&ClientFacts> {
-        self.clients.get(&client)
+    /// What is told of a client beside its pairs.
+    pub(super) fn beside(&self, client: Client) -> Beside<'_> {
+        Beside { facts: self.clients.get(&client), trace: self.traces.get(&client) }
+    }
+
+    /// The clients of which something is told beside their pairs, ascending.
+    pub(super) fn clients_beside(&self) -> Vec<Client> {
+        let mut clients: Vec<_> = self.clients.keys().chain(self.traces.keys()).copied().collect();
+        clients.sort_unstable();
+        clients.dedup();
+        clients
+    }
+
+    /// What is told of crowds, ascending.
+    pub(super) fn crowds(&self) -> impl ExactSizeIterator<Item = CrowdTold> {
+        self.crowds.iter().map(|((what, text), (clients, networks))| CrowdTold {
+            what: *what,
+            text: text.clone(),
+            clients: clients.clone(),
+            networks: networks.clone(),
+        })
     }
 
     /// The clients of which there are facts, ascending.
-    pub(super) fn clients_with_facts(&self) -> Vec<(Client, &ClientFacts)> {
+    fn clients_with_facts(&self) -> Vec<(Client, &ClientFacts)> {
         let mut clients: Vec<_> =
             self.clients.iter().map(|(client, facts)| (*client, facts)).collect();
         clients.sort_unstable_by_key(|(client, _)| *client);
         clients
     }
 
-    /// What it brings, sorted by client, name and reporter; `ids` gives the reporters their numbers.
-    pub(super) fn sorted(&self, ids: &[ReporterId]) -> Vec<Sorted<'_>> {
+    /// What it brings; `ids` gives the reporters their numbers.
+    pub(super) fn numbered(&self, ids: &[ReporterId]) -> Numbered<'_> {
+        let id = |by: ReporterId| ids.get(usize::from(by)).copied().unwrap_or_default();
+        let contributed = self.contributed.iter().map(|(by, activity)| (id(*by), activity));
+        let mut contributed: Vec<_> = contributed.collect();
+        contributed.sort_by_key(|(by, _)| *by);
+        Numbered { cells: self.sorted(&id), contributed }
+    }
+
+    fn sorted(&self, id: &dyn Fn(ReporterId) -> ReporterId) -> Vec<Sorted<'_>> {
         let mut sorted: Vec<_> = self
             .changes
             .iter()
             .map(|change| Sorted {
                 client: change.client,
-                cell: super::row::Cell {
+                cell: Cell {
                     name: change.name.view(),
-                    by: ids.get(usize::from(change.by)).copied().unwrap_or_default(),
+                    by: id(change.by),
                     activity: &change.activity,
                 },
             })
@@ -196,11 +284,11 @@ impl Batch {
     pub(super) fn encode(
         &self,
         reporters: &[(Reporter, ReporterKind)],
-        sorted: &[Sorted<'_>],
+        numbered: &Numbered<'_>,
         op: &Op,
     ) -> Vec<u8> {
         let mut writer = Writer::begin();
-        writer.0.reserve(64 * sorted.len() + 256);
+        writer.0.reserve(64 * numbered.cells.len() + 256);
         writer.positions(&self.positions);
         writer.count(reporters.len());
         for (id, (name, kind)) in (0..=ReporterId::MAX).zip(reporters) {
@@ -214,7 +302,12 @@ impl Batch {
             writer.client(client);
             writer.facts(facts);
         }
-        let groups = sorted.chunk_by(|a, b| a.client == b.client);
+        writer.count(self.traces.len());
+        for (client, trace) in &self.traces {
+            writer.client(*client);
+            writer.trace(trace);
+        }
+        let groups = numbered.cells.chunk_by(|a, b| a.client == b.client);
         writer.count(groups.clone().count());
         for group in groups {
             let Some(first) = group.first() else { continue };
@@ -226,13 +319,25 @@ impl Batch {
                 writer.activity(cell.activity);
             }
         }
+        writer.count(self.crowds.len());
+        for ((what, text), (clients, networks)) in &self.crowds {
+            writer.octet(*what);
+            writer.bytes(text.as_bytes());
+            writer.sketch(clients);
+            writer.sketch(networks);
+        }
+        writer.count(numbered.contributed.len());
+        for (by, activity) in &numbered.contributed {
+            writer.varint(u64::from(*by));
+            writer.activity(activity);
+        }
         writer.finish()
     }
 
     /// The batch on its way to another process: self-contained, with a version and a checksum.
     pub fn to_bytes(&self) -> Vec<u8> {
         let own: Vec<ReporterId> = (0..=ReporterId::MAX).take(self.reporters.len()).collect();
-        self.encode(&self.reporters, &self.sorted(&own), &Op::None)
+        self.encode(&self.reporters, &self.numbered(&own), &Op::None)
     }
 
     /// Reads what `to_bytes` wrote.
@@ -257,6 +362,10 @@ impl Batch {
             let facts = reader.facts(client)?;
             batch.clients.insert(client, facts);
         }
+        for _ in 0..reader.count()? {
+            let client = reader.client()?;
+            batch.add_trace(client, &reader.trace()?);
+        }
         let mut cells = 0;
         for _ in 0..reader.count()? {
             let client = reader.client()?;
@@ -274,6 +383,18 @@ impl Batch {
                 cells += 1;
             }
         }
+        for _ in 0..reader.count()? {
+            batch.add_crowd(&CrowdTold::read(&mut reader)?);
+        }
+        for _ in 0..reader.count()? {
+            let by = reader.small()?;
+            if usize::from(by) >= batch.reporters.len() {
+                return Err(DecodeError::Malformed);
+            }
+            let activity = reader.activity()?;
+            batch.newest = batch.newest.max(Some(activity.last));
+            batch.contribute(by, &activity);
+        }
         reader.finish()?;
         // The sum above counts each cell once, and so must what is kept.
         if batch.changes.len() != cells {
@@ -284,7 +405,25 @@ impl Batch {
 
     /// True if committing would change nothing.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.clients.is_empty() && self.positions.is_empty()
+        self.changes.is_empty()
+            && self.clients.is_empty()
+            && self.positions.is_empty()
+            && self.days.is_empty()
+            && self.traces.is_empty()
+            && self.crowds.is_empty()
+            && self.contributed.is_empty()
+    }
+}
+
+impl CrowdTold {
+    /// Reads a crowd of a journal entry.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let what = reader.octet()?;
+        let text = reader.text()?;
+        if what > 1 || Name::parse(text.as_bytes()).text() != text {
+            return Err(DecodeError::Malformed);
+        }
+        Ok(Self { what, text: text.into(), clients: reader.sketch()?, networks: reader.sketch()? })
     }
 }
 

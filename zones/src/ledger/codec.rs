@@ -29,8 +29,12 @@
 //!            n:varint  n x { id:varint name:text kind:u8 (0 mx, 1 trap, 2 submission, 3 unfiltered) }
 //!            op  days
 //!            n:varint  n x { client facts }                                  ascending
+//!            n:varint  n x { client trace }                                  ascending
 //!            n:varint  n x { client m:varint m x { name:text reporter-id:varint activity } }  ascending
+//!            n:varint  n x { what:u8 (0 name, 1 family) text clients:sketch networks:sketch }  ascending
+//!            n:varint  n x { reporter-id:varint activity }    what reporters saw beside these pairs, ascending
 //!            crc32:u32, over everything before it
+//!            (traces, crowds and what reporters saw beside pairs come from the dump of another ledger)
 //!            (a batch on its way to another process is a journal entry whose reporters are numbered
 //!            from 0 as they came in)
 //! row      = length:varint  n:varint  n x pair  row-facts  [trace]
@@ -40,6 +44,8 @@
 //!                      16 rdns is the name of a pair                        32 a trace follows
 //!            [1: [not 2: time:varint] low-half:u64]  [4: [not 8: time:varint] (16: pair:varint | text)]
 //! trace    = families:sketch  names:sketch, of pairs that the client's bound let go
+//! packed   = version:u8 (2)  length:varint (unpacked)  deflated octets (RFC 1951)  crc32
+//!            shards and crowds are stored packed: half of it, and less to write
 //! shard    = version:u8 (2)  through:varint (the last journal entry it includes)
 //!            reporters:varint (how many reporters it may speak of)
 //!            4 x varint (pairs forgotten for: the client's bound, memory, age, request)
@@ -60,13 +66,19 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr};
+
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 
 use crate::client::Client;
 use crate::ledger::activity::{Activity, Days};
 use crate::ledger::calendar::Calendar;
 use crate::ledger::distinct::Distinct;
 use crate::ledger::facts::ClientFacts;
+use crate::ledger::row::Trace;
 use crate::observation::ReporterKind;
 use crate::time::{Day, Time};
 
@@ -99,6 +111,36 @@ pub enum DecodeError {
     Malformed,
 }
 
+/// The longest that a record may be unpacked; more is a lie.
+const UNPACKED_MAX: usize = 1 << 30;
+
+/// Packs a finished record.
+pub(super) fn pack(record: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::begin();
+    writer.count(record.len());
+    let mut packer = DeflateEncoder::new(writer.0, Compression::fast());
+    // Writing to memory does not fail; if it did, the record would not be read again, as damaged.
+    packer.write_all(record).unwrap_or_default();
+    Writer(packer.finish().unwrap_or_default()).finish()
+}
+
+/// The record that was packed.
+pub(super) fn unpack(packed: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let mut reader = Reader::new(packed)?;
+    let length = reader.small::<usize>()?;
+    if length > UNPACKED_MAX {
+        return Err(DecodeError::Malformed);
+    }
+    // A little at first: the length may be a lie.
+    let mut record = Vec::with_capacity(length.min(packed.len().saturating_mul(8)));
+    let most = length as u64 + 1;
+    let unpacked = DeflateDecoder::new(reader.rest()).take(most).read_to_end(&mut record);
+    if unpacked.is_err() || record.len() != length {
+        return Err(DecodeError::Malformed);
+    }
+    Ok(record)
+}
+
 /// Writes a layout.
 #[derive(Debug, Default)]
 pub(super) struct Writer(pub(super) Vec<u8>);
@@ -125,6 +167,12 @@ impl Writer {
         for element in sketch.elements() {
             self.u64(*element);
         }
+    }
+
+    /// What is left of pairs of a client.
+    pub(super) fn trace(&mut self, trace: &Trace) {
+        self.sketch(&trace.families);
+        self.sketch(&trace.names);
     }
 
     /// A set of days.
@@ -289,11 +337,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads what has neither version nor checksum: a row in memory.
+    #[inline]
     pub(super) fn bare(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
     /// An octet.
+    #[inline]
     pub(super) fn octet(&mut self) -> Result<u8, DecodeError> {
         let (&octet, rest) = self.0.split_first().ok_or(DecodeError::Malformed)?;
         self.0 = rest;
@@ -301,15 +351,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Four octets.
+    #[inline]
     pub(super) fn u32(&mut self) -> Result<u32, DecodeError> {
         Ok(u32::from_le_bytes(self.octets()?))
     }
 
     /// Eight octets.
+    #[inline]
     pub(super) fn u64(&mut self) -> Result<u64, DecodeError> {
         Ok(u64::from_le_bytes(self.octets()?))
     }
 
+    #[inline]
     fn octets<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (octets, rest) = self.0.split_first_chunk::<N>().ok_or(DecodeError::Malformed)?;
         self.0 = rest;
@@ -317,7 +370,17 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned number.
+    #[inline]
     pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
+        // Most numbers are small.
+        if let [octet @ 0..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Ok(u64::from(*octet));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let octet = self.octet()?;
@@ -330,17 +393,20 @@ impl<'a> Reader<'a> {
     }
 
     /// A number that must fit.
+    #[inline]
     pub(super) fn small<T: TryFrom<u64>>(&mut self) -> Result<T, DecodeError> {
         T::try_from(self.varint()?).map_err(|_| DecodeError::Malformed)
     }
 
     /// A count of things to come; never more than the octets left, so that it is safe to reserve.
+    #[inline]
     pub(super) fn count(&mut self) -> Result<usize, DecodeError> {
         let n = self.small::<usize>()?;
         if n > self.0.len() { Err(DecodeError::Malformed) } else { Ok(n) }
     }
 
     /// Octets with their length.
+    #[inline]
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let n = self.count()?;
         self.take(n)
@@ -392,6 +458,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What one reporter saw of one pair.
+    #[inline]
     pub(super) fn activity(&mut self) -> Result<Activity, DecodeError> {
         let head = self.octet()?;
         let first = self.u32()?;
@@ -433,6 +500,33 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Goes past what one reporter saw of one pair, and tells when that was last.
+    #[inline]
+    pub(super) fn skip_activity(&mut self) -> Result<Time, DecodeError> {
+        let head = self.octet()?;
+        let first = self.u32()?;
+        let last = if head & SPAN == 0 { 0 } else { self.small::<u32>()? };
+        let more = u32::from(head & ACCEPTED_LATER != 0)
+            + u32::from(head & DAYS_END != 0)
+            + u32::from(head & DAYS != 0)
+            + if head & ACCEPTED_DAYS == 0 { 0 } else { 2 };
+        for _ in 0..more {
+            self.skip_varint()?;
+        }
+        let counts = self.octet()?.count_ones();
+        for _ in 0..counts + u32::from(head & BY_US != 0) {
+            self.skip_varint()?;
+        }
+        Ok(Time(first.saturating_add(last)))
+    }
+
+    #[inline]
+    fn skip_varint(&mut self) -> Result<(), DecodeError> {
+        let end = self.0.iter().position(|octet| *octet < 0x80).ok_or(DecodeError::Malformed)?;
+        self.0 = self.0.get(end + 1..).unwrap_or_default();
+        Ok(())
+    }
+
     /// A sketch.
     pub(super) fn sketch(&mut self) -> Result<Distinct, DecodeError> {
         let n = self.count()?;
@@ -440,6 +534,11 @@ impl<'a> Reader<'a> {
         let (words, _) = octets.as_chunks::<8>();
         let elements = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
         Distinct::from_elements(elements).ok_or(DecodeError::Malformed)
+    }
+
+    /// What is left of pairs of a client.
+    pub(super) fn trace(&mut self) -> Result<Trace, DecodeError> {
+        Ok(Trace { families: self.sketch()?, names: self.sketch()? })
     }
 
     /// A set of days.
@@ -464,6 +563,7 @@ impl<'a> Reader<'a> {
     }
 
     /// So many octets.
+    #[inline]
     pub(super) fn take(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
         let (bytes, rest) = self.0.split_at_checked(n).ok_or(DecodeError::Malformed)?;
         self.0 = rest;
@@ -471,6 +571,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What is not read yet.
+    #[inline]
     pub(super) fn rest(&self) -> &'a [u8] {
         self.0
     }
@@ -508,6 +609,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn activities_are_skipped_as_they_are_read(activity in activity()) {
+            let mut writer = Writer::begin();
+            writer.activity(&activity);
+            writer.octet(9);
+            let record = writer.finish();
+            let mut reader = Reader::new(&record).expect("own record");
+            prop_assert_eq!(reader.skip_activity(), Ok(activity.last));
+            prop_assert_eq!(reader.rest(), &[9]);
+        }
+
         #[test]
         fn activities_survive(activity in activity()) {
             let mut writer = Writer::begin();

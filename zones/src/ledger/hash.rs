@@ -15,7 +15,7 @@ pub(super) fn mix(mut x: u64) -> u64 {
 }
 
 /// The two halves of a 128-bit product, folded.
-fn fold(a: u64, b: u64) -> u64 {
+pub(super) fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
 }

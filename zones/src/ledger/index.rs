@@ -23,8 +23,9 @@ use crate::ledger::part::make_room;
 use crate::ledger::table::Sweep;
 use crate::time::Day;
 
-/// Parts with a lock of their own, as a power of two.
-const PART_BITS: u32 = 12;
+/// Parts with a lock of their own, as a power of two: so many that one is a few kilobytes even of ten million
+/// entries, since entries are moved to make room for another.
+const PART_BITS: u32 = 14;
 
 /// A text that more clients said than are held.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,7 +80,6 @@ struct IndexPart {
     /// Fingerprint and address, ascending.
     v4: Vec<u64>,
     v6: Vec<Entry6>,
-    crowds: HashMap<Box<str>, Crowd, RandomState>,
 }
 
 /// An index from texts to clients.
@@ -87,8 +87,11 @@ struct IndexPart {
 pub(super) struct Index {
     parts: Vec<RwLock<IndexPart>>,
     key: u64,
-    /// How many texts are in it.
+    /// How many texts have entries.
     texts: AtomicUsize,
+    crowds: RwLock<HashMap<Box<str>, Crowd, RandomState>>,
+    /// How many crowds there are, for those who need not look further if there are none.
+    crowd_count: AtomicUsize,
 }
 
 /// What became of an entry.
@@ -105,59 +108,56 @@ pub(super) enum Inserted {
 impl Index {
     pub(super) fn new(key: u64) -> Self {
         let parts = (0..1 << PART_BITS).map(|_| RwLock::default()).collect();
-        Self { parts, key, texts: AtomicUsize::new(0) }
+        Self {
+            parts,
+            key,
+            texts: AtomicUsize::new(0),
+            crowds: RwLock::default(),
+            crowd_count: AtomicUsize::new(0),
+        }
     }
 
     fn place(&self, text: &str) -> (&RwLock<IndexPart>, u32) {
-        let hash = hash_text(self.key, text);
-        (&self.parts[(hash >> (64 - PART_BITS)) as usize], hash as u32)
+        let (place, print) = place_of(self.key, text);
+        (&self.parts[place], print)
     }
 
     /// Enters a client.
     pub(super) fn insert(&self, text: &str, client: Client, bound: usize) -> Inserted {
-        let (part, print) = self.place(text);
-        let mut part = part.write();
-        if part.crowds.contains_key(text) {
+        if self.is_crowd(text) {
             return Inserted::Crowded;
         }
-        let known = part.known(print);
-        match client {
-            Client::V4(ip) => {
-                let entry = entry4(print, ip);
-                let Err(at) = part.v4.binary_search(&entry) else { return Inserted::Entered };
-                make_room(&mut part.v4, 1);
-                part.v4.insert(at, entry);
-            }
-            Client::V6(top) => {
-                let entry = entry6(print, top);
-                let Err(at) = part.v6.binary_search(&entry) else { return Inserted::Entered };
-                make_room(&mut part.v6, 1);
-                part.v6.insert(at, entry);
-            }
-        }
-        if known == 0 {
-            self.texts.fetch_add(1, Ordering::Relaxed);
-        }
-        if known + 1 > bound { Inserted::Full } else { Inserted::Entered }
-    }
-
-    /// Enters a client without looking: `settle` must follow before anything else.
-    pub(super) fn append(&self, text: &str, client: Client) {
         let (part, print) = self.place(text);
         let mut part = part.write();
-        if !part.crowds.is_empty() && part.crowds.contains_key(text) {
-            return;
-        }
-        match client {
+        let (before, entered) = match client {
             Client::V4(ip) => {
-                make_room(&mut part.v4, 1);
-                part.v4.push(entry4(print, ip));
+                let (known, at) = look_up(&part.v4, &entry4(print, ip), |entry| entry >> 32);
+                let known = known + part.range6(print).len();
+                (known, at.map(|at| put_in(&mut part.v4, at, entry4(print, ip))))
             }
             Client::V6(top) => {
-                make_room(&mut part.v6, 1);
-                part.v6.push(entry6(print, top));
+                let (known, at) =
+                    look_up(&part.v6, &entry6(print, top), |entry| u64::from(entry[0]));
+                let known = known + part.range4(print).len();
+                (known, at.map(|at| put_in(&mut part.v6, at, entry6(print, top))))
             }
+        };
+        if entered.is_none() {
+            return Inserted::Entered;
         }
+        if before == 0 {
+            self.texts.fetch_add(1, Ordering::Relaxed);
+        }
+        if before + 1 > bound { Inserted::Full } else { Inserted::Entered }
+    }
+
+    fn append(&self, gathered: &mut Vec<(u64, Client)>) {
+        gathered.sort_unstable_by_key(|(hash, _)| *hash);
+        for of_part in gathered.chunk_by(|(a, _), (b, _)| part_of(*a) == part_of(*b)) {
+            let Some((hash, _)) = of_part.first() else { continue };
+            self.parts[part_of(*hash)].write().append(of_part);
+        }
+        gathered.clear();
     }
 
     /// Puts what was appended in order, for one of `of` workers. Returns for each text with too many clients
@@ -189,13 +189,15 @@ impl Index {
 
     /// Takes a client out; true if that changed a crowd.
     pub(super) fn remove(&self, text: &str, client: Client) -> bool {
-        let (part, print) = self.place(text);
-        let mut part = part.write();
-        if let Some(crowd) = part.crowds.get_mut(text) {
+        if self.is_crowd(text) {
+            let mut crowds = self.crowds.write();
+            let Some(crowd) = crowds.get_mut(text) else { return false };
             let before = crowd.listed.len();
             crowd.listed.retain(|(listed, _)| *listed != client);
             return crowd.listed.len() < before;
         }
+        let (part, print) = self.place(text);
+        let mut part = part.write();
         let found = match client {
             Client::V4(ip) => take_out(&mut part.v4, &entry4(print, ip)),
             Client::V6(top) => take_out(&mut part.v6, &entry6(print, top)),
@@ -208,25 +210,23 @@ impl Index {
 
     /// True if the text is a crowd, which wants to hear of everybody who says it.
     pub(super) fn is_crowd(&self, text: &str) -> bool {
-        let (part, _) = self.place(text);
-        let part = part.read();
-        !part.crowds.is_empty() && part.crowds.contains_key(text)
+        self.crowd_count.load(Ordering::Relaxed) > 0 && self.crowds.read().contains_key(text)
     }
 
     /// How many clients are entered under a text, or under another with the same fingerprint; none if it
     /// is a crowd.
     pub(super) fn entered(&self, text: &str) -> Option<usize> {
         let (part, print) = self.place(text);
-        let part = part.read();
-        (!part.crowds.contains_key(text)).then(|| part.known(print))
+        (!self.is_crowd(text)).then(|| part.read().known(print))
     }
 
     /// Tells a crowd that a client said it; false if there is no such crowd.
     pub(super) fn touch(&self, text: &str, client: Client, worth: Worth, bound: usize) -> bool {
-        let (part, _) = self.place(text);
-        let mut part = part.write();
-        let crowd = part.crowds.get_mut(text);
-        crowd.map(|crowd| crowd.touch(client, worth, bound)).is_some()
+        if self.crowd_count.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let mut crowds = self.crowds.write();
+        crowds.get_mut(text).map(|crowd| crowd.touch(client, worth, bound)).is_some()
     }
 
     /// Makes a crowd of a text, of these clients: all that are entered and say it.
@@ -235,36 +235,43 @@ impl Index {
         for (client, worth) in clients {
             crowd.touch(*client, *worth, bound);
         }
+        let members: Vec<_> = clients.iter().map(|(client, _)| *client).collect();
+        self.put_crowd(text, crowd, &members);
+    }
+
+    /// Puts a crowd in the place of the entries of these clients.
+    pub(super) fn put_crowd(&self, text: &str, crowd: Crowd, members: &[Client]) {
         let (part, print) = self.place(text);
         let mut part = part.write();
-        // Entries of another text with the same fingerprint stay.
-        let said = |client: Client| clients.iter().any(|(one, _)| *one == client);
-        part.v4.retain(|entry| (entry >> 32) as u32 != print || !said(client4(*entry)));
-        part.v6.retain(|entry| entry[0] != print || !said(client6(*entry)));
-        let others = part.known(print) > 0;
-        if part.crowds.insert(text.into(), crowd).is_none() && others {
-            self.texts.fetch_add(1, Ordering::Relaxed);
+        let had = part.known(print);
+        for client in members {
+            match client {
+                Client::V4(ip) => take_out(&mut part.v4, &entry4(print, *ip)),
+                Client::V6(top) => take_out(&mut part.v6, &entry6(print, *top)),
+            };
+        }
+        if had > 0 && part.known(print) == 0 {
+            self.texts.fetch_sub(1, Ordering::Relaxed);
+        }
+        drop(part);
+        if self.crowds.write().insert(text.into(), crowd).is_none() {
+            self.crowd_count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Enters a crowd of which nobody is entered yet, or is with `append` as others are read meanwhile:
-    /// `settle` must follow.
-    pub(super) fn admit_crowd(&self, text: &str, crowd: Crowd) {
-        let (part, print) = self.place(text);
-        let mut part = part.write();
-        part.v4.retain(|entry| (entry >> 32) as u32 != print);
-        part.v6.retain(|entry| entry[0] != print);
-        if part.crowds.insert(text.into(), crowd).is_none() {
-            self.texts.fetch_add(1, Ordering::Relaxed);
+    /// Takes in what else is known of the clients and networks of a crowd.
+    pub(super) fn merge_crowd(&self, text: &str, clients: &Distinct, networks: &Distinct) {
+        if let Some(crowd) = self.crowds.write().get_mut(text) {
+            crowd.clients.merge(clients);
+            crowd.networks.merge(networks);
         }
     }
 
     /// Forgets a crowd.
     pub(super) fn remove_crowd(&self, text: &str) -> bool {
-        let (part, _) = self.place(text);
-        let removed = part.write().crowds.remove(text).is_some();
+        let removed = self.crowds.write().remove(text).is_some();
         if removed {
-            self.texts.fetch_sub(1, Ordering::Relaxed);
+            self.crowd_count.fetch_sub(1, Ordering::Relaxed);
         }
         removed
     }
@@ -272,65 +279,133 @@ impl Index {
     /// The clients entered under a text, those of most worth first if it is a crowd; else some of
     /// them may never have said it. With the crowd's own count.
     pub(super) fn clients(&self, text: &str, today: Day) -> (Vec<Client>, Option<(Count, Count)>) {
-        let (part, print) = self.place(text);
-        let part = part.read();
-        let Some(crowd) = part.crowds.get(text) else {
-            return (part.clients(print).collect(), None);
-        };
-        let mut listed = crowd.listed.clone();
-        listed.sort_unstable_by_key(|(client, worth)| (std::cmp::Reverse(*worth), *client));
-        let counts = (crowd.clients.count(today, 64), crowd.networks.count(today, 64));
-        (listed.into_iter().map(|(client, _)| client).collect(), Some(counts))
+        let of_crowd = self.crowd(text, |crowd| {
+            let mut listed = crowd.listed.clone();
+            listed.sort_unstable_by_key(|(client, worth)| (std::cmp::Reverse(*worth), *client));
+            let counts = (crowd.clients.count(today, 64), crowd.networks.count(today, 64));
+            (listed.into_iter().map(|(client, _)| client).collect(), Some(counts))
+        });
+        of_crowd.unwrap_or_else(|| {
+            let (part, print) = self.place(text);
+            (part.read().clients(print).collect(), None)
+        })
     }
 
     /// Lets `look` see a crowd.
     pub(super) fn crowd<R>(&self, text: &str, look: impl FnOnce(&Crowd) -> R) -> Option<R> {
-        let (part, _) = self.place(text);
-        part.read().crowds.get(text).map(look)
+        if self.crowd_count.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.crowds.read().get(text).map(look)
     }
 
-    /// The crowds that are wanted, by their texts.
+    /// The crowds that `wanted` wants.
     pub(super) fn crowds(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(Box<str>, Crowd)> {
-        let crowds = |part: &RwLock<IndexPart>| {
-            let part = part.read();
-            part.crowds
-                .iter()
-                .filter(|(text, _)| wanted(text))
-                .map(|(text, crowd)| (text.clone(), crowd.clone()))
-                .collect::<Vec<_>>()
-        };
-        self.parts.iter().flat_map(crowds).collect()
+        let crowds = self.crowds.read();
+        let wanted = crowds.iter().filter(|(text, _)| wanted(text));
+        wanted.map(|(text, crowd)| (text.clone(), crowd.clone())).collect()
     }
 
     /// How many crowds there are.
     pub(super) fn crowd_count(&self) -> usize {
-        self.parts.iter().map(|part| part.read().crowds.len()).sum()
+        self.crowd_count.load(Ordering::Relaxed)
     }
 
     /// Forgets the crowds that a rule leaves nothing of, of those that are wanted: last seen too long ago,
     /// or with nobody listed who is worth enough. Else what is known of names that bots said once would
     /// take the room of pairs that stand.
     pub(super) fn sweep_crowds(&self, sweep: Sweep, wanted: &dyn Fn(&str) -> bool) {
-        for part in &self.parts {
-            if part.read().crowds.is_empty() {
-                continue;
-            }
-            let mut part = part.write();
-            let before = part.crowds.len();
-            part.crowds.retain(|text, crowd| !wanted(text) || crowd.survives(sweep));
-            self.texts.fetch_sub(before - part.crowds.len(), Ordering::Relaxed);
-            part.crowds.shrink_to_fit();
+        // Looked for beside the readers, and taken out one by one.
+        let crowds = self.crowds.read();
+        let goes = |(text, crowd): &(&Box<str>, &Crowd)| wanted(text) && !crowd.survives(sweep);
+        let gone: Vec<_> = crowds.iter().filter(goes).map(|(text, _)| text.clone()).collect();
+        drop(crowds);
+        for text in &gone {
+            self.remove_crowd(text);
+        }
+        let mut crowds = self.crowds.write();
+        if crowds.capacity() > 4 * crowds.len() + 64 {
+            crowds.shrink_to_fit();
         }
     }
 
     /// How many texts are in it.
     pub(super) fn texts(&self) -> usize {
-        self.texts.load(Ordering::Relaxed)
+        self.texts.load(Ordering::Relaxed) + self.crowd_count()
     }
 
     /// Octets of memory it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.parts.iter().map(|part| part.read().bytes()).sum()
+        let crowds: usize = self.crowds.read().values().map(Crowd::bytes).sum();
+        crowds + self.parts.iter().map(|part| part.read().bytes()).sum::<usize>()
+    }
+}
+
+/// The part a text lives in, and its fingerprint there.
+fn place_of(key: u64, text: &str) -> (usize, u32) {
+    let hash = hash_text(key, text);
+    (part_of(hash), hash as u32)
+}
+
+fn part_of(hash: u64) -> usize {
+    (hash >> (64 - PART_BITS)) as usize
+}
+
+/// How many entries have the fingerprint of this one, and where it belongs if it is not there.
+fn look_up<T: Ord>(entries: &[T], entry: &T, print: impl Fn(&T) -> u64) -> (usize, Option<usize>) {
+    let of = print(entry);
+    let at = entries.binary_search(entry);
+    let (Ok(place) | Err(place)) = at;
+    let (before, after) = entries.split_at_checked(place).unwrap_or_default();
+    let same = |entry: &&T| print(entry) == of;
+    let known =
+        before.iter().rev().take_while(same).count() + after.iter().take_while(same).count();
+    (known, at.err())
+}
+
+/// Puts an entry where it belongs.
+fn put_in<T>(entries: &mut Vec<T>, at: usize, entry: T) {
+    make_room(entries, 1);
+    entries.insert(at, entry);
+}
+
+/// Enters many clients without looking, as one of several workers. What goes to neighbouring parts is gathered
+/// first: going to all parts in turn would miss the processor's caches each time. `settle` must follow before
+/// anything else.
+pub(super) struct Appender<'a> {
+    index: &'a Index,
+    gathered: Vec<Vec<(u64, Client)>>,
+}
+
+/// How many neighbourhoods of parts there are, as a power of two, and how much is gathered for one.
+const NEIGHBOURHOOD_BITS: u32 = 8;
+const GATHERED: usize = 1024;
+
+impl<'a> Appender<'a> {
+    pub(super) fn new(index: &'a Index) -> Self {
+        Self { index, gathered: vec![Vec::new(); 1 << NEIGHBOURHOOD_BITS] }
+    }
+
+    pub(super) fn append(&mut self, text: &str, client: Client) {
+        if self.index.is_crowd(text) {
+            return;
+        }
+        let hash = hash_text(self.index.key, text);
+        let neighbourhood = (hash >> (64 - NEIGHBOURHOOD_BITS)) as usize;
+        let Some(gathered) = self.gathered.get_mut(neighbourhood) else { return };
+        gathered.push((hash, client));
+        if gathered.len() >= GATHERED {
+            self.index.append(gathered);
+        }
+    }
+}
+
+/// Hands over what is left.
+impl Drop for Appender<'_> {
+    fn drop(&mut self) {
+        for gathered in &mut self.gathered {
+            self.index.append(gathered);
+        }
     }
 }
 
@@ -362,6 +437,22 @@ fn client6([_, high, low]: Entry6) -> Client {
 }
 
 impl IndexPart {
+    fn append(&mut self, gathered: &[(u64, Client)]) {
+        for (hash, client) in gathered {
+            let print = *hash as u32;
+            match client {
+                Client::V4(ip) => {
+                    make_room(&mut self.v4, 1);
+                    self.v4.push(entry4(print, *ip));
+                }
+                Client::V6(top) => {
+                    make_room(&mut self.v6, 1);
+                    self.v6.push(entry6(print, *top));
+                }
+            }
+        }
+    }
+
     fn range4(&self, print: u32) -> &[u64] {
         let begin = self.v4.partition_point(|entry| *entry < entry4(print, 0));
         let rest = self.v4.get(begin..).unwrap_or_default();
@@ -386,11 +477,9 @@ impl IndexPart {
     }
 
     fn bytes(&self) -> usize {
-        let crowds: usize = self.crowds.values().map(Crowd::bytes).sum();
         size_of::<Self>()
             + self.v4.capacity() * size_of::<u64>()
             + self.v6.capacity() * size_of::<Entry6>()
-            + crowds
     }
 }
 
@@ -408,8 +497,8 @@ impl Suffixes {
     }
 
     fn place(&self, domain: &str) -> (&RwLock<Vec<u64>>, u32) {
-        let hash = hash_text(self.key, domain);
-        (&self.parts[(hash >> (64 - PART_BITS)) as usize], hash as u32)
+        let (place, print) = place_of(self.key, domain);
+        (&self.parts[place], print)
     }
 
     /// Counts a name under every domain above it.
@@ -430,25 +519,18 @@ impl Suffixes {
         }
     }
 
-    /// Counts a name without looking: `settle` must follow before anything else.
-    pub(super) fn append(&self, name: &str) {
-        for domain in ancestors(name) {
-            let (part, print) = self.place(domain);
-            let mut part = part.write();
-            // A domain that was just counted, `com` say, needs no new entry.
-            match part.last_mut() {
-                Some(entry) if (*entry >> 32) as u32 == print && (*entry as u32) < u32::MAX => {
-                    *entry += 1
-                }
-                _ => {
-                    make_room(&mut part, 1);
-                    part.push(u64::from(print) << 32 | 1);
-                    if part.len().is_power_of_two() && part.len() >= 4096 {
-                        sum_up(&mut part);
-                    }
-                }
+    fn append(&self, gathered: &mut Vec<u64>) {
+        gathered.sort_unstable();
+        for of_part in gathered.chunk_by(|a, b| part_of(*a) == part_of(*b)) {
+            let Some(hash) = of_part.first() else { continue };
+            let mut part = self.parts[part_of(*hash)].write();
+            for same in of_part.chunk_by(|a, b| a == b) {
+                let Some(hash) = same.first() else { continue };
+                make_room(&mut part, 1);
+                part.push(u64::from(*hash as u32) << 32 | same.len() as u64);
             }
         }
+        gathered.clear();
     }
 
     /// Puts what was appended in order, for one of `of` workers.
@@ -490,6 +572,40 @@ impl Suffixes {
     /// Octets of memory it takes.
     pub(super) fn bytes(&self) -> usize {
         self.parts.iter().map(|part| part.read().capacity() * 8 + 32).sum()
+    }
+}
+
+/// Counts many names without looking, as one of several workers, as `Appender` does. `settle` must follow
+/// before anything else.
+pub(super) struct SuffixAppender<'a> {
+    suffixes: &'a Suffixes,
+    gathered: Vec<Vec<u64>>,
+}
+
+impl<'a> SuffixAppender<'a> {
+    pub(super) fn new(suffixes: &'a Suffixes) -> Self {
+        Self { suffixes, gathered: vec![Vec::new(); 1 << NEIGHBOURHOOD_BITS] }
+    }
+
+    pub(super) fn append(&mut self, name: &str) {
+        for domain in ancestors(name) {
+            let hash = hash_text(self.suffixes.key, domain);
+            let neighbourhood = (hash >> (64 - NEIGHBOURHOOD_BITS)) as usize;
+            let Some(gathered) = self.gathered.get_mut(neighbourhood) else { continue };
+            gathered.push(hash);
+            if gathered.len() >= GATHERED {
+                self.suffixes.append(gathered);
+            }
+        }
+    }
+}
+
+/// Hands over what is left.
+impl Drop for SuffixAppender<'_> {
+    fn drop(&mut self) {
+        for gathered in &mut self.gathered {
+            self.suffixes.append(gathered);
+        }
     }
 }
 

@@ -17,11 +17,12 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use parking_lot::Mutex;
 
 use super::activity::{Activity, ReporterId};
-use super::batch::{Batch, Sorted};
+use super::batch::{Batch, CrowdTold, Numbered};
 use super::bounds::Worth;
-use super::codec::{DecodeError, LAYOUT, Reader, Writer};
+use super::codec::{DecodeError, LAYOUT, Reader, Writer, pack, unpack};
+use super::facts::ClientFacts;
 use super::op::Op;
-use super::row::{Cell, Context};
+use super::row::{Beside, Cell, Context, Trace};
 use super::store::{Key, Store, StoreError};
 use super::table::{PARTS, SHARDS, Sweep, Target, crowd_shard_of, shard_of};
 use super::{Committed, Ledger};
@@ -132,6 +133,11 @@ impl Journal {
         }
     }
 
+    /// A record that must be there is not.
+    pub(super) fn lost(&self, key: Key) -> StoreError {
+        self.damaged(key.to_string(), DecodeError::Missing)
+    }
+
     /// How the shards stand before some of them are staged.
     fn staging(&self) -> Stored {
         Stored { dirty_since: self.dirty_since.clone(), through: self.through.clone() }
@@ -231,7 +237,8 @@ impl Ledger {
         Ok(Base { through, shards })
     }
 
-    fn encode_base(&self, journal: &Journal) -> Vec<u8> {
+    /// The base record as of the last commit, beside these shards, each with the last entry it includes.
+    pub(super) fn encode_base(&self, journal: &Journal, stored: &[(u16, u64)]) -> Vec<u8> {
         let mut writer = Writer::begin();
         writer.varint(journal.seq);
         writer.positions(&journal.positions);
@@ -245,11 +252,9 @@ impl Ledger {
             }
         }
         writer.days(&self.calendar.read());
-        let stored: Vec<_> =
-            (0..SHARDS).zip(&journal.through).filter(|(_, through)| **through > 0).collect();
         writer.count(stored.len());
         for (shard, through) in stored {
-            writer.varint(u64::from(shard));
+            writer.varint(u64::from(*shard));
             writer.varint(*through);
         }
         writer.varint(u64::from(journal.expired_before.0));
@@ -261,21 +266,21 @@ impl Ledger {
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
         let read = Mutex::new(Vec::new());
         let failed = Mutex::new(None);
-        // Crowds first: their names need no other place in the indexes.
-        let crowds_first = |n: u16| (SHARDS - 1) - n;
         let next = AtomicU16::new(0);
         let store = &*journal.store;
-        let work = || {
+        let work = |end: u16| {
+            let mut admission = self.tables.admission();
             loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                if n >= SHARDS || failed.lock().is_some() {
+                let shard = next.fetch_add(1, Ordering::Relaxed);
+                if shard >= end || failed.lock().is_some() {
                     return;
                 }
-                let shard = crowds_first(n);
-                let admitted = store.get(Key::Shard(shard)).map(|record| {
-                    let record = record?;
-                    let bytes = record.len() as u64;
-                    Some(self.tables.admit(shard, &record).map(|(through, needed)| {
+                let admitted = store.get(Key::Shard(shard)).map(|packed| {
+                    let packed = packed?;
+                    let bytes = packed.len() as u64;
+                    let admitted = unpack(&packed)
+                        .and_then(|record| self.tables.admit(shard, &record, &mut admission));
+                    Some(admitted.map(|(through, needed)| {
                         read.lock().push((shard, through, bytes, needed));
                     }))
                 });
@@ -286,11 +291,15 @@ impl Ledger {
                 }
             }
         };
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(work);
-            }
-        });
+        // Crowds before all else: their names need no other place in the indexes.
+        for shards in [PARTS..SHARDS, 0..PARTS] {
+            next.store(shards.start, Ordering::Relaxed);
+            std::thread::scope(|scope| {
+                for _ in 0..workers {
+                    scope.spawn(|| work(shards.end));
+                }
+            });
+        }
         match failed.into_inner() {
             Some((_, Err(error))) => return Err(error),
             Some((shard, Ok(why))) => {
@@ -369,10 +378,14 @@ impl Ledger {
             }
         }
         self.calendar.write().merge(&reader.days()?);
-        let mut facts_of = HashMap::new();
+        let mut beside: HashMap<Client, (Option<ClientFacts>, Option<Trace>)> = HashMap::new();
         for _ in 0..reader.count()? {
             let client = reader.client()?;
-            facts_of.insert(client, reader.facts(client)?);
+            beside.entry(client).or_default().0 = Some(reader.facts(client)?);
+        }
+        for _ in 0..reader.count()? {
+            let client = reader.client()?;
+            beside.entry(client).or_default().1 = Some(reader.trace()?);
         }
         for _ in 0..reader.count()? {
             let client = reader.client()?;
@@ -395,21 +408,40 @@ impl Ledger {
                 for (name, _, _) in &cells {
                     self.touch_crowds(journal, seq, client, name, context);
                 }
-                facts_of.remove(&client);
+                beside.remove(&client);
                 continue;
             }
             let cells: Vec<_> = cells
                 .iter()
                 .map(|(name, by, activity)| Cell { name: name.view(), by: *by, activity })
                 .collect();
-            self.tables.merge(client, &cells, facts_of.remove(&client).as_ref(), context);
+            let (facts, trace) = beside.remove(&client).unwrap_or_default();
+            let told = Beside { facts: facts.as_ref(), trace: trace.as_ref() };
+            self.tables.merge(client, &cells, told, context);
             journal.make_dirty(shard, seq);
         }
-        for (client, facts) in facts_of {
+        for (client, (facts, trace)) in beside {
             let shard = shard_of(client);
             if seq > journal.through[shard] {
-                self.tables.merge(client, &[], Some(&facts), context);
+                let told = Beside { facts: facts.as_ref(), trace: trace.as_ref() };
+                self.tables.merge(client, &[], told, context);
                 journal.make_dirty(shard, seq);
+            }
+        }
+        for _ in 0..reader.count()? {
+            let told = CrowdTold::read(&mut reader)?;
+            if seq > journal.through[usize::from(crowd_shard_of(&told.text))] {
+                self.tables.merge_crowd(&told, context);
+            }
+        }
+        for _ in 0..reader.count()? {
+            let by: ReporterId = reader.small()?;
+            if usize::from(by) >= kinds.len() {
+                return Err(DecodeError::Malformed);
+            }
+            let activity = reader.activity()?;
+            if newer_than_base {
+                self.note(std::iter::once((by, &activity)));
             }
         }
         for shard in self.tables.take_changed_crowds() {
@@ -484,9 +516,9 @@ impl Ledger {
             .ok_or_else(|| journal.damaged(NEWEST_ENTRY, "it is so great that none can follow"))?;
         let reporters_before = self.reporters.read().clone();
         let ids = self.name_reporters(journal, batch);
-        let sorted = batch.sorted(&ids);
+        let numbered = batch.numbered(&ids);
         let before = journal.staging();
-        let bytes = self.store_entry(journal, seq, batch, &sorted, op).inspect_err(|_| {
+        let bytes = self.store_entry(journal, seq, batch, &numbered, op).inspect_err(|_| {
             journal.lose(before);
             // Numbers stay given, since a base record with them may have been stored; kinds do not.
             let mut reporters = self.reporters.write();
@@ -498,7 +530,7 @@ impl Ledger {
         journal.seq = seq;
         journal.live.push_back((seq, bytes));
         journal.live_bytes += bytes;
-        self.apply(journal, seq, batch, &sorted, op);
+        self.apply(journal, seq, batch, &numbered, op);
         self.seq.store(seq, Ordering::Release);
         Ok(Committed { seq, bytes })
     }
@@ -509,9 +541,10 @@ impl Ledger {
         journal: &mut Journal,
         seq: u64,
         batch: &Batch,
-        sorted: &[Sorted<'_>],
+        numbered: &Numbered<'_>,
         op: &Op,
     ) {
+        let sorted = &numbered.cells;
         for (source, position) in batch.positions() {
             journal.positions.insert(source.clone(), position.clone());
         }
@@ -531,19 +564,23 @@ impl Ledger {
         }
         self.calendar.write().merge(batch.days());
         self.note(sorted.iter().map(|sorted| (sorted.cell.by, sorted.cell.activity)));
+        self.note(numbered.contributed.iter().copied());
         let mut cells = Vec::new();
         for group in sorted.chunk_by(|a, b| a.client == b.client) {
             let Some(client) = group.first().map(|sorted| sorted.client) else { continue };
             cells.clear();
             cells.extend(group.iter().map(|sorted| sorted.cell));
-            self.tables.merge(client, &cells, batch.facts(client), context);
+            self.tables.merge(client, &cells, batch.beside(client), context);
             journal.make_dirty(shard_of(client), seq);
         }
-        for (client, facts) in batch.clients_with_facts() {
+        for client in batch.clients_beside() {
             if sorted.binary_search_by_key(&client, |sorted| sorted.client).is_err() {
-                self.tables.merge(client, &[], Some(facts), context);
+                self.tables.merge(client, &[], batch.beside(client), context);
                 journal.make_dirty(shard_of(client), seq);
             }
+        }
+        for told in batch.crowds() {
+            self.tables.merge_crowd(&told, context);
         }
         for shard in self.tables.take_changed_crowds() {
             journal.make_dirty(usize::from(shard), seq);
@@ -583,7 +620,9 @@ impl Ledger {
         let before = journal.expired_before;
         let step = (self.bounds.keep_days / 64).max(1);
         let too_old = self.calendar.read().nth_newest(self.bounds.keep_days);
-        let too_old = too_old.filter(|day| day.since(before) >= step);
+        // On days that a step divides, so that what is held does not depend on when it was looked at.
+        let too_old = too_old.and_then(|day| u16::try_from(u32::from(day.0) / step * step).ok());
+        let too_old = too_old.map(Day).filter(|day| *day > before);
         let looks = journal.changed_since_look >= LOOK_AT_MEMORY_AFTER;
         let worth = if looks { self.least_worth(journal, context) } else { Worth::default() };
         if too_old.is_some() || worth > Worth::default() {
@@ -614,7 +653,7 @@ impl Ledger {
         journal: &mut Journal,
         seq: u64,
         batch: &Batch,
-        sorted: &[Sorted<'_>],
+        numbered: &Numbered<'_>,
         op: &Op,
     ) -> Result<u64, StoreError> {
         if !journal.store.is_lasting() {
@@ -622,7 +661,7 @@ impl Ledger {
         }
         let reporters: Vec<_> =
             self.reporters.read().iter().map(|row| (row.name.clone(), row.kind)).collect();
-        let entry = batch.encode(&reporters, sorted, op);
+        let entry = batch.encode(&reporters, numbered, op);
         let bytes = entry.len() as u64;
         // Positions of an entry stand in the base record as soon as that is newer: it may only include
         // what is committed, so the journal is folded before the entry.
@@ -701,7 +740,7 @@ impl Ledger {
     pub(super) fn encode_shard(&self, shard: u16, through: u64) -> Vec<u8> {
         let kinds = self.kinds();
         let context = Context { bounds: &self.bounds, kinds: &kinds };
-        self.tables.encode(shard, through, kinds.len(), context)
+        pack(&self.tables.encode(shard, through, kinds.len(), context))
     }
 
     /// Forgets the entries that every shard includes; unless told to forget all it can, only when that is
@@ -717,7 +756,11 @@ impl Ledger {
         // One after the other, since a crash keeps any part of what is staged: the shards, the base record
         // that says they must be there, and no entry goes before both are on the disk.
         journal.store.commit()?;
-        let base = self.encode_base(journal);
+        let stored: Vec<_> = (0..SHARDS)
+            .zip(journal.through.iter().copied())
+            .filter(|(_, through)| *through > 0)
+            .collect();
+        let base = self.encode_base(journal, &stored);
         journal.store.put(Key::Base, &base)?;
         journal.written += base.len() as u64;
         journal.store.commit()?;
@@ -765,11 +808,6 @@ impl Ledger {
             self.tables.sweep_parts(usize::from(PARTS), context);
         }
         *self.kinds.write() = kinds;
-    }
-
-    /// The base record as of now, for a snapshot.
-    pub(super) fn base_record(&self, journal: &Journal) -> Vec<u8> {
-        self.encode_base(journal)
     }
 }
 

@@ -30,14 +30,22 @@ impl<K: Copy + Ord> Places<K> {
         self.at.get(place).map(|at| *at as usize)
     }
 
-    fn set(&mut self, key: K, at: u32) {
+    /// Says where the row of a key begins; true if the key is new and has no neighbour that is `alike`.
+    fn set(&mut self, key: K, at: u32, alike: impl Fn(K, K) -> bool) -> bool {
         match self.keys.binary_search(&key) {
-            Ok(place) => self.at[place] = at,
+            Ok(place) => {
+                self.at[place] = at;
+                false
+            }
             Err(place) => {
+                let before = place.checked_sub(1).and_then(|place| self.keys.get(place));
+                let after = self.keys.get(place);
+                let alone = ![before, after].into_iter().flatten().any(|near| alike(*near, key));
                 make_room(&mut self.keys, 1);
                 make_room(&mut self.at, 1);
                 self.keys.insert(place, key);
                 self.at.insert(place, at);
+                alone
             }
         }
     }
@@ -107,31 +115,33 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn row(&self, client: Client) -> Option<RowView<'_>> {
-        let at = match client {
-            Client::V4(ip) => self.v4.find(ip)?,
-            Client::V6(top) => self.v6.find(top)?,
-        };
+        let at = self.place(client)?;
         Some(RowView::read(client, self.arena.get(at..)?)?.0)
     }
 
     /// Puts a row in the place of the one there was; an empty one takes it out.
     pub(super) fn set_row(&mut self, client: Client, row: &[u8]) {
-        let old = self.row(client).map(|old| old.pair_count());
         if row.is_empty() {
             self.remove_row(client);
             return;
         }
         let now = RowView::read(client, row).map_or(0, |(row, _)| row.pair_count());
-        self.pairs = (self.pairs + now).saturating_sub(old.unwrap_or(0));
-        if let Some((at, length)) = self.place(client) {
-            if row.len() <= length {
-                self.arena[at..at + row.len()].copy_from_slice(row);
+        let old = self.place(client).and_then(|at| {
+            let (old, length) = RowView::read(client, self.arena.get(at..)?)?;
+            Some((at, length, old.pair_count()))
+        });
+        if let Some((at, length, pairs)) = old {
+            self.pairs = (self.pairs + now).saturating_sub(pairs);
+            if let Some(place) = self.arena.get_mut(at..at + length.min(row.len()))
+                && place.len() == row.len()
+            {
+                place.copy_from_slice(row);
                 self.garbage += length - row.len();
                 return;
             }
             self.garbage += length;
-        } else if self.clients_of(client.network()).next().is_none() {
-            self.networks += 1;
+        } else {
+            self.pairs += now;
         }
         let at = self.arena.len();
         make_room(&mut self.arena, row.len());
@@ -144,10 +154,16 @@ impl Part {
     fn note_place(&mut self, client: Client, at: usize) {
         // 4 GiB for a 4096th of the ledger: memory ends before.
         let at = u32::try_from(at).unwrap_or(u32::MAX);
-        match client {
-            Client::V4(ip) => self.v4.set(ip, at),
-            Client::V6(top) => self.v6.set(top, at),
-        }
+        let network = |client: Client| client.network();
+        let is_first = match client {
+            Client::V4(ip) => {
+                self.v4.set(ip, at, |a, b| network(Client::V4(a)) == network(Client::V4(b)))
+            }
+            Client::V6(top) => {
+                self.v6.set(top, at, |a, b| network(Client::V6(a)) == network(Client::V6(b)))
+            }
+        };
+        self.networks += usize::from(is_first);
     }
 
     /// Takes in a row of the stored form, of a client greater than all before.
@@ -156,13 +172,11 @@ impl Part {
         client: Client,
         append: impl FnOnce(&mut Vec<u8>) -> Result<usize, DecodeError>,
     ) -> Result<usize, DecodeError> {
-        if self.clients_of(client.network()).next().is_none() {
-            self.networks += 1;
-        }
         let at = self.arena.len();
         let reporters = append(&mut self.arena)?;
+        let row = RowView::read(client, self.arena.get(at..).unwrap_or_default());
+        self.pairs += row.map_or(0, |(row, _)| row.pair_count());
         self.note_place(client, at);
-        self.pairs += self.row(client).map_or(0, |row| row.pair_count());
         Ok(reporters)
     }
 
@@ -277,19 +291,17 @@ impl Part {
         }
     }
 
-    fn place(&self, client: Client) -> Option<(usize, usize)> {
-        let at = match client {
-            Client::V4(ip) => self.v4.find(ip)?,
-            Client::V6(top) => self.v6.find(top)?,
-        };
-        let (_, length) = RowView::read(client, self.arena.get(at..)?)?;
-        Some((at, length))
+    /// Where the row of a client begins.
+    fn place(&self, client: Client) -> Option<usize> {
+        match client {
+            Client::V4(ip) => self.v4.find(ip),
+            Client::V6(top) => self.v6.find(top),
+        }
     }
 
     fn remove_row(&mut self, client: Client) {
-        let Some((at, length)) = self.place(client) else { return };
+        let Some(length) = self.row(client).map(|_| self.octets(client).len()) else { return };
         let pairs = self.row(client).map_or(0, |row| row.pair_count());
-        debug_assert!(at + length <= self.arena.len());
         self.pairs = self.pairs.saturating_sub(pairs);
         self.garbage += length;
         match client {
@@ -347,8 +359,9 @@ impl Part {
 
     /// The octets of a row as stored.
     pub(super) fn octets(&self, client: Client) -> &[u8] {
-        let place = self.place(client);
-        place.and_then(|(at, length)| self.arena.get(at..at + length)).unwrap_or_default()
+        let octets = self.place(client).and_then(|at| self.arena.get(at..)).unwrap_or_default();
+        let length = RowView::read(client, octets).map_or(0, |(_, length)| length);
+        octets.get(..length).unwrap_or_default()
     }
 
     /// The clients of a network, ascending.

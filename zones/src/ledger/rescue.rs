@@ -18,10 +18,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::sled_store::{
-    COMMITTED, CONF, DB, LOCK_PAUSE, LOCK_TRIES, SNAP, SledStore, io_error, make_private,
-    remembered, remove_if_there, sync,
+use super::folder::{
+    COMMITTED, CONF, DB, SNAP, io_error, make_private, remembered, remove_if_there, sync,
 };
+use super::sled_store::{LOCK_PAUSE, LOCK_TRIES, SledStore};
 use super::snapshot;
 use super::store::{Key, Store, StoreError};
 

@@ -40,12 +40,14 @@ pub struct RowView<'a> {
 }
 
 /// What the ledger holds of one pair.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct PairView<'a> {
     /// The name.
     pub name: NameRef<'a>,
-    first: (ReporterId, Activity),
-    more: &'a [u8],
+    last: Time,
+    reporters: usize,
+    by_first: bool,
+    seen: &'a [u8],
     /// The pair's octets.
     raw: &'a [u8],
 }
@@ -136,21 +138,14 @@ impl<'a> Iterator for Pairs<'a> {
 
 impl PairView<'_> {
     /// What each reporter saw, in the order of their numbers.
-    pub fn seen(&self) -> impl Iterator<Item = (ReporterId, Activity)> + '_ {
-        let mut reader = Reader::bare(self.more);
-        let more = std::iter::from_fn(move || {
-            let by = reader.small().ok()?;
-            Some((by, reader.activity().ok()?))
-        });
-        std::iter::once(self.first.clone()).chain(more)
+    #[inline]
+    pub fn seen(&self) -> Seen<'_> {
+        Seen { reader: Reader::bare(self.seen), left: self.reporters, by_first: self.by_first }
     }
 
     /// When it was last seen.
     pub fn last(&self) -> Time {
-        if self.more.is_empty() {
-            return self.first.1.last;
-        }
-        self.seen().map(|(_, seen)| seen.last).max().unwrap_or_default()
+        self.last
     }
 
     /// What it is worth.
@@ -163,10 +158,30 @@ impl PairView<'_> {
     }
 }
 
+/// What the reporters of a pair saw.
+#[derive(Clone, Debug)]
+pub struct Seen<'a> {
+    reader: Reader<'a>,
+    left: usize,
+    by_first: bool,
+}
+
+impl Iterator for Seen<'_> {
+    type Item = (ReporterId, Activity);
+
+    #[inline]
+    fn next(&mut self) -> Option<(ReporterId, Activity)> {
+        self.left = self.left.checked_sub(1)?;
+        let by = if self.by_first { 0 } else { self.reader.small().ok()? };
+        Some((by, self.reader.activity().ok()?))
+    }
+}
+
 fn kind_of(kinds: &[ReporterKind], by: ReporterId) -> ReporterKind {
     kinds.get(usize::from(by)).copied().unwrap_or_default()
 }
 
+#[inline]
 fn read_pair<'a>(reader: &mut Reader<'a>) -> Result<PairView<'a>, DecodeError> {
     let begin = reader.rest();
     let head = reader.octet()?;
@@ -175,18 +190,22 @@ fn read_pair<'a>(reader: &mut Reader<'a>) -> Result<PairView<'a>, DecodeError> {
     let family = if kind == NameKind::Fqdn { reader.octet()? } else { u8::MAX };
     let text = std::str::from_utf8(reader.take(length)?).map_err(|_| DecodeError::Malformed)?;
     let reporters = if head & BY_SEVERAL == 0 { 1 } else { reader.count()? };
-    let by = if head & BY_FIRST == 0 { reader.small()? } else { 0 };
-    let first = (by, reader.activity()?);
-    let after_first = reader.rest();
-    for _ in 1..reporters {
-        reader.varint()?;
-        reader.activity()?;
+    let by_first = head & BY_FIRST != 0;
+    let seen = reader.rest();
+    let mut last = Time::default();
+    for _ in 0..reporters {
+        if !by_first {
+            reader.varint()?;
+        }
+        last = last.max(reader.skip_activity()?);
     }
     let left = reader.rest().len();
     Ok(PairView {
         name: NameRef::from_parts(kind, text, family),
-        first,
-        more: after_first.get(..after_first.len() - left).unwrap_or_default(),
+        last,
+        reporters,
+        by_first,
+        seen: seen.get(..seen.len() - left).unwrap_or_default(),
         raw: begin.get(..begin.len() - left).unwrap_or_default(),
     })
 }
@@ -214,11 +233,7 @@ fn read_tail(
         };
         facts.rdns = Some((time, text.into()));
     }
-    let trace = if flags & TRACE != 0 {
-        Some(Trace { families: reader.sketch()?, names: reader.sketch()? })
-    } else {
-        None
-    };
+    let trace = if flags & TRACE != 0 { Some(reader.trace()?) } else { None };
     Ok((facts, trace))
 }
 
@@ -229,7 +244,7 @@ pub(super) fn admit(
     client: Client,
     reader: &mut Reader<'_>,
     arena: &mut Vec<u8>,
-    each: &mut dyn FnMut(&Name, &PairView<'_>),
+    each: &mut dyn FnMut(&Name),
 ) -> Result<usize, DecodeError> {
     let begin = reader.rest();
     let body = reader.bytes()?;
@@ -257,6 +272,9 @@ pub(super) fn admit(
             *arena.get_mut(place + 2).ok_or(DecodeError::Malformed)? = name.view().family_place();
         }
         let mut by_before = None;
+        if pair.seen().count() != pair.reporters || (pair.by_first && pair.reporters != 1) {
+            return Err(DecodeError::Malformed);
+        }
         for (by, _) in pair.seen() {
             if by_before.is_some_and(|before| before >= by) {
                 return Err(DecodeError::Malformed);
@@ -265,7 +283,7 @@ pub(super) fn admit(
             reporters = reporters.max(usize::from(by) + 1);
         }
         newest = newest.max(pair.last());
-        each(&name, &pair);
+        each(&name);
         before = Some(name);
     }
     read_tail(&mut pairs, &row, newest)?;
@@ -279,6 +297,13 @@ pub(super) struct Cell<'a> {
     pub(super) name: NameRef<'a>,
     pub(super) by: ReporterId,
     pub(super) activity: &'a Activity,
+}
+
+/// What is told of a client beside its pairs, on its way into a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Beside<'a> {
+    pub(super) facts: Option<&'a ClientFacts>,
+    pub(super) trace: Option<&'a Trace>,
 }
 
 /// What a rewrite needs to know.
@@ -319,14 +344,14 @@ pub(super) struct Rewriter {
 }
 
 impl Rewriter {
-    /// Merges cells (sorted by name and reporter) and facts into a row. `wants_touched` says for which names
-    /// the index wants to hear of it.
+    /// Merges cells (sorted by name and reporter) and what is told beside them into a row. `wants_touched`
+    /// says for which names the index wants to hear of it.
     pub(super) fn merge(
         &mut self,
         client: Client,
         old: Option<RowView<'_>>,
         cells: &[Cell<'_>],
-        facts: Option<&ClientFacts>,
+        beside: Beside<'_>,
         context: Context<'_>,
         wants_touched: &dyn Fn(&NameRef<'_>) -> bool,
     ) -> Change {
@@ -395,8 +420,11 @@ impl Rewriter {
             Some(row) => (row.facts(), row.trace()),
             None => Default::default(),
         };
-        if let Some(facts) = facts {
+        if let Some(facts) = beside.facts {
             known.merge(facts);
+        }
+        if let Some(told) = beside.trace {
+            trace.get_or_insert_default().merge(told);
         }
         let surplus = kept.len().saturating_sub(context.bounds.pairs_per_client);
         let mut gone = Vec::new();
@@ -576,8 +604,7 @@ fn write_tail(writer: &mut Writer, kept: &[Kept<'_>], facts: &ClientFacts, trace
     }
     if let Some(trace) = trace {
         flags |= TRACE;
-        writer.sketch(&trace.families);
-        writer.sketch(&trace.names);
+        writer.trace(trace);
     }
     if let Some(octet) = writer.0.get_mut(place) {
         *octet = flags;
@@ -585,6 +612,12 @@ fn write_tail(writer: &mut Writer, kept: &[Kept<'_>], facts: &ClientFacts, trace
 }
 
 impl Trace {
+    /// Takes in what else is left of pairs of the same client.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.families.merge(&other.families);
+        self.names.merge(&other.names);
+    }
+
     /// Notes a pair that goes.
     fn note(&mut self, name: NameRef<'_>, last: Time) {
         self.names.insert(hash_text(0, name.text()), last.day());

@@ -23,7 +23,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::codec::LAYOUT;
-use super::sled_store::{io_error, make_private, remove_if_there, sync};
+use super::folder::{io_error, make_private, remove_if_there, sync};
 use super::store::{Key, Store, StoreError};
 
 const MAGIC: &[u8; 8] = b"helosnap";

@@ -19,14 +19,14 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::client::{Client, Network};
+use crate::ledger::batch::CrowdTold;
 use crate::ledger::bounds::Worth;
 use crate::ledger::codec::{DecodeError, Reader, Writer};
 use crate::ledger::distinct::Count;
-use crate::ledger::facts::ClientFacts;
 use crate::ledger::hash::{hash_network, hash_text};
-use crate::ledger::index::{Crowd, Index, Inserted, Suffixes};
+use crate::ledger::index::{Appender, Crowd, Index, Inserted, SuffixAppender, Suffixes};
 use crate::ledger::part::{Forgotten, Part};
-use crate::ledger::row::{self, Cell, Change, Context, PairView, Rewriter, RowView};
+use crate::ledger::row::{self, Beside, Cell, Change, Context, PairView, Rewriter, RowView};
 use crate::name::{Name, NameRef};
 use crate::time::Day;
 
@@ -133,7 +133,7 @@ impl Tables {
         &self,
         client: Client,
         cells: &[Cell<'_>],
-        facts: Option<&ClientFacts>,
+        beside: Beside<'_>,
         context: Context<'_>,
     ) {
         self.sweep_part(shard_of(client), context);
@@ -152,7 +152,7 @@ impl Tables {
                 if old.is_none() && cells.is_empty() {
                     return;
                 }
-                rewriter.merge(client, old, cells, facts, context, &wants_touched)
+                rewriter.merge(client, old, cells, beside, context, &wants_touched)
             };
             let mut part = self.part(client).write();
             part.set_row(client, &rewriter.row);
@@ -192,11 +192,11 @@ impl Tables {
     fn enter(&self, client: Client, name: &Name, context: Context<'_>) {
         let bound = context.bounds.clients_per_name;
         if self.names.insert(name.text(), client, bound) == Inserted::Full {
-            self.gather_name(name, context);
+            self.gather_name(name, Some(bound), context);
         }
         let Some(family) = name.family() else { return };
         if self.families.insert(family, client, bound) == Inserted::Full {
-            self.gather_family(family, context);
+            self.gather_family(family, Some(bound), context);
         }
     }
 
@@ -226,14 +226,31 @@ impl Tables {
         std::mem::take(&mut *self.changed_crowds.lock())
     }
 
-    fn gather_name(&self, name: &Name, context: Context<'_>) {
+    /// Takes in what another ledger knew of a crowd: the text is one from then on, however few the clients are
+    /// that are held of it.
+    pub(super) fn merge_crowd(&self, told: &CrowdTold, context: Context<'_>) {
+        let CrowdTold { what, text, clients, networks } = told;
+        let index = if *what == 0 { &self.names } else { &self.families };
+        if !index.is_crowd(text) {
+            if *what == 0 {
+                self.gather_name(&Name::parse(text.as_bytes()), None, context);
+            } else {
+                self.gather_family(text, None, context);
+            }
+        }
+        index.merge_crowd(text, clients, networks);
+        self.note_crowd(text);
+    }
+
+    /// Makes a crowd of a name that more than so many clients said, or of any.
+    fn gather_name(&self, name: &Name, beyond: Option<usize>, context: Context<'_>) {
         let (clients, _) = self.names.clients(name.text(), Day::default());
         let found: Vec<_> = clients
             .into_iter()
             .filter_map(|client| Some((client, self.worth_of_name(client, name, context)?)))
             .collect();
         // Some may only share its fingerprint.
-        if found.len() > context.bounds.clients_per_name {
+        if beyond.is_none_or(|beyond| found.len() > beyond) {
             self.names.gather(name.text(), &found, context.bounds.clients_per_name);
             self.crowds.store(true, Ordering::Relaxed);
             self.note_crowd(name.text());
@@ -246,13 +263,24 @@ impl Tables {
         })
     }
 
-    fn gather_family(&self, family: &str, context: Context<'_>) {
+    fn gather_family(&self, family: &str, beyond: Option<usize>, context: Context<'_>) {
         let (clients, _) = self.families.clients(family, Day::default());
-        let found: Vec<_> = clients
-            .into_iter()
-            .filter_map(|client| Some((client, self.worth_of_family(client, family, context)?)))
-            .collect();
-        if found.len() > context.bounds.clients_per_name {
+        let worths_of = |client: Client| {
+            self.client(client, |row| {
+                let pairs = row.into_iter().flat_map(|row| row.pairs());
+                let of_family = pairs.filter(|pair| pair.name.family() == Some(family));
+                let worths =
+                    of_family.map(|pair| pair.worth(client, context.kinds, context.bounds.key));
+                let mut worths: Vec<_> = worths.map(|worth| (client, worth)).collect();
+                // Each is told, for the one of most worth need not be the newest; it is listed with the last.
+                worths.sort_unstable();
+                worths
+            })
+        };
+        let found: Vec<_> = clients.into_iter().map(worths_of).collect();
+        let known = found.iter().filter(|worths| !worths.is_empty()).count();
+        if beyond.is_none_or(|beyond| known > beyond) {
+            let found = found.concat();
             self.families.gather(family, &found, context.bounds.clients_per_name);
             self.crowds.store(true, Ordering::Relaxed);
             self.note_crowd(family);
@@ -551,15 +579,11 @@ impl Tables {
     }
 
     fn wanted_crowds(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(u8, Box<str>, Crowd)> {
-        let of = |what: u8, index: &Index| {
-            index
-                .crowds(wanted)
-                .into_iter()
-                .map(move |(text, crowd)| (what, text, crowd))
-                .collect::<Vec<_>>()
-        };
-        let mut crowds = of(0, &self.names);
-        crowds.extend(of(1, &self.families));
+        let mut crowds = Vec::new();
+        for (what, index) in [(0, &self.names), (1, &self.families)] {
+            let of = index.crowds(wanted).into_iter();
+            crowds.extend(of.map(|(text, crowd)| (what, text, crowd)));
+        }
         crowds.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         crowds
     }
@@ -607,7 +631,12 @@ impl Tables {
 
     /// Reads a shard into the empty tables; `settle` must follow. Returns the last journal entry it includes,
     /// and how many reporters it needs.
-    pub(super) fn admit(&self, shard: u16, record: &[u8]) -> Result<(u64, usize), DecodeError> {
+    pub(super) fn admit(
+        &self,
+        shard: u16,
+        record: &[u8],
+        to: &mut Admission<'_>,
+    ) -> Result<(u64, usize), DecodeError> {
         let mut reader = Reader::new(record)?;
         let through = reader.varint()?;
         if shard >= PARTS {
@@ -640,7 +669,7 @@ impl Tables {
                 }
                 before = Some(client);
                 let needed = part.admit(client, |arena| {
-                    row::admit(client, &mut reader, arena, &mut |name, _| self.append(client, name))
+                    row::admit(client, &mut reader, arena, &mut |name| to.append(client, name))
                 })?;
                 if needed > reporters {
                     return Err(DecodeError::Malformed);
@@ -668,16 +697,17 @@ impl Tables {
             return Err(DecodeError::Malformed);
         }
         let index = if what == 0 { &self.names } else { &self.families };
-        index.admit_crowd(text, crowd);
+        index.put_crowd(text, crowd, &[]);
         self.crowds.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    fn append(&self, client: Client, name: &Name) {
-        self.names.append(name.text(), client);
-        if let Some(family) = name.family() {
-            self.families.append(family, client);
-            self.suffixes.append(name.text());
+    /// The way into the indexes for one of the workers that admit shards.
+    pub(super) fn admission(&self) -> Admission<'_> {
+        Admission {
+            names: Appender::new(&self.names),
+            families: Appender::new(&self.families),
+            suffixes: SuffixAppender::new(&self.suffixes),
         }
     }
 
@@ -702,7 +732,7 @@ impl Tables {
         for client in names {
             for name in self.names_of(client) {
                 if self.names.entered(name.text()) > Some(bound) {
-                    self.gather_name(&name, context);
+                    self.gather_name(&name, Some(bound), context);
                 }
             }
         }
@@ -711,7 +741,7 @@ impl Tables {
                 if let Some(family) = name.family()
                     && self.families.entered(family) > Some(bound)
                 {
-                    self.gather_family(family, context);
+                    self.gather_family(family, Some(bound), context);
                 }
             }
         }
@@ -721,6 +751,23 @@ impl Tables {
         self.client(client, |row| {
             row.map(|row| row.pairs().map(|pair| pair.name.to_name()).collect()).unwrap_or_default()
         })
+    }
+}
+
+/// What one worker that admits shards has gathered for the indexes.
+pub(super) struct Admission<'a> {
+    names: Appender<'a>,
+    families: Appender<'a>,
+    suffixes: SuffixAppender<'a>,
+}
+
+impl Admission<'_> {
+    fn append(&mut self, client: Client, name: &Name) {
+        self.names.append(name.text(), client);
+        if let Some(family) = name.family() {
+            self.families.append(family, client);
+            self.suffixes.append(name.text());
+        }
     }
 }
 

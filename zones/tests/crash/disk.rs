@@ -58,6 +58,9 @@ enum Node {
     Directory,
 }
 
+/// What is in a directory: files with their content, and directories.
+pub(crate) type Held = BTreeMap<PathBuf, Option<Vec<u8>>>;
+
 pub(crate) struct Disk<'a> {
     changes: Vec<Change<'a>>,
     /// Contents and names as far as they are durable.
@@ -80,6 +83,33 @@ impl Image {
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
+
+    /// What is on it; no directory holds another.
+    pub(crate) fn held(&self) -> Held {
+        let mut held = Held::new();
+        let mut directories = vec![self.path().to_owned()];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.strip_prefix(self.path()).unwrap().to_owned();
+                held.insert(name, path.is_file().then(|| std::fs::read(&path).unwrap()));
+                if path.is_dir() {
+                    directories.push(path);
+                }
+            }
+        }
+        held
+    }
+
+    /// Puts what is on it into an empty directory.
+    pub(crate) fn copy_to(&self, directory: &Path) {
+        for (name, content) in self.held() {
+            match content {
+                Some(content) => std::fs::write(directory.join(name), content).unwrap(),
+                None => std::fs::create_dir(directory.join(name)).unwrap(),
+            }
+        }
+    }
 }
 
 /// What was written to a file until some moment.
@@ -90,20 +120,29 @@ pub(crate) struct Written {
 }
 
 impl<'a> Disk<'a> {
-    /// The disk that holds the directory `root`, which is there and empty before the first call.
-    pub(crate) fn new(root: &'a Path, calls: &'a [Call]) -> Self {
+    /// The disk that holds the directory `root`, in which before the first call there is `held` and
+    /// nothing else.
+    pub(crate) fn new(root: &'a Path, held: Held, calls: &'a [Call]) -> Self {
+        let mut files = Vec::new();
+        let mut names = BTreeMap::new();
+        for (name, content) in held {
+            let node = content.map_or(Node::Directory, |content| {
+                files.push(content);
+                Node::File(files.len() - 1)
+            });
+            names.insert(name, node);
+        }
         let mut replay = Replay {
             root,
             changes: Vec::new(),
-            names: BTreeMap::new(),
-            files: 0,
+            names: names.clone(),
+            files: files.len(),
             descriptors: HashMap::new(),
         };
         calls.iter().for_each(|call| replay.call(call));
         replay.changes.sort_by_key(|change| change.entry);
-        let files = vec![Vec::new(); replay.files];
-        let (names, open) = (BTreeMap::new(), Vec::new());
-        Self { changes: replay.changes, files, names, open, seen: 0 }
+        files.resize(replay.files, Vec::new());
+        Self { changes: replay.changes, files, names, open: Vec::new(), seen: 0 }
     }
 
     /// Goes to a moment that is not before the last one.
