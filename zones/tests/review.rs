@@ -367,3 +367,48 @@ fn a_dump_in_the_middle_of_a_sweep_is_that_of_the_ledger_opened_again() {
     assert_eq!(told.matches("\"name\":").count(), 1, "{told}");
     assert_eq!(told, dump(&open(&disk, bounds)));
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4))]
+
+    /// At any moment, with sweeps and crowds: the ledger opened again holds what is held, and finds it.
+    #[test]
+    fn opened_again_it_holds_and_finds_the_same(
+        said in prop::collection::vec((0u32..10, 0usize..3, 0u32..4), 1..80),
+        entries in 1u64..12,
+        keep_days in 1u32..6,
+    ) {
+        let names = ["mail.example.com", "mx1.example.com", "mail.example.net"];
+        let bounds = Bounds { clients_per_name: 2, keep_days, ..Bounds::default() };
+        let disk = Arc::new(Mutex::new(Disk::default()));
+        let ledger = open(&disk, bounds);
+        ledger.limit_journal(JournalLimits { bytes: 0, bytes_max: 0, entries });
+        let mut day = 0;
+        for (i, (client, name, days)) in said.into_iter().enumerate() {
+            // Mostly the same day, sometimes a leap that makes everything old.
+            day += if days == 3 { 3 } else { 0 };
+            let ip = IP + client * 0x1_0101;
+            let batch = batch_of(&[saying(day, ip, names[name], Outcome::Accepted)]);
+            ledger.commit(&batch).unwrap();
+            if i % 5 > 0 {
+                continue;
+            }
+            let copy = Disk { records: disk.lock().unwrap().records.clone(), ..Disk::default() };
+            let again = open(&Arc::new(Mutex::new(copy)), bounds);
+            prop_assert_eq!(dump(&again), dump(&ledger));
+            for name in names.map(|name| Name::parse(name.as_bytes())) {
+                let today = Time((20_000 + day) * 86_400).day();
+                let found = |ledger: &Ledger| {
+                    let mut said = ledger.clients_of_name(&name, today);
+                    said.clients.sort_unstable();
+                    let mut of_family = ledger.clients_of_family(name.family().unwrap(), today);
+                    of_family.clients.sort_unstable();
+                    (said, of_family)
+                };
+                prop_assert_eq!(found(&again), found(&ledger), "{}", name);
+            }
+            prop_assert_eq!(again.sizes().names, ledger.sizes().names);
+            prop_assert_eq!(again.sizes().families, ledger.sizes().families);
+        }
+    }
+}

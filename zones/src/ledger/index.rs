@@ -374,8 +374,8 @@ impl Index {
     pub(super) fn sweep_crowds(&self, sweep: Sweep, wanted: &dyn Fn(&str) -> bool) {
         // Looked for beside the readers, and taken out one by one.
         let crowds = self.crowds.read();
-        let goes = |(text, crowd): &(&Box<str>, &Crowd)| wanted(text) && !crowd.survives(sweep);
-        let gone: Vec<_> = crowds.iter().filter(goes).map(|(text, _)| text.clone()).collect();
+        let gone = crowds.iter().filter(|(text, crowd)| wanted(text) && !crowd.survives(sweep));
+        let gone: Vec<_> = gone.map(|(text, _)| text.clone()).collect();
         drop(crowds);
         for text in &gone {
             self.remove_crowd(text);

@@ -187,21 +187,28 @@ impl Tables {
 
     /// Brings the indexes up to what changed in a client's row.
     fn index(&self, client: Client, change: &Change, context: Context<'_>) {
-        let bound = context.bounds.clients_per_name;
         for name in &change.added {
-            if self.names.insert(name.text(), client, bound) == Inserted::Full {
-                self.full.lock().names.insert(name.clone());
+            self.enter(client, name, context);
+            if name.is_fqdn() {
+                self.suffixes.add(name.text());
             }
-            let Some(family) = name.family() else { continue };
-            if self.families.insert(family, client, bound) == Inserted::Full {
-                self.full.lock().families.insert(family.into());
-            }
-            self.suffixes.add(name.text());
         }
         for (name, worth) in &change.touched {
             self.list(client, name, *worth, context);
         }
         self.unindex(client, change);
+    }
+
+    /// Enters a client under a name and its family.
+    fn enter(&self, client: Client, name: &Name, context: Context<'_>) {
+        let bound = context.bounds.clients_per_name;
+        if self.names.insert(name.text(), client, bound) == Inserted::Full {
+            self.full.lock().names.insert(name.clone());
+        }
+        let Some(family) = name.family() else { return };
+        if self.families.insert(family, client, bound) == Inserted::Full {
+            self.full.lock().families.insert(family.into());
+        }
     }
 
     /// Tells the crowds of a name what the pair is worth.
@@ -354,7 +361,7 @@ impl Tables {
     }
 
     /// Tells the crowds of a name what the client's row knows of it. For a reader of the journal that finds
-    /// the row done and a crowd not.
+    /// the row done and a crowd not; or swept away since the row was read, so that it must be entered.
     pub(super) fn list_again(&self, client: Client, name: &Name, context: Context<'_>) {
         if !self.crowds.load(Ordering::Relaxed) {
             return;
@@ -363,6 +370,7 @@ impl Tables {
             Some(row?.pair(name)?.worth(client, context.kinds, context.bounds.key))
         });
         if let Some(worth) = worth {
+            self.enter(client, name, context);
             self.list(client, name, worth, context);
         }
     }
