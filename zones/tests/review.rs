@@ -363,6 +363,8 @@ fn a_dump_in_the_middle_of_a_sweep_is_that_of_the_ledger_opened_again() {
     ledger.commit(&bots(0x0b00_0000, 1000, 0)).unwrap();
     let later = (1..4).map(|day| saying(day, IP, "mail.example.com", Outcome::Accepted));
     ledger.commit(&batch_of(&later.collect::<Vec<_>>())).unwrap();
+    // The bounds are seen to before the next batch.
+    ledger.commit(&batch_of(&[saying(3, IP, "mail.example.com", Outcome::Accepted)])).unwrap();
     let told = dump(&ledger);
     assert_eq!(told.matches("\"name\":").count(), 1, "{told}");
     assert_eq!(told, dump(&open(&disk, bounds)));
