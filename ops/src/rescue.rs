@@ -61,7 +61,8 @@ pub struct Unusable {
 
 /// Opens the daemon's ledger, whatever sled did to it.
 pub fn open(path: &Path, bounds: Bounds) -> Result<Ledger, Failure> {
-    let error = match Ledger::open(path, bounds) {
+    // Twice: sled's panics have other causes than damage, too, and a rescue goes back in time.
+    let error = match Ledger::open(path, bounds).or_else(|error| again(path, bounds, error)) {
         Ok(ledger) => return Ok(ledger),
         Err(error) if error.is_of_database() => error,
         Err(error) => return Err(unusable(error)),
@@ -79,6 +80,15 @@ pub fn open(path: &Path, bounds: Bounds) -> Result<Ledger, Failure> {
     let (ledger, rescue) = rebuild(path, bounds, &error.to_string())?;
     tracing::error!("{rescue}");
     Ok(ledger)
+}
+
+/// Opens a ledger once more if the first time told of the database as a whole.
+fn again(path: &Path, bounds: Bounds, error: StoreError) -> Result<Ledger, StoreError> {
+    if !error.is_of_database() {
+        return Err(error);
+    }
+    tracing::warn!("{error}; trying again");
+    Ledger::open(path, bounds)
 }
 
 /// Sets a ledger aside, rebuilds it, and writes down what came back.

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{TcpListener, UdpSocket};
 
 use helostat_tests::mail::{days_ago, established, exim, postfix, postfix_refused};
-use helostat_tests::program::Site;
+use helostat_tests::program::{Site, eventually};
 
 /// Follows a log, so that the daemon has nothing to warn of.
 fn site() -> Site {
@@ -166,7 +166,11 @@ fn a_log_that_shrinks_is_read_anew() {
         .expect("cut short");
     site.append("mail.log", "\n");
     site.append("mail.log", postfix(days_ago(0), "192.0.2.2", "mx2.example.com"));
-    // Its family stands in its network.
+    // Its family stands in its network, so the pair has an answer before it is learned.
+    eventually("the new line to be learned", || {
+        let (_, said) = daemon.get("/v1/explain?ip=192.0.2.2&ehlo=mx2.example.com");
+        said.contains(r#""accepted":1"#).then_some(())
+    });
     daemon.wait_addresses("mx2.example.com.2.2.0.192.pair", &["127.0.3.4"]);
     daemon.stop();
     // How often the lines that were kept count is not said here: nobody can tell them from new ones.

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use helostat_tests::mail::{days_ago, established, long_postfix, postfix};
@@ -64,8 +65,11 @@ fn set_aside(site: &Site) -> Vec<PathBuf> {
     paths.filter(|path| path.to_string_lossy().contains("db.damaged-")).collect()
 }
 
-/// What happens to sled's file.
-const DAMAGES: [(&str, fn(&Path)); 4] = [
+/// Does something to sled's file.
+type Inflict = fn(&Path);
+
+/// What happens to it.
+const DAMAGES: [(&str, Inflict); 4] = [
     ("emptied", |db| cut(db, 0)),
     ("cut short", |db| cut(db, 100_000)),
     ("no database any more", |db| fs::write(db, "no database").expect("written")),
@@ -113,6 +117,77 @@ fn a_lost_database_comes_back_from_the_snapshot_and_the_logs() {
 }
 
 #[test]
+fn what_was_rotated_since_the_snapshot_is_read() {
+    let (first, second) = log(3_000);
+    let site = Site::following(&LOG);
+    site.write("mail.log", &first);
+    let daemon = site.start();
+    daemon.wait_caught_up(&LOG);
+    site.ok(&["ledger", "snapshot", "ledger/snapshots"]);
+    site.append("mail.log", &second);
+    site.rename("mail.log", "mail.log.1");
+    let third = marker();
+    site.write("mail.log", &third);
+    wait_read(&daemon);
+    daemon.stop();
+    site.write("ledger/db", "");
+    let daemon = site.start();
+    daemon.wait_said("the ledger was rescued");
+    wait_read(&daemon);
+    daemon.stop();
+    let text = first + &second + &third;
+    assert!(site.dump() == undisturbed(&text), "something is lost or doubled");
+}
+
+/// Wherever the damage is: what is told afterwards is what was learned, and nobody has to guess.
+#[test]
+fn whatever_octets_are_damaged_all_comes_back() {
+    let (first, second) = log(6_000);
+    let second = second + &marker();
+    let expected = undisturbed(&format!("{first}{second}"));
+    let site = learned(&first, &second);
+    let mut random = Random(number("HELOSTAT_DAMAGE_SEED", 3) as u64);
+    let mut met = [0; 3];
+    for round in 0..number("HELOSTAT_DAMAGES", 8) {
+        let db = site.path("ledger/db");
+        let mut octets = fs::read(&db).expect("it is there");
+        for _ in 0..1 + random.below(40) {
+            let place = random.below(octets.len() as u64) as usize;
+            octets[place] = random.below(256) as u8;
+        }
+        fs::write(&db, octets).expect("written");
+        if round % 2 == 1 {
+            let verified = site.run(&["ledger", "verify"]);
+            assert!([0, 3].contains(&verified.code), "round {round}: {verified:?}");
+        }
+        let daemon = site.launch();
+        let ready = eventually("it to answer or to end", || {
+            let said = daemon.said();
+            let answers = said.iter().any(|line| line.contains("helostat answers"));
+            let refuses = said.iter().any(|line| line.contains("`helostat ledger repair`"));
+            (answers || refuses).then_some(answers)
+        });
+        let daemon = if ready {
+            daemon
+        } else {
+            met[0] += 1;
+            drop(daemon);
+            site.ok(&["ledger", "repair"]);
+            site.start()
+        };
+        wait_read(&daemon);
+        let rescued = daemon.said().iter().any(|line| line.contains("was rescued ("));
+        met[if rescued { 1 } else { 2 }] += 1;
+        daemon.stop();
+        assert!(site.dump() == expected, "round {round}: something is lost or doubled");
+        for aside in set_aside(&site) {
+            fs::remove_dir_all(aside).expect("the operator's own");
+        }
+    }
+    assert!(met[0] + met[1] > 0, "none of the damage was met: {met:?}");
+}
+
+#[test]
 fn without_a_snapshot_the_logs_are_read_from_their_beginning() {
     let (first, second) = log(3_000);
     let text = first + &second + &marker();
@@ -145,7 +220,7 @@ fn a_damaged_snapshot_is_not_taken() {
     let name = newest.display().to_string();
     let verified = site.run(&["ledger", "verify", &name]);
     assert_eq!(verified.code, 3, "{verified:?}");
-    assert!(verified.stdout.contains("its checksum does not fit"), "{verified:?}");
+    assert!(verified.stdout.contains("damaged: "), "{verified:?}");
 
     site.write("ledger/db", "");
     let daemon = site.start();
@@ -311,6 +386,35 @@ fn snapshots_come_by_themselves() {
     eventually("the older one to go", || (snapshots(&site) == [second.clone()]).then_some(()));
     daemon.stop();
     site.ok(&["ledger", "verify", &second.display().to_string()]);
+}
+
+/// A pipe in place of the file makes the snapshot wait until somebody reads.
+#[test]
+fn a_snapshot_that_hangs_holds_up_nobody() {
+    let site = Site::following(&LOG);
+    site.write("mail.log", established("192.0.2.7", "mx.example.com"));
+    let daemon = site.start();
+    daemon.wait_addresses(PAIR, &["127.0.2.2"]);
+    let seq = daemon.metric("helostat_ledger_sequence", &[]);
+    let folder = site.path("ledger/snapshots");
+    fs::create_dir_all(&folder).expect("a folder");
+    let pipe = folder.join(format!("helostat-{seq:020}.snapshot.part"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().is_ok_and(|made| made.success()));
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| site.run(&["ledger", "snapshot", "copies"]));
+        // It begins, and waits.
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(!asked.is_finished(), "it waits");
+        site.append("mail.log", marker());
+        wait_read(&daemon);
+        assert_eq!(daemon.get("/metrics").0, 200);
+        let (code, took, said) = daemon.end("TERM");
+        assert_eq!(code, 0, "{said:#?}");
+        assert!(took < Duration::from_secs(2), "{took:?}");
+        let asked = asked.join().expect("it ends");
+        assert_eq!(asked.code, 1, "{asked:?}");
+        assert!(asked.stderr.contains("went away in the middle"), "{asked:?}");
+    });
 }
 
 #[test]

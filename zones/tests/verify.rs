@@ -77,7 +77,7 @@ fn what_is_sound_is_counted_as_the_ledger_does() {
     assert!(entries.len() > 2, "{entries:?}");
     let mut steps = Vec::new();
     let report = {
-        let mut writer = Writer::create(directory.path(), 9).unwrap();
+        let mut writer = Writer::create(directory.path(), 1).unwrap();
         records.iter().for_each(|(key, record)| writer.put(*key, record).unwrap());
         let file = snapshot::File::open(&writer.finish().unwrap()).unwrap();
         let report = check(&file, &mut |done, of| steps.push((done, of)));
