@@ -165,15 +165,23 @@ impl Tables {
                     || name.family().is_some_and(|family| self.families.is_crowd(family)))
         };
         let change = {
+            // Whoever has the rewriter is the one who writes: nothing changes until the row is put in its
+            // place, and readers wait for that alone.
             let rewriter = &mut *self.rewriter.lock();
-            let mut part = self.part(client).write();
-            let old = part.row(client);
-            if old.is_none() && cells.is_empty() {
-                return;
-            }
-            let change = rewriter.merge(client, old, cells, facts, context, &wants_touched);
+            let place = self.part(client);
+            let change = {
+                let part = place.read();
+                let old = part.row(client);
+                if old.is_none() && cells.is_empty() {
+                    return;
+                }
+                rewriter.merge(client, old, cells, facts, context, &wants_touched)
+            };
+            let mut part = place.write();
             part.set_row(client, &rewriter.row);
             part.forget(Forgotten::Client, change.lost);
+            drop(part);
+            tidy(place);
             change
         };
         self.index(client, &change, context);
@@ -391,9 +399,9 @@ impl Tables {
         };
         let changes = {
             let rewriter = &mut *self.rewriter.lock();
-            let mut part = part.write();
-            part.unswept = false;
-            part.remove_pairs(rewriter, &goes, None)
+            let changes = replace(part, |part| part.without(rewriter, &goes, None));
+            part.write().unswept = false;
+            changes
         };
         for (client, change) in changes {
             self.unindex(client, &change);
@@ -421,7 +429,7 @@ impl Tables {
             let Some(part) = self.parts.get(usize::from(place)) else { continue };
             let changes = {
                 let rewriter = &mut *self.rewriter.lock();
-                part.write().remove_pairs(rewriter, &goes, Some(&names))
+                replace(part, |part| part.without(rewriter, &goes, Some(&names)))
             };
             for (client, change) in changes {
                 self.unindex(client, &change);
@@ -770,6 +778,25 @@ impl Tables {
         self.client(client, |row| {
             row.map(|row| row.pairs().map(|pair| pair.name.to_name()).collect()).unwrap_or_default()
         })
+    }
+}
+
+/// Puts another part in the place of one, if there is one, and returns what it has changed. The other one is made
+/// and the old one dropped while readers read: they wait for the exchange alone.
+fn replace(
+    place: &RwLock<Part>,
+    other: impl FnOnce(&Part) -> Option<(Part, Vec<(Client, Change)>)>,
+) -> Vec<(Client, Change)> {
+    let found = other(&place.read());
+    let Some((mut part, changes)) = found else { return Vec::new() };
+    std::mem::swap(&mut *place.write(), &mut part);
+    changes
+}
+
+fn tidy(place: &RwLock<Part>) {
+    let tidied = place.read().tidied();
+    if let Some(mut part) = tidied {
+        std::mem::swap(&mut *place.write(), &mut part);
     }
 }
 
