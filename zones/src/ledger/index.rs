@@ -311,6 +311,23 @@ impl Index {
         self.parts.iter().flat_map(crowds).collect()
     }
 
+    /// Octets of memory that crowds take.
+    pub(super) fn crowd_bytes(&self) -> usize {
+        let bytes =
+            |part: &RwLock<IndexPart>| part.read().crowds.values().map(Crowd::bytes).sum::<usize>();
+        self.parts.iter().map(bytes).sum()
+    }
+
+    /// The texts of crowds of which no more than so many clients are listed.
+    pub(super) fn sparse_crowds(&self, most: usize) -> Vec<Box<str>> {
+        let sparse = |part: &RwLock<IndexPart>| {
+            let part = part.read();
+            let sparse = part.crowds.iter().filter(|(_, crowd)| crowd.listed.len() <= most);
+            sparse.map(|(text, _)| text.clone()).collect::<Vec<_>>()
+        };
+        self.parts.iter().flat_map(sparse).collect()
+    }
+
     /// How many crowds there are.
     pub(super) fn crowd_count(&self) -> usize {
         self.parts.iter().map(|part| part.read().crowds.len()).sum()

@@ -11,7 +11,7 @@
 //! from then on, part by part, before anything else happens to a part. So a sweep of a large ledger
 //! takes its time in the background, and still the result is the same as if it had taken none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -26,6 +26,7 @@ use crate::ledger::distinct::Count;
 use crate::ledger::facts::ClientFacts;
 use crate::ledger::hash::{hash_network, hash_text};
 use crate::ledger::index::{Crowd, Index, Inserted, Suffixes};
+use crate::ledger::op::{CrowdOf, Said};
 use crate::ledger::part::{Forgotten, Part};
 use crate::ledger::row::{self, Cell, Change, Context, PairView, Rewriter, RowView};
 use crate::name::{Name, NameRef};
@@ -454,6 +455,83 @@ impl Tables {
         }
     }
 
+    /// Octets of memory that crowds take.
+    pub(super) fn crowd_bytes(&self) -> usize {
+        self.names.crowd_bytes() + self.families.crowd_bytes()
+    }
+
+    /// Crowds of which so few clients are held by now that they need be none.
+    pub(super) fn sparse_crowds(&self, context: Context<'_>) -> Vec<CrowdOf> {
+        self.finish_sweep(context);
+        let most = context.bounds.clients_per_name / 2;
+        let names = self.names.sparse_crowds(most).into_iter().map(CrowdOf::Name);
+        let families = self.families.sparse_crowds(most).into_iter().map(CrowdOf::Family);
+        let crowds: Vec<_> = names.chain(families).collect();
+        // Some are held that are not listed.
+        let places: HashMap<_, _> =
+            crowds.iter().enumerate().map(|(place, crowd)| (crowd.said(), place)).collect();
+        let mut held = vec![0; crowds.len()];
+        if !crowds.is_empty() {
+            self.each_saying(&mut |_, said| {
+                if let Some(held) = places.get(&said).and_then(|place| held.get_mut(*place)) {
+                    *held += 1;
+                }
+            });
+        }
+        let counted = crowds.iter().zip(held);
+        let mut sparse: Vec<_> =
+            counted.filter(|(_, held)| *held <= most).map(|(crowd, _)| crowd.clone()).collect();
+        sparse.sort_unstable();
+        sparse
+    }
+
+    /// Makes ordinary texts of crowds. `wanted` says which shards of crowds are still to do so.
+    pub(super) fn dissolve(
+        &self,
+        crowds: &[CrowdOf],
+        context: Context<'_>,
+        wanted: &dyn Fn(u16) -> bool,
+    ) {
+        self.finish_sweep(context);
+        for crowd in crowds {
+            let (index, text) = self.index_of(crowd.said());
+            if wanted(crowd_shard_of(text)) && index.remove_crowd(text) {
+                self.note_crowd(text);
+            }
+        }
+        let crowds: HashSet<_> = crowds.iter().map(CrowdOf::said).collect();
+        let bound = context.bounds.clients_per_name;
+        self.each_saying(&mut |client, said| {
+            if crowds.contains(&said) {
+                let (index, text) = self.index_of(said);
+                index.insert(text, client, bound);
+            }
+        });
+    }
+
+    fn index_of<'a>(&self, said: Said<'a>) -> (&Index, &'a str) {
+        match said {
+            Said::Name(text) => (&self.names, text),
+            Said::Family(text) => (&self.families, text),
+        }
+    }
+
+    /// Tells of every client each name, and each family once.
+    fn each_saying(&self, tell: &mut dyn FnMut(Client, Said<'_>)) {
+        for part in &self.parts {
+            for row in part.read().rows() {
+                let mut families = BTreeSet::new();
+                for pair in row.pairs() {
+                    tell(row.client(), Said::Name(pair.name.text()));
+                    families.extend(pair.name.family());
+                }
+                for family in families {
+                    tell(row.client(), Said::Family(family));
+                }
+            }
+        }
+    }
+
     /// What the least of the pairs is worth that may stay if this share of them is to go. Looks at the pairs
     /// of every nth client of all parts: one network, which lives in one part, may have most of them.
     pub(super) fn worth_at(&self, share: f64, context: Context<'_>) -> Worth {
@@ -512,8 +590,7 @@ impl Tables {
         let (mut clients, counts) = index.clients(text, today);
         clients.retain(|client| self.client(*client, |row| row.is_some_and(says)));
         let (known, networks) = counts.unwrap_or_else(|| {
-            let networks: std::collections::HashSet<_> =
-                clients.iter().map(|client| client.network()).collect();
+            let networks: HashSet<_> = clients.iter().map(|client| client.network()).collect();
             let exactly = |n: usize| Count { n: n as u64, exact: true };
             (exactly(clients.len()), exactly(networks.len()))
         });
