@@ -813,11 +813,6 @@ impl Ledger {
             *self.kinds.write() = kinds;
         }
     }
-
-    /// The base record as of now, for a snapshot.
-    pub(super) fn base_record(&self, journal: &Journal) -> Vec<u8> {
-        self.encode_base(journal)
-    }
 }
 
 const NEWEST_ENTRY: &str = "the number of the newest journal entry";

@@ -153,3 +153,55 @@ fn many_names_of_many_clients() {
         )
     });
 }
+
+/// How long a reader waits, at the most, while one network and one client grow without end: all in one part,
+/// under one lock. Measured in the large runs alone, since others' work on the machine shows in it.
+#[test]
+fn readers_wait_for_an_exchange_alone() {
+    if std::env::var_os("HELOSTAT_LARGE").is_none() {
+        return;
+    }
+    let ledger = Ledger::in_memory(Bounds { memory: 64 << 20, ..Bounds::default() });
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let mut waits = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut waits = Vec::new();
+            let client = Client::of(v6(7, 9));
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let begin = std::time::Instant::now();
+                std::hint::black_box(ledger.client(client, |row| row.is_some()));
+                waits.push(begin.elapsed());
+                std::thread::sleep(std::time::Duration::from_micros(20));
+            }
+            waits
+        });
+        for day in 0..8 {
+            for part in (0..65_536u32).collect::<Vec<_>>().chunks(8192) {
+                let mut said: Vec<_> = part
+                    .iter()
+                    .map(|n| accepted(v6(7, *n as u16), &format!("h{n}.d{day}.example.com"), day))
+                    .collect();
+                said.extend(
+                    part.iter().map(|n| {
+                        accepted(v6(7, 9), &format!("mx{n}.d{day}.one{}.com", n / 3), day)
+                    }),
+                );
+                ledger.commit(&batch_of(&said)).unwrap();
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        reader.join().unwrap()
+    });
+    waits.sort_unstable();
+    let at = |share: f64| waits[((waits.len() - 1) as f64 * share) as usize];
+    eprintln!(
+        "{} readings: {:?} in the middle, {:?} one in a hundred, {:?} one in a thousand, {:?} at the most; {:?}",
+        waits.len(),
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0),
+        ledger.sizes()
+    );
+    assert!(at(0.999) < std::time::Duration::from_millis(5), "{:?}", at(0.999));
+}
