@@ -22,7 +22,8 @@
 //! sketch   = n:varint  n x u64 (hash and day, ascending)
 //! days     = n:varint  n x { first:varint last:varint }       runs of days on which something was learned
 //! op       = 0, or 1 worth:u64 before:varint (a sweep: pairs worth less, or last seen before that day,
-//!            are forgotten), or 2 target:text (forgotten on request)
+//!            are forgotten), or 2 target:text (forgotten on request), or
+//!            3 n:varint n x { what:u8 (0 name, 1 family) text } (crowds that are ordinary texts again)
 //!
 //! journal entry = version:u8 (2)
 //!            n:varint  n x { source:text position:bytes }

@@ -20,7 +20,6 @@ use crate::ledger::bounds::Worth;
 use crate::ledger::distinct::{Count, Distinct};
 use crate::ledger::hash::{hash_client, hash_network, hash_text};
 use crate::ledger::part::make_room;
-use crate::ledger::table::Sweep;
 use crate::ledger::top::Greatest;
 use crate::time::Day;
 
@@ -67,9 +66,9 @@ impl Crowd {
         self.listed.insert(place, (client, worth));
     }
 
-    fn survives(&self, sweep: Sweep) -> bool {
-        let worthy = || self.listed.iter().any(|(_, worth)| *worth >= sweep.worth);
-        self.clients.newest() >= Some(sweep.before) && (sweep.worth == Worth::default() || worthy())
+    /// True if it was seen since this day.
+    fn survives(&self, before: Day) -> bool {
+        self.clients.newest() >= Some(before)
     }
 
     fn bytes(&self) -> usize {
@@ -363,18 +362,28 @@ impl Index {
         place == Place { part: part as u32, print }
     }
 
+    /// Octets of memory that crowds take.
+    pub(super) fn crowd_bytes(&self) -> usize {
+        self.crowds.read().values().map(Crowd::bytes).sum()
+    }
+
+    /// The texts of crowds of which no more than so many clients are listed.
+    pub(super) fn sparse_crowds(&self, most: usize) -> Vec<Box<str>> {
+        let crowds = self.crowds.read();
+        let sparse = crowds.iter().filter(|(_, crowd)| crowd.listed.len() <= most);
+        sparse.map(|(text, _)| text.clone()).collect()
+    }
+
     /// How many crowds there are.
     pub(super) fn crowd_count(&self) -> usize {
         self.crowd_count.load(Ordering::Relaxed)
     }
 
-    /// Forgets the crowds that a rule leaves nothing of, of those that are wanted: last seen too long ago,
-    /// or with nobody listed who is worth enough. Else what is known of names that bots said once would
-    /// take the room of pairs that stand.
-    pub(super) fn sweep_crowds(&self, sweep: Sweep, wanted: &dyn Fn(&str) -> bool) {
+    /// Forgets the crowds that were last seen before a day, of those that are wanted.
+    pub(super) fn sweep_crowds(&self, before: Day, wanted: &dyn Fn(&str) -> bool) {
         // Looked for beside the readers, and taken out one by one.
         let crowds = self.crowds.read();
-        let gone = crowds.iter().filter(|(text, crowd)| wanted(text) && !crowd.survives(sweep));
+        let gone = crowds.iter().filter(|(text, crowd)| wanted(text) && !crowd.survives(before));
         let gone: Vec<_> = gone.map(|(text, _)| text.clone()).collect();
         drop(crowds);
         for text in &gone {

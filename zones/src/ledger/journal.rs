@@ -63,6 +63,8 @@ const LOOK_AT_MOST: u64 = 4096;
 /// At this share of the bound a sweep for lack of room begins, so that it can take its time; and it is
 /// finished at once if the bound is reached all the same.
 const SWEEP_FROM: f64 = 0.95;
+/// Crowds may take one part in so many of it before they are looked through.
+const CROWDS_MOST: u64 = 8;
 /// The share of the bound that is taken when it is done.
 const SWEEP_TO: f64 = 0.88;
 
@@ -403,6 +405,10 @@ impl Ledger {
                 self.tables.forget(&target, context, &wanted);
                 self.make_all_dirty(journal, seq);
             }
+            Op::Dissolve(crowds) => {
+                let wanted = |shard: u16| journal.through[usize::from(shard)] < seq;
+                self.tables.dissolve(&crowds, context, &wanted);
+            }
         }
         self.calendar.write().merge(&reader.days()?);
         let mut beside: HashMap<Client, (Option<ClientFacts>, Option<Trace>)> = HashMap::new();
@@ -598,6 +604,7 @@ impl Ledger {
                 self.tables.forget(target, context, &|_| true);
                 self.make_all_dirty(journal, seq);
             }
+            Op::Dissolve(crowds) => self.tables.dissolve(crowds, context, &|_| true),
         }
         self.calendar.write().merge(batch.days());
         self.note(sorted.iter().map(|sorted| (sorted.cell.by, sorted.cell.activity)));
@@ -695,14 +702,36 @@ impl Ledger {
         if bytes <= bound * SWEEP_FROM {
             return Ok(());
         }
+        if self.dissolve_crowds(journal, context)? {
+            bytes = self.tables.sizes().bytes as f64;
+        }
         let empty = self.tables.empty_bytes() as f64;
         let share = 1.0 - (bound * SWEEP_TO - empty).max(0.0) / (bytes - empty).max(1.0);
         let worth = self.tables.worth_at(share.clamp(0.02, 0.95), context);
         self.sweep(journal, Sweep { worth, before: journal.expired_before })?;
         if bytes > bound {
             self.tables.finish_sweep(context);
+            self.dissolve_crowds(journal, context)?;
         }
         Ok(())
+    }
+
+    /// Makes ordinary texts of crowds whose pairs have gone, if crowds take much of the memory: nothing else
+    /// would ever make room of them, and pairs that stand would go in their place. False if there are none.
+    fn dissolve_crowds(
+        &self,
+        journal: &mut Journal,
+        context: Context<'_>,
+    ) -> Result<bool, StoreError> {
+        if (self.tables.crowd_bytes() as u64) < self.bounds.memory / CROWDS_MOST {
+            return Ok(false);
+        }
+        let crowds = self.tables.sparse_crowds(context);
+        if crowds.is_empty() {
+            return Ok(false);
+        }
+        self.commit_entry(journal, &Batch::default(), &Op::Dissolve(crowds))?;
+        Ok(true)
     }
 
     fn sweep(&self, journal: &mut Journal, sweep: Sweep) -> Result<(), StoreError> {

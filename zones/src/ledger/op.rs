@@ -21,6 +21,36 @@ pub(super) enum Op {
     Sweep(Sweep),
     /// Forget on request.
     Forget(Target),
+    /// Hold these crowds as ordinary texts again.
+    Dissolve(Vec<CrowdOf>),
+}
+
+/// What a crowd is of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum CrowdOf {
+    /// A name.
+    Name(Box<str>),
+    /// A family.
+    Family(Box<str>),
+}
+
+/// The same, of a text that lies in somebody else's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Said<'a> {
+    /// A name.
+    Name(&'a str),
+    /// A family.
+    Family(&'a str),
+}
+
+impl CrowdOf {
+    /// What it is of, without its own memory.
+    pub(super) fn said(&self) -> Said<'_> {
+        match self {
+            Self::Name(text) => Said::Name(text),
+            Self::Family(text) => Said::Family(text),
+        }
+    }
 }
 
 impl Op {
@@ -35,6 +65,18 @@ impl Op {
             Self::Forget(target) => {
                 writer.octet(2);
                 writer.bytes(target.to_string().as_bytes());
+            }
+            Self::Dissolve(crowds) => {
+                writer.octet(3);
+                writer.count(crowds.len());
+                for crowd in crowds {
+                    let (what, text) = match crowd {
+                        CrowdOf::Name(text) => (0, text),
+                        CrowdOf::Family(text) => (1, text),
+                    };
+                    writer.octet(what);
+                    writer.bytes(text.as_bytes());
+                }
             }
         }
     }
@@ -56,6 +98,17 @@ impl Op {
                     _ => None,
                 };
                 target.map(Self::Forget).ok_or(DecodeError::Malformed)
+            }
+            3 => {
+                let mut crowds = Vec::new();
+                for _ in 0..reader.count()? {
+                    crowds.push(match reader.octet()? {
+                        0 => CrowdOf::Name(reader.text()?.into()),
+                        1 => CrowdOf::Family(reader.text()?.into()),
+                        _ => return Err(DecodeError::Malformed),
+                    });
+                }
+                Ok(Self::Dissolve(crowds))
             }
             _ => Err(DecodeError::Malformed),
         }

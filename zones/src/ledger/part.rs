@@ -18,7 +18,7 @@ pub(super) fn make_room<T>(vec: &mut Vec<T>, more: usize) {
 }
 
 /// Sorted keys, and for each where its row begins.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Places<K> {
     keys: Vec<K>,
     at: Vec<u32>,
@@ -147,7 +147,6 @@ impl Part {
         make_room(&mut self.arena, row.len());
         self.arena.extend_from_slice(row);
         self.note_place(client, at);
-        self.tidy();
     }
 
     /// Says where the row of a client is that was appended to the arena.
@@ -210,14 +209,15 @@ impl Part {
         self.forgotten[why as usize] += pairs;
     }
 
-    /// Takes out the pairs for which `goes` has a reason, and the reverse names that `forgets_name` wants to be
-    /// gone. Returns what changed, by client.
-    pub(super) fn remove_pairs(
-        &mut self,
+    /// The part without the pairs for which `goes` has a reason, and without the reverse names that
+    /// `forgets_name` wants to be gone; and what changed, by client. None if nothing does. It is for the caller to
+    /// put it in the place of this one, so that readers wait for nothing but that.
+    pub(super) fn without(
+        &self,
         rewriter: &mut Rewriter,
         goes: &dyn Fn(Client, &PairView<'_>) -> Option<Forgotten>,
         forgets_name: Option<&dyn Fn(&Name) -> bool>,
-    ) -> Vec<(Client, Change)> {
+    ) -> Option<(Self, Vec<(Client, Change)>)> {
         let mut changes = Vec::new();
         let rdns_goes = |row: &RowView<'_>| {
             forgets_name.is_some_and(|forgets| {
@@ -228,7 +228,7 @@ impl Part {
             row.pairs().any(|pair| goes(row.client(), &pair).is_some()) || rdns_goes(&row)
         };
         if !self.rows().any(changes_row) {
-            return changes;
+            return None;
         }
         let mut new = Self { forgotten: self.forgotten, unswept: self.unswept, ..Self::default() };
         let (v4, v6) = self.counts();
@@ -249,8 +249,7 @@ impl Part {
             changes.push((client, change));
         }
         new.give_back();
-        *self = new;
-        changes
+        Some((new, changes))
     }
 
     /// Writes all rows in the stored form.
@@ -311,21 +310,33 @@ impl Part {
         if self.clients_of(client.network()).next().is_none() {
             self.networks = self.networks.saturating_sub(1);
         }
-        self.tidy();
     }
 
-    fn tidy(&mut self) {
-        if self.garbage > self.arena.len() / 4 + 1024 {
-            self.rewrite();
+    /// The part without garbage, if that is a quarter of the arena. It is for the caller to put it in the
+    /// place of this one: a network of which everybody speaks may be long.
+    pub(super) fn tidied(&self) -> Option<Self> {
+        if self.garbage <= self.arena.len() / 4 + 1024 {
+            return None;
         }
+        let mut tidied = Self {
+            v4: self.v4.clone(),
+            v6: self.v6.clone(),
+            arena: Vec::new(),
+            garbage: 0,
+            pairs: self.pairs,
+            networks: self.networks,
+            forgotten: self.forgotten,
+            unswept: self.unswept,
+        };
+        tidied.rewrite(&self.arena, self.garbage);
+        Some(tidied)
     }
 
-    /// Writes the arena anew, without garbage.
-    fn rewrite(&mut self) {
-        let live = self.arena.len().saturating_sub(self.garbage);
+    fn rewrite(&mut self, from: &[u8], garbage: usize) {
+        let live = from.len().saturating_sub(garbage);
         let mut arena = Vec::with_capacity(live + live / 8);
         let mut move_row = |client: Client, at: &mut u32| {
-            let octets = self.arena.get(*at as usize..).unwrap_or_default();
+            let octets = from.get(*at as usize..).unwrap_or_default();
             let length = RowView::read(client, octets).map_or(0, |(_, length)| length);
             // No more than there was, which could be said.
             *at = arena.len() as u32;

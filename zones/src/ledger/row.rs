@@ -18,6 +18,7 @@ use crate::ledger::hash::hash_text;
 use crate::name::{Name, NameKind, NameRef};
 use crate::observation::ReporterKind;
 use crate::time::Time;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 const KIND: u8 = 7;
@@ -534,14 +535,16 @@ impl Rewriter {
 fn finish(change: &mut Change, kept: &[Kept<'_>], gone: &[(NameRef<'_>, bool)]) {
     change.lost = gone.len() as u64;
     change.added.extend(kept.iter().filter(|pair| pair.is_new).map(|pair| pair.name.to_name()));
-    // A search each, since somebody may say ten thousand names in one batch.
-    let is_gone = |name: &Name| gone.binary_search_by(|(one, _)| one.cmp(&name.view())).is_ok();
-    change.touched.retain(|(touched, _)| !is_gone(touched));
-    for (name, was_new) in gone {
-        if !was_new {
-            let family_stays = kept.iter().any(|pair| pair.name.family() == name.family());
-            change.removed.push((name.to_name(), !family_stays));
-        }
+    // Both may be thousands, so nothing is looked for one by one.
+    let went: BTreeSet<_> = gone.iter().map(|(name, _)| *name).collect();
+    change.touched.retain(|(touched, _)| !went.contains(&touched.view()));
+    let mut families: BTreeSet<&str> = BTreeSet::new();
+    if !gone.is_empty() {
+        families.extend(kept.iter().filter_map(|pair| pair.name.family()));
+    }
+    for (name, _) in gone.iter().filter(|(_, was_new)| !was_new) {
+        let family_stays = name.family().is_some_and(|family| families.contains(family));
+        change.removed.push((name.to_name(), !family_stays));
     }
 }
 

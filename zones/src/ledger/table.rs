@@ -12,7 +12,7 @@
 //! takes its time in the background, and still the result is the same as if it had taken none. Crowds,
 //! which are few, are swept when the rule is set.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -27,6 +27,7 @@ use crate::ledger::codec::{DecodeError, Reader, Writer};
 use crate::ledger::distinct::Count;
 use crate::ledger::hash::{hash_network, hash_text};
 use crate::ledger::index::{Appender, Crowd, Index, Inserted, SuffixAppender, Suffixes};
+use crate::ledger::op::{CrowdOf, Said};
 use crate::ledger::part::{Forgotten, Part};
 use crate::ledger::row::{self, Beside, Cell, Change, Context, PairView, Rewriter, RowView};
 use crate::name::{Name, NameRef};
@@ -167,19 +168,23 @@ impl Tables {
                     || name.family().is_some_and(|family| self.families.is_crowd(family)))
         };
         let change = {
+            // Whoever has the rewriter is the one who writes: nothing changes until the row is put in its
+            // place, and readers wait for that alone.
             let rewriter = &mut *self.rewriter.lock();
+            let place = self.part(client);
             let change = {
-                // The one writer is here: the row stays as it is while readers look on.
-                let part = self.part(client).read();
+                let part = place.read();
                 let old = part.row(client);
                 if old.is_none() && cells.is_empty() {
                     return;
                 }
                 rewriter.merge(client, old, cells, beside, context, &wants_touched)
             };
-            let mut part = self.part(client).write();
+            let mut part = place.write();
             part.set_row(client, &rewriter.row);
             part.forget(Forgotten::Client, change.lost);
+            drop(part);
+            tidy(place);
             change
         };
         self.index(client, &change, context);
@@ -388,7 +393,7 @@ impl Tables {
 
     fn sweep_crowds(&self, sweep: Sweep, wanted: &dyn Fn(u16) -> bool) {
         for index in [&self.names, &self.families] {
-            index.sweep_crowds(sweep, &|text| wanted(crowd_shard_of(text)));
+            index.sweep_crowds(sweep.before, &|text| wanted(crowd_shard_of(text)));
         }
     }
 
@@ -438,9 +443,9 @@ impl Tables {
         };
         let changes = {
             let rewriter = &mut *self.rewriter.lock();
-            let mut part = part.write();
-            part.unswept = false;
-            part.remove_pairs(rewriter, &goes, None)
+            let changes = replace(part, |part| part.without(rewriter, &goes, None));
+            part.write().unswept = false;
+            changes
         };
         for (client, change) in changes {
             self.unindex(client, &change);
@@ -468,7 +473,7 @@ impl Tables {
             let Some(part) = self.parts.get(usize::from(place)) else { continue };
             let changes = {
                 let rewriter = &mut *self.rewriter.lock();
-                part.write().remove_pairs(rewriter, &goes, Some(&names))
+                replace(part, |part| part.without(rewriter, &goes, Some(&names)))
             };
             for (client, change) in changes {
                 self.unindex(client, &change);
@@ -490,6 +495,83 @@ impl Tables {
                 }
             }
             Target::Client(_) | Target::Network(_) => {}
+        }
+    }
+
+    /// Octets of memory that crowds take.
+    pub(super) fn crowd_bytes(&self) -> usize {
+        self.names.crowd_bytes() + self.families.crowd_bytes()
+    }
+
+    /// Crowds of which so few clients are held by now that they need be none.
+    pub(super) fn sparse_crowds(&self, context: Context<'_>) -> Vec<CrowdOf> {
+        self.finish_sweep(context);
+        let most = context.bounds.clients_per_name / 2;
+        let names = self.names.sparse_crowds(most).into_iter().map(CrowdOf::Name);
+        let families = self.families.sparse_crowds(most).into_iter().map(CrowdOf::Family);
+        let crowds: Vec<_> = names.chain(families).collect();
+        // Some are held that are not listed.
+        let places: HashMap<_, _> =
+            crowds.iter().enumerate().map(|(place, crowd)| (crowd.said(), place)).collect();
+        let mut held = vec![0; crowds.len()];
+        if !crowds.is_empty() {
+            self.each_saying(&mut |_, said| {
+                if let Some(held) = places.get(&said).and_then(|place| held.get_mut(*place)) {
+                    *held += 1;
+                }
+            });
+        }
+        let counted = crowds.iter().zip(held);
+        let mut sparse: Vec<_> =
+            counted.filter(|(_, held)| *held <= most).map(|(crowd, _)| crowd.clone()).collect();
+        sparse.sort_unstable();
+        sparse
+    }
+
+    /// Makes ordinary texts of crowds. `wanted` says which shards of crowds are still to do so.
+    pub(super) fn dissolve(
+        &self,
+        crowds: &[CrowdOf],
+        context: Context<'_>,
+        wanted: &dyn Fn(u16) -> bool,
+    ) {
+        self.finish_sweep(context);
+        for crowd in crowds {
+            let (index, text) = self.index_of(crowd.said());
+            if wanted(crowd_shard_of(text)) && index.remove_crowd(text) {
+                self.note_crowd(text);
+            }
+        }
+        let crowds: HashSet<_> = crowds.iter().map(CrowdOf::said).collect();
+        let bound = context.bounds.clients_per_name;
+        self.each_saying(&mut |client, said| {
+            if crowds.contains(&said) {
+                let (index, text) = self.index_of(said);
+                index.insert(text, client, bound);
+            }
+        });
+    }
+
+    fn index_of<'a>(&self, said: Said<'a>) -> (&Index, &'a str) {
+        match said {
+            Said::Name(text) => (&self.names, text),
+            Said::Family(text) => (&self.families, text),
+        }
+    }
+
+    /// Tells of every client each name, and each family once.
+    fn each_saying(&self, tell: &mut dyn FnMut(Client, Said<'_>)) {
+        for part in &self.parts {
+            for row in part.read().rows() {
+                let mut families = BTreeSet::new();
+                for pair in row.pairs() {
+                    tell(row.client(), Said::Name(pair.name.text()));
+                    families.extend(pair.name.family());
+                }
+                for family in families {
+                    tell(row.client(), Said::Family(family));
+                }
+            }
         }
     }
 
@@ -553,8 +635,7 @@ impl Tables {
         let (mut clients, counts) = index.clients(text, today);
         clients.retain(|client| self.client(*client, |row| row.is_some_and(says)));
         let (known, networks) = counts.unwrap_or_else(|| {
-            let networks: std::collections::HashSet<_> =
-                clients.iter().map(|client| client.network()).collect();
+            let networks: HashSet<_> = clients.iter().map(|client| client.network()).collect();
             let exactly = |n: usize| Count { n: n as u64, exact: true };
             (exactly(clients.len()), exactly(networks.len()))
         });
@@ -898,6 +979,25 @@ fn read_crowd(
 /// True if a shard is one of crowds.
 pub(super) fn is_of_crowds(shard: u16) -> bool {
     shard >= PARTS
+}
+
+/// Puts another part in the place of one, if there is one, and returns what it has changed. The other one is made
+/// and the old one dropped while readers read: they wait for the exchange alone.
+fn replace(
+    place: &RwLock<Part>,
+    other: impl FnOnce(&Part) -> Option<(Part, Vec<(Client, Change)>)>,
+) -> Vec<(Client, Change)> {
+    let found = other(&place.read());
+    let Some((mut part, changes)) = found else { return Vec::new() };
+    std::mem::swap(&mut *place.write(), &mut part);
+    changes
+}
+
+fn tidy(place: &RwLock<Part>) {
+    let tidied = place.read().tidied();
+    if let Some(mut part) = tidied {
+        std::mem::swap(&mut *place.write(), &mut part);
+    }
 }
 
 /// What the best pair of a family is worth, and the day on which any of them was last seen.

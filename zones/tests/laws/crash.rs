@@ -59,7 +59,7 @@ fn target() -> impl Strategy<Value = Target> {
 
 /// Steps in which the time goes on, a little out of order.
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let learn = (0u32..30, prop::collection::vec(observation(3), 1..24));
+    let learn = (0u32..30, prop::collection::vec(observation(3), 1..40));
     let step = prop_oneof![
         12 => learn.prop_map(|(day, observations)| (day, Some(observations), None)),
         1 => target().prop_map(|target| (0, None, Some(target))),
@@ -172,7 +172,11 @@ proptest! {
         steps in steps(),
         bounds in bounds(),
         journal in journal(),
+        // What goes for lack of memory is decided by what it takes and written down, so only the ledger
+        // that decided can be compared.
+        memory in prop::sample::select(vec![2_000_000_000, 1]),
     ) {
+        let bounds = Bounds { memory, ..bounds };
         let disk = Arc::new(Mutex::new(Disk { history: Some(Vec::new()), ..Disk::default() }));
         let ledger = open(&disk, bounds, journal);
         for (place, step) in steps.iter().enumerate() {
