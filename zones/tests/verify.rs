@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use helostat_zones::ledger::rescue::{self, rebuild};
+use helostat_zones::ledger::sled_store::SledStore;
 use helostat_zones::ledger::snapshot::{self, Writer};
 use helostat_zones::ledger::store::{Key, Store};
 use helostat_zones::ledger::verify::{Report, check};
@@ -218,6 +219,8 @@ fn the_newest_whole_snapshot_is_taken() {
     let [(unusable, why)] = rebuilt.unusable.as_slice() else { panic!("{rebuilt:?}") };
     assert!(unusable.exists() && !newer.exists(), "{}", unusable.display());
     assert_eq!(why, "shard 3 cannot be read: its checksum does not fit");
+    // Its end is watched from the first moment on, though no entry came back.
+    assert_eq!(SledStore::open(&path).unwrap().committed(), Some(1));
     let ledger = Ledger::open(&path, Bounds::default()).unwrap();
     assert_eq!((ledger.seq(), ledger.position("log")), (1, Some(100u32.to_be_bytes().to_vec())));
 

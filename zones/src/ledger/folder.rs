@@ -87,6 +87,14 @@ pub(super) fn remembered(path: &Path) -> Option<u64> {
     std::str::from_utf8(&digits).ok()?.parse().ok()
 }
 
+/// Notes the last committed entry of the ledger at `path`, where nobody has it open.
+pub(super) fn remember(path: &Path, seq: u64) -> std::io::Result<()> {
+    let committed = path.join(COMMITTED);
+    let file = File::options().write(true).create(true).truncate(false).open(&committed)?;
+    file.write_all_at(format!("{seq:020}\n").as_bytes(), 0)?;
+    file.sync_all()
+}
+
 /// How much the files of a folder take, without those in folders below.
 pub(super) fn octets_below(path: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(path) else { return 0 };

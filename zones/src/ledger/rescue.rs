@@ -23,8 +23,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::folder::{
-    ASIDE, COMMITTED, CONF, DB, SNAP, io_error, make_private, remembered, remove_if_there,
-    set_aside_in, snapshots_of, sync,
+    ASIDE, COMMITTED, CONF, DB, SNAP, io_error, make_private, remember, remembered,
+    remove_if_there, set_aside_in, snapshots_of, sync,
 };
 use super::sled_store::{LOCK_PAUSE, LOCK_TRIES, SledStore};
 use super::snapshot;
@@ -182,6 +182,10 @@ pub fn restore(ledger: &Path, snapshot: Option<&snapshot::File>) -> Result<Resto
     }
     store.commit()?;
     drop(store);
+    if let Some(last) = restored.last {
+        // The store notes it with entries only, and a snapshot may have none.
+        remember(ledger, last).map_err(io)?;
+    }
     restored.missing =
         note.committed.map(|committed| committed.saturating_sub(restored.last.unwrap_or(0)));
     remove_if_there(&ledger.join(NOTE)).map_err(io)?;
