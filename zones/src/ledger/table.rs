@@ -178,11 +178,10 @@ impl Tables {
                 }
                 rewriter.merge(client, old, cells, facts, context, &wants_touched)
             };
+            tidy(place, rewriter.row.len());
             let mut part = place.write();
             part.set_row(client, &rewriter.row);
             part.forget(Forgotten::Client, change.lost);
-            drop(part);
-            tidy(place);
             change
         };
         self.index(client, &change, context);
@@ -870,8 +869,9 @@ fn replace(
     changes
 }
 
-fn tidy(place: &RwLock<Part>) {
-    let tidied = place.read().tidied();
+/// Sees to it that a part has room for so many octets, in the same way.
+fn tidy(place: &RwLock<Part>, more: usize) {
+    let tidied = place.read().tidied(more);
     if let Some(mut part) = tidied {
         std::mem::swap(&mut *place.write(), &mut part);
     }
