@@ -17,6 +17,9 @@ pub(super) fn make_room<T>(vec: &mut Vec<T>, more: usize) {
     }
 }
 
+/// An arena from which on no reader should wait for its copying, in octets.
+const LARGE_ARENA: usize = 256 << 10;
+
 /// Sorted keys, and for each where its row begins.
 #[derive(Clone, Debug, Default)]
 struct Places<K> {
@@ -312,10 +315,13 @@ impl Part {
         }
     }
 
-    /// The part without garbage, if that is a quarter of the arena. It is for the caller to put it in the
-    /// place of this one: a network of which everybody speaks may be long.
-    pub(super) fn tidied(&self) -> Option<Self> {
-        if self.garbage <= self.arena.len() / 4 + 1024 {
+    /// The part without garbage, if that is a quarter of the arena, or if a large arena has no room for so many
+    /// octets more. It is for the caller to put it in the place of this one: one network may be most of
+    /// the ledger, and then copying it takes long.
+    pub(super) fn tidied(&self, more: usize) -> Option<Self> {
+        let must_move =
+            self.arena.len() > LARGE_ARENA && self.arena.capacity() - self.arena.len() < more;
+        if self.garbage <= self.arena.len() / 4 + 1024 && !must_move {
             return None;
         }
         let mut tidied = Self {
@@ -328,13 +334,13 @@ impl Part {
             forgotten: self.forgotten,
             unswept: self.unswept,
         };
-        tidied.rewrite(&self.arena, self.garbage);
+        tidied.rewrite(&self.arena, self.garbage, more);
         Some(tidied)
     }
 
-    fn rewrite(&mut self, from: &[u8], garbage: usize) {
+    fn rewrite(&mut self, from: &[u8], garbage: usize, more: usize) {
         let live = from.len().saturating_sub(garbage);
-        let mut arena = Vec::with_capacity(live + live / 8);
+        let mut arena = Vec::with_capacity(live + more + live / 8);
         let mut move_row = |client: Client, at: &mut u32| {
             let octets = from.get(*at as usize..).unwrap_or_default();
             let length = RowView::read(client, octets).map_or(0, |(_, length)| length);

@@ -180,11 +180,10 @@ impl Tables {
                 }
                 rewriter.merge(client, old, cells, beside, context, &wants_touched)
             };
+            tidy(place, rewriter.row.len());
             let mut part = place.write();
             part.set_row(client, &rewriter.row);
             part.forget(Forgotten::Client, change.lost);
-            drop(part);
-            tidy(place);
             change
         };
         self.index(client, &change, context);
@@ -993,8 +992,9 @@ fn replace(
     changes
 }
 
-fn tidy(place: &RwLock<Part>) {
-    let tidied = place.read().tidied();
+/// Sees to it that a part has room for so many octets, in the same way.
+fn tidy(place: &RwLock<Part>, more: usize) {
+    let tidied = place.read().tidied(more);
     if let Some(mut part) = tidied {
         std::mem::swap(&mut *place.write(), &mut part);
     }
