@@ -58,6 +58,7 @@ pub(crate) fn read_calls(log: &[u8], calls: &mut Vec<Call>) -> bool {
     let life = calls.last().map_or(0, |call| call.life + 1);
     let mut moment = calls.last().map_or(0, |call| call.exit);
     let mut begun: HashMap<&[u8], (u64, &[u8])> = HashMap::new();
+    let mut torn = false;
     for line in log.split(|octet| *octet == b'\n') {
         moment += 1;
         let Some(space) = line.iter().position(|octet| *octet == b' ') else { continue };
@@ -69,15 +70,20 @@ pub(crate) fn read_calls(log: &[u8], calls: &mut Vec<Call>) -> bool {
             let Some((entry, beginning)) = begun.remove(thread) else { continue };
             let end = text.iter().position(|octet| *octet == b'>').unwrap();
             let whole = [beginning, &text[end + 1..]].concat();
+            torn |= is_write(&whole) && whole.trim_ascii_end().ends_with(b"= ?");
             calls.extend(read_call(&whole, entry, moment, life));
         } else {
+            // Of a call that the end of the process cut off strace says a question mark.
+            torn |= is_write(text) && text.ends_with(b"= ?");
             calls.extend(read_call(text, moment, moment, life));
         }
     }
-    !begun.into_values().any(|(_, beginning)| {
-        let name = beginning.split(|octet| *octet == b'(').next().unwrap_or_default();
-        name == b"pwrite64" || name == b"write"
-    })
+    !torn && !begun.into_values().any(|(_, beginning)| is_write(beginning))
+}
+
+fn is_write(call: &[u8]) -> bool {
+    let name = call.split(|octet| *octet == b'(').next().unwrap_or_default();
+    name == b"pwrite64" || name == b"write"
 }
 
 fn read_call(text: &[u8], entry: u64, exit: u64, life: usize) -> Option<Call> {
