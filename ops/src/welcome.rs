@@ -27,9 +27,9 @@ const QUESTIONS: [(&str, &str, &str); 5] = [
         "the same name said by a thief: what is held against the pair",
     ),
     (
-        "201.2.0.192.score.rep.test",
+        "99.113.0.203.score.rep.test",
         "A",
-        "a newcomer of three days: no answer, which is not a bad one",
+        "who was never seen: no answer, which is not a bad one",
     ),
 ];
 
