@@ -26,11 +26,7 @@ const QUESTIONS: [(&str, &str, &str); 5] = [
         "TXT",
         "the same name said by a thief: what is held against the pair",
     ),
-    (
-        "99.113.0.203.score.rep.test",
-        "A",
-        "who was never seen: no answer, which is not a bad one",
-    ),
+    ("99.113.0.203.score.rep.test", "A", "who was never seen: no answer, which is not a bad one"),
 ];
 
 /// Prints it.
