@@ -9,18 +9,82 @@ pub enum Program {
     Postfix,
     /// Exim.
     Exim,
+    /// Sendmail.
+    Sendmail,
+    /// OpenSMTPD, its log and what its report filters are told.
+    OpenSmtpd,
+    /// Haraka.
+    Haraka,
+    /// rspamd, its log and its history.
+    Rspamd,
+    /// Stalwart.
+    Stalwart,
+    /// Microsoft Exchange, its receive protocol log.
+    Exchange,
+    /// hMailServer.
+    HMailServer,
+    /// MailEnable.
+    MailEnable,
+    /// PowerMTA, its accounting file.
+    PowerMta,
+    /// qmail and the programs around it: tcpserver, rblsmtpd, recordio.
+    Qmail,
+    /// amavis.
+    Amavis,
+    /// Our own JSON lines.
+    Json,
+    /// Observations as a table: CSV with a header.
+    Csv,
     /// Another, or nobody knows.
     Other,
 }
 
 impl Program {
-    /// The word for it in metric labels.
+    /// Each, in the order of `index`.
+    pub const ALL: [Self; 16] = [
+        Self::Postfix,
+        Self::Exim,
+        Self::Sendmail,
+        Self::OpenSmtpd,
+        Self::Haraka,
+        Self::Rspamd,
+        Self::Stalwart,
+        Self::Exchange,
+        Self::HMailServer,
+        Self::MailEnable,
+        Self::PowerMta,
+        Self::Qmail,
+        Self::Amavis,
+        Self::Json,
+        Self::Csv,
+        Self::Other,
+    ];
+
+    /// The word for it in the configuration and in metric labels.
     pub fn word(self) -> &'static str {
         match self {
             Self::Postfix => "postfix",
             Self::Exim => "exim",
+            Self::Sendmail => "sendmail",
+            Self::OpenSmtpd => "opensmtpd",
+            Self::Haraka => "haraka",
+            Self::Rspamd => "rspamd",
+            Self::Stalwart => "stalwart",
+            Self::Exchange => "exchange",
+            Self::HMailServer => "hmailserver",
+            Self::MailEnable => "mailenable",
+            Self::PowerMta => "powermta",
+            Self::Qmail => "qmail",
+            Self::Amavis => "amavis",
+            Self::Json => "json",
+            Self::Csv => "csv",
             Self::Other => "other",
         }
+    }
+
+    /// Its place in arrays of counts.
+    pub fn index(self) -> usize {
+        self as usize
     }
 }
 
@@ -40,6 +104,10 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// Each, in the order of `index`.
+    pub const ALL: [Self; 5] =
+        [Self::Observed, Self::Session, Self::Irrelevant, Self::Ambiguous, Self::NotUnderstood];
+
     /// The word for it in metric labels.
     pub fn word(self) -> &'static str {
         match self {
@@ -49,6 +117,11 @@ impl Fate {
             Self::Ambiguous => "ambiguous",
             Self::NotUnderstood => "not-understood",
         }
+    }
+
+    /// Its place in arrays of counts.
+    pub fn index(self) -> usize {
+        self as usize
     }
 }
 

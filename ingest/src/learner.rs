@@ -9,7 +9,8 @@
 //! record = version:u8 (1)  length:u32 big-endian  position (source::Position)  state (Reader::save)
 //! ```
 //!
-//! Not learned, and counted: clients that are our own (`own`), observations from the future
+//! Not learned, and counted: what shows no name, users who log in and mail that a filter gives back, clients that
+//! are our own (`own`), observations from the future
 //! (`future_tolerance`), and those from before 1995, which is where the clock of a machine without a battery
 //! starts (1970) and long before any log that is kept: one wrong clock must not freeze or expire what others
 //! saw, nor make a newcomer old.
@@ -18,13 +19,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use helostat_zones::ledger::Batch;
-use helostat_zones::observation::{Observation, Reporter, ReporterKind};
+use helostat_zones::observation::{Outcome, Reporter, ReporterKind};
 use helostat_zones::time::Time;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
-use serde::Serialize;
 
-use crate::fate::{Fate, Program};
+use crate::fate::{Fate, LineReading, Program};
+use crate::heard::{Apart, Heard};
 use crate::ours::Ours;
 use crate::reader::{FormatChoice, Reader};
 
@@ -43,6 +44,8 @@ pub struct Learning {
     pub reporter_kind: ReporterKind,
     /// The zone of stamps that do not say theirs.
     pub zone: TimeZone,
+    /// Learn users who log in as if they were servers.
+    pub logins: bool,
     /// Clients that are our own relays: never learned.
     pub own: Vec<IpNet>,
     /// By which signs refusals are known that our own answers caused.
@@ -53,19 +56,46 @@ pub struct Learning {
     pub earliest: Time,
 }
 
+impl Learning {
+    /// Why this is not to be learned; nothing later than `limit` is.
+    fn set_aside(&self, heard: &Heard, limit: Time) -> Option<SetAside> {
+        match heard.apart {
+            Some(Apart::Login) if !self.logins => return Some(SetAside::Login),
+            Some(Apart::Reinjected) => return Some(SetAside::Reinjected),
+            _ => {}
+        }
+        if self.own.iter().any(|prefix| prefix.contains(&heard.ip)) {
+            return Some(SetAside::Own);
+        }
+        if heard.time > limit {
+            return Some(SetAside::Future);
+        }
+        if heard.time < self.earliest {
+            return Some(SetAside::Past);
+        }
+        heard.name.is_none().then_some(SetAside::NoName)
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::new(self.format, self.reporter.clone(), self.zone.clone()).recognising(&self.ours)
+    }
+}
+
 /// What became of the lines and observations of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Lines read.
     pub lines: u64,
-    /// Lines by program and fate.
-    pub fates: BTreeMap<(&'static str, &'static str), u64>,
+    /// Lines by `Program::index` and `Fate::index`.
+    fates: [[u64; Fate::ALL.len()]; Program::ALL.len()],
     /// Lines that were not understood or ambiguous, by why.
     pub unread: BTreeMap<&'static str, u64>,
-    /// Observations learned, by outcome.
-    pub observations: BTreeMap<&'static str, u64>,
+    /// Observations learned, by `Outcome::index`.
+    observations: [u64; Outcome::ALL.len()],
     /// Observations not learned, by why.
     pub set_aside: BTreeMap<&'static str, u64>,
+    /// Messages of strangers taken, by program: with a name, and without.
+    pub taken: BTreeMap<&'static str, (u64, u64)>,
     /// Sessions that were closed before their end, because too many were open.
     pub closed_early: u64,
 }
@@ -74,16 +104,53 @@ impl Tally {
     /// Adds another tally to this one.
     pub fn add(&mut self, other: &Self) {
         self.lines += other.lines;
-        sum(&mut self.fates, &other.fates);
+        for (sums, more) in self.fates.iter_mut().flatten().zip(other.fates.iter().flatten()) {
+            *sums += more;
+        }
         sum(&mut self.unread, &other.unread);
-        sum(&mut self.observations, &other.observations);
+        for (sum, more) in self.observations.iter_mut().zip(other.observations) {
+            *sum += more;
+        }
         sum(&mut self.set_aside, &other.set_aside);
+        for (program, (with, without)) in &other.taken {
+            let sums = self.taken.entry(program).or_default();
+            sums.0 += with;
+            sums.1 += without;
+        }
         self.closed_early += other.closed_early;
+    }
+
+    /// Counts a line.
+    fn line(&mut self, reading: LineReading) {
+        self.lines += 1;
+        if let Some(count) = self
+            .fates
+            .get_mut(reading.program.index())
+            .and_then(|fates| fates.get_mut(reading.fate.index()))
+        {
+            *count += 1;
+        }
+        if matches!(reading.fate, Fate::Ambiguous | Fate::NotUnderstood) {
+            *self.unread.entry(reading.why.unwrap_or("unknown")).or_default() += 1;
+        }
+    }
+
+    /// Lines by program and fate, those that occurred.
+    pub fn fates(&self) -> impl Iterator<Item = (Program, Fate, u64)> {
+        Program::ALL.into_iter().zip(&self.fates).flat_map(|(program, fates)| {
+            let counts = Fate::ALL.into_iter().zip(fates);
+            counts.filter(|(_, n)| **n > 0).map(move |(fate, n)| (program, fate, *n))
+        })
+    }
+
+    /// Observations by outcome, those that occurred.
+    pub fn outcomes(&self) -> impl Iterator<Item = (Outcome, u64)> {
+        Outcome::ALL.into_iter().zip(self.observations).filter(|(_, n)| *n > 0)
     }
 
     /// Observations learned.
     pub fn learned(&self) -> u64 {
-        self.observations.values().sum()
+        self.observations.iter().sum()
     }
 }
 
@@ -96,6 +163,12 @@ fn sum<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
 /// Why an observation is not learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetAside {
+    /// The log does not show what the client said.
+    NoName,
+    /// A user who logs in, or a service for users.
+    Login,
+    /// A content filter gave the mail back.
+    Reinjected,
     /// Its client is our own.
     Own,
     /// Some clock is ahead.
@@ -106,11 +179,15 @@ pub enum SetAside {
 
 impl SetAside {
     /// Each.
-    pub const ALL: [Self; 3] = [Self::Own, Self::Future, Self::Past];
+    pub const ALL: [Self; 6] =
+        [Self::NoName, Self::Login, Self::Reinjected, Self::Own, Self::Future, Self::Past];
 
     /// The word for it in output and labels.
     pub fn word(self) -> &'static str {
         match self {
+            Self::NoName => "no-name",
+            Self::Login => "login",
+            Self::Reinjected => "reinjected",
             Self::Own => "own",
             Self::Future => "future",
             Self::Past => "before-1995",
@@ -129,7 +206,7 @@ pub struct Learner {
     reader: Reader,
     batch: Batch,
     tally: Tally,
-    fresh: Vec<Observation>,
+    fresh: Vec<Heard>,
     /// What the reader had counted of sessions closed early at the last commit.
     closed_early: u64,
 }
@@ -137,11 +214,9 @@ pub struct Learner {
 impl Learner {
     /// A learner at the beginning of a log.
     pub fn new(learning: Learning) -> Self {
-        let reader = Reader::new(learning.format, learning.reporter.clone(), learning.zone.clone())
-            .recognising(&learning.ours);
         Self {
+            reader: learning.reader(),
             learning,
-            reader,
             batch: Batch::default(),
             tally: Tally::default(),
             fresh: Vec::new(),
@@ -152,59 +227,49 @@ impl Learner {
     /// Takes up the open sessions that a record holds; gives back its position.
     pub fn resume(&mut self, record: &[u8]) -> Result<Vec<u8>, RecordError> {
         let (position, state) = split_record(record)?;
-        self.reader = Reader::restore(
-            self.learning.format,
-            self.learning.reporter.clone(),
-            self.learning.zone.clone(),
-            state,
-        )
-        .map_err(|error| RecordError(error.to_string()))?
-        .recognising(&self.learning.ours);
+        let reader = self.learning.reader().restore(state);
+        self.reader = reader.map_err(|error| RecordError(error.to_string()))?;
         self.closed_early = self.reader.closed_early();
         Ok(position.to_vec())
     }
 
     /// Reads one line. `latest` is the newest moment it can be from, `now` the clock.
-    pub fn line(&mut self, line: &[u8], latest: Time, now: Time) -> &[Observation] {
+    pub fn line(&mut self, line: &[u8], latest: Time, now: Time) -> &[Heard] {
         let reading = self.reader.read(line, latest, &mut self.fresh);
-        self.tally.lines += 1;
-        *self.tally.fates.entry((reading.program.word(), reading.fate.word())).or_default() += 1;
-        if matches!(reading.fate, Fate::Ambiguous | Fate::NotUnderstood) {
-            *self.tally.unread.entry(reading.why.unwrap_or("unknown")).or_default() += 1;
+        self.tally.line(reading);
+        if self.fresh.is_empty() {
+            return &[];
         }
-        self.keep_fresh(now)
+        self.keep_fresh(reading.program, now)
     }
 
     /// Counts a line that was too long to be read.
     pub fn skip_long_line(&mut self) {
-        self.tally.lines += 1;
-        *self
-            .tally
-            .fates
-            .entry((Program::Other.word(), Fate::NotUnderstood.word()))
-            .or_default() += 1;
-        *self.tally.unread.entry("too-long").or_default() += 1;
+        self.tally.line(LineReading {
+            program: Program::Other,
+            fate: Fate::NotUnderstood,
+            why: Some("too-long"),
+        });
     }
 
-    fn keep_fresh(&mut self, now: Time) -> &[Observation] {
+    fn keep_fresh(&mut self, program: Program, now: Time) -> &[Heard] {
         let limit = now.after(self.learning.future_tolerance);
-        let (own, tally) = (&self.learning.own, &mut self.tally);
-        self.fresh.retain(|observation| {
-            let why = if own.iter().any(|prefix| prefix.contains(&observation.ip)) {
-                SetAside::Own
-            } else if observation.time > limit {
-                SetAside::Future
-            } else if observation.time < self.learning.earliest {
-                SetAside::Past
-            } else {
-                return true;
+        for heard in &self.fresh {
+            let why = self.learning.set_aside(heard, limit);
+            if heard.outcome.is_accepted() && why.is_none_or(|why| why == SetAside::NoName) {
+                let taken = self.tally.taken.entry(program.word()).or_default();
+                let count = if why.is_none() { &mut taken.0 } else { &mut taken.1 };
+                *count += 1;
+            }
+            let (None, Some(observation)) = (why, heard.observation()) else {
+                let why = why.unwrap_or(SetAside::NoName);
+                *self.tally.set_aside.entry(why.word()).or_default() += 1;
+                continue;
             };
-            *tally.set_aside.entry(why.word()).or_default() += 1;
-            false
-        });
-        for observation in &self.fresh {
-            *self.tally.observations.entry(observation.outcome.word()).or_default() += 1;
-            self.batch.observe(observation, self.learning.reporter_kind);
+            if let Some(count) = self.tally.observations.get_mut(observation.outcome.index()) {
+                *count += 1;
+            }
+            self.batch.observe(&observation, self.learning.reporter_kind);
         }
         &self.fresh
     }
@@ -242,9 +307,9 @@ impl Learner {
     }
 
     /// Closes every session still open, as if its client had gone away: there will be no more lines.
-    pub fn close(&mut self, now: Time) -> &[Observation] {
+    pub fn close(&mut self, now: Time) -> &[Heard] {
         self.reader.close(&mut self.fresh);
-        self.keep_fresh(now)
+        self.keep_fresh(Program::Other, now)
     }
 }
 

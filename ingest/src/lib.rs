@@ -3,9 +3,9 @@
 //! In the order in which the data meets the parts:
 //!
 //! - [`source`]: where lines come from: files that are followed, files that are read once
-//! - [`framing`]: how a line is wrapped: syslog's forms, Exim's own stamps
-//! - [`reader`]: lines in, observations and the [`fate`] of each line out, over one file per format and [`session`], which joins
-//!   the lines of a connection
+//! - [`framing`]: how a line is wrapped: syslog's forms, journald's, docker's; `stamps`: when it is from
+//! - [`reader`]: lines in, what was [`heard`] and the [`fate`] of each line out, over one file per format (`format`)
+//!   and [`session`], which joins the lines of a connection
 //! - [`ours`]: which refusals our own answers caused
 //! - [`learner`]: observations into batches, with the record that makes them count exactly once
 //! - [`pipeline`]: a log into a sink, for ever or once; [`sink`]: the ledger, or what stands for it
@@ -15,6 +15,7 @@ mod bytes;
 pub mod fate;
 mod format;
 pub mod framing;
+pub mod heard;
 pub mod learner;
 pub mod metrics;
 pub mod ours;
@@ -23,3 +24,4 @@ pub mod reader;
 pub mod session;
 pub mod sink;
 pub mod source;
+mod stamps;

@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use helostat_zones::name::Name;
-use helostat_zones::observation::Observation;
 use helostat_zones::time::Time;
 
+use crate::heard::Heard;
 use crate::learner::{Learner, Learning, Tally, split_record};
 use crate::metrics::Metrics;
 use crate::sink::{Sink, SinkError};
@@ -243,12 +243,13 @@ impl<'a> Run<'a> {
         }
         let recent = latest.before(RECENT);
         let fresh = self.learner.line(bytes, latest, latest);
-        for observation in fresh {
-            if observation.time >= recent
-                && observation.name.is_fqdn()
+        for heard in fresh {
+            if let Some(name) = heard.name.as_ref().filter(|name| name.is_fqdn())
+                && heard.time >= recent
+                && heard.apart.is_none()
                 && self.seen.len() < SEEN_MAX
             {
-                self.seen.push((observation.ip, observation.name.clone()));
+                self.seen.push((heard.ip, name.clone()));
             }
         }
         self.learner.clear();
@@ -365,11 +366,11 @@ impl Positions for Stored<'_> {
 }
 
 fn count(metrics: &Metrics, tally: &Tally) {
-    for ((program, fate), n) in &tally.fates {
-        metrics.lines.with_label_values(&[program, fate]).inc_by(*n);
+    for (program, fate, n) in tally.fates() {
+        metrics.lines.with_label_values(&[program.word(), fate.word()]).inc_by(n);
     }
-    for (outcome, n) in &tally.observations {
-        metrics.observations.with_label_values(&[outcome]).inc_by(*n);
+    for (outcome, n) in tally.outcomes() {
+        metrics.observations.with_label_values(&[outcome.word()]).inc_by(n);
     }
     metrics.closed_early.inc_by(tally.closed_early);
     for (why, n) in &tally.set_aside {
@@ -462,7 +463,7 @@ pub fn learn(
 pub fn observe(
     source: &mut History,
     learning: &Learning,
-    each: &mut dyn FnMut(&Observation) -> std::io::Result<()>,
+    each: &mut dyn FnMut(&Heard) -> std::io::Result<()>,
 ) -> Result<Tally, ObserveError> {
     let mut learner = Learner::new(Learning {
         own: Vec::new(),

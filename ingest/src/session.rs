@@ -8,13 +8,17 @@
 //! addresses, so the same lines give the same observations however often the process was stopped and
 //! restored in between.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::time::Duration;
 
+use hashbrown::HashTable;
 use helostat_zones::name::Name;
 use helostat_zones::observation::Outcome;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
+
+use crate::heard::reason;
 
 /// How many sessions one reader keeps open for each program; Postfix' own default is 100 processes.
 pub const MAX_SESSIONS: usize = 4096;
@@ -37,6 +41,8 @@ pub(crate) struct Tally {
     pub(crate) aborted: bool,
     /// A refusal that quoted helostat itself.
     pub(crate) by_us: bool,
+    /// The words of the last refusal of the kind that decides.
+    pub(crate) reason: Option<Box<str>>,
 }
 
 impl Tally {
@@ -62,11 +68,14 @@ impl Tally {
         }
     }
 
-    /// Notes a refusal.
-    pub(crate) fn refuse(&mut self, refusal: Refusal, stage: Stage) {
+    /// Notes a refusal and its words.
+    pub(crate) fn refuse(&mut self, refusal: Refusal, stage: Stage, words: &[u8]) {
         match refusal {
             Refusal::Hard => self.hard = Some(stage),
             Refusal::Soft => self.soft = Some(stage),
+        }
+        if refusal == Refusal::Hard || self.hard.is_none() {
+            self.reason = reason(words);
         }
     }
 
@@ -77,6 +86,9 @@ impl Tally {
         self.soft = other.soft.or(self.soft);
         self.aborted |= other.aborted;
         self.by_us |= other.by_us;
+        if other.reason.is_some() {
+            self.reason.clone_from(&other.reason);
+        }
     }
 }
 
@@ -169,6 +181,8 @@ pub(crate) struct SavedTally {
     aborted: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     by_us: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<Box<str>>,
 }
 
 impl SavedTally {
@@ -180,12 +194,14 @@ impl SavedTally {
             soft: tally.soft,
             aborted: tally.aborted,
             by_us: tally.by_us,
+            reason: tally.reason.clone(),
         }
     }
 
     pub(crate) fn restore(self) -> (Name, Tally) {
-        let Self { name, accepted, hard, soft, aborted, by_us } = self;
-        (Name::parse(name.as_bytes()), Tally { accepted, hard, soft, aborted, by_us })
+        let Self { name, accepted, hard, soft, aborted, by_us, reason } = self;
+        let tally = Tally { accepted, hard, soft, aborted, by_us, reason };
+        (Name::parse(name.as_bytes()), tally)
     }
 }
 
@@ -202,26 +218,41 @@ pub(crate) fn is_false(flag: &bool) -> bool {
 /// Open sessions by key, in the order in which they began.
 #[derive(Debug)]
 pub(crate) struct Table<S> {
-    slots: HashMap<Box<[u8]>, Slot<S>>,
-    order: BTreeMap<u64, Box<[u8]>>,
+    /// Places in `slots`, by the key of what lies there.
+    index: HashTable<u32>,
+    slots: Vec<Option<Slot<S>>>,
+    free: Vec<u32>,
+    /// (number, place) in the order of opening; what has gone is passed over.
+    order: VecDeque<(u64, u32)>,
     next: u64,
     closed_early: u64,
+    hasher: foldhash::fast::RandomState,
 }
 
 #[derive(Debug)]
 struct Slot<S> {
-    place: u64,
+    /// Which of all that were ever opened it is.
+    number: u64,
+    key: Box<[u8]>,
     session: S,
 }
 
 impl<S> Table<S> {
     /// A table with nothing open.
     pub(crate) fn new() -> Self {
-        Self { slots: HashMap::new(), order: BTreeMap::new(), next: 0, closed_early: 0 }
+        Self {
+            index: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            order: VecDeque::new(),
+            next: 0,
+            closed_early: 0,
+            hasher: foldhash::fast::RandomState::default(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.index.len()
     }
 
     /// How many sessions gave way because the table was full.
@@ -229,49 +260,117 @@ impl<S> Table<S> {
         self.closed_early
     }
 
+    fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    fn place(&self, key: &[u8]) -> Option<usize> {
+        let is_key = |place: &u32| self.slot(*place).is_some_and(|slot| *slot.key == *key);
+        self.index.find(self.hash(key), is_key).map(|&place| place as usize)
+    }
+
+    fn slot(&self, place: u32) -> Option<&Slot<S>> {
+        self.slots.get(place as usize)?.as_ref()
+    }
+
     pub(crate) fn get_mut(&mut self, key: &[u8]) -> Option<&mut S> {
-        self.slots.get_mut(key).map(|slot| &mut slot.session)
+        let place = self.place(key)?;
+        self.slots.get_mut(place)?.as_mut().map(|slot| &mut slot.session)
     }
 
     /// Opens a session; returns the one it replaces, or the oldest if the table was full.
     pub(crate) fn open(&mut self, key: &[u8], session: S) -> Option<S> {
         let replaced = self.close(key);
-        let place = self.next;
+        let number = self.next;
         self.next += 1;
-        self.slots.insert(key.into(), Slot { place, session });
-        self.order.insert(place, key.into());
-        if replaced.is_some() || self.slots.len() <= MAX_SESSIONS {
+        let slot = Some(Slot { number, key: key.into(), session });
+        let place = match self.free.pop() {
+            Some(place) => {
+                if let Some(free) = self.slots.get_mut(place as usize) {
+                    *free = slot;
+                }
+                place
+            }
+            None => {
+                self.slots.push(slot);
+                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        let hash = self.hash(key);
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.index.insert_unique(hash, place, |&place| {
+            slots
+                .get(place as usize)
+                .and_then(Option::as_ref)
+                .map_or(0, |slot| hasher.hash_one(&*slot.key))
+        });
+        self.order.push_back((number, place));
+        if replaced.is_some() || self.len() <= MAX_SESSIONS {
             return replaced;
         }
         self.closed_early += 1;
-        let (_, oldest) = self.order.pop_first()?;
-        self.slots.remove(&oldest).map(|slot| slot.session)
+        let oldest = self.first()?;
+        self.close(&oldest)
+    }
+
+    /// The key of the oldest session.
+    fn first(&mut self) -> Option<Box<[u8]>> {
+        loop {
+            let &(number, place) = self.order.front()?;
+            match self.slot(place) {
+                Some(slot) if slot.number == number => return Some(slot.key.clone()),
+                _ => self.order.pop_front(),
+            };
+        }
     }
 
     /// Takes a session out.
     pub(crate) fn close(&mut self, key: &[u8]) -> Option<S> {
-        let slot = self.slots.remove(key)?;
-        self.order.remove(&slot.place);
-        Some(slot.session)
+        let hash = self.hash(key);
+        let slots = &self.slots;
+        let is_key = |place: &u32| {
+            slots
+                .get(*place as usize)
+                .and_then(Option::as_ref)
+                .is_some_and(|slot| *slot.key == *key)
+        };
+        let (place, _) = self.index.find_entry(hash, is_key).ok()?.remove();
+        self.free.push(place);
+        let slot = self.slots.get_mut(place as usize)?.take();
+        self.forget_gone();
+        slot.map(|slot| slot.session)
+    }
+
+    /// Keeps the order from growing with what has gone.
+    fn forget_gone(&mut self) {
+        if self.order.len() < 2 * self.len() + 64 {
+            return;
+        }
+        let slots = &self.slots;
+        self.order.retain(|&(number, place)| {
+            slots
+                .get(place as usize)
+                .and_then(Option::as_ref)
+                .is_some_and(|slot| slot.number == number)
+        });
     }
 
     /// Takes out every session that `is_over`, in the order in which they began.
     pub(crate) fn close_where(&mut self, is_over: impl Fn(&S) -> bool) -> Vec<S> {
-        let slots = &self.slots;
         let over: Vec<Box<[u8]>> = self
-            .order
-            .values()
-            .filter(|key| slots.get(*key).is_some_and(|slot| is_over(&slot.session)))
-            .cloned()
+            .iter()
+            .filter(|(_, session)| is_over(session))
+            .map(|(key, _)| key.into())
             .collect();
         over.iter().filter_map(|key| self.close(key)).collect()
     }
 
     /// Every open session with its key, in the order in which they began.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &S)> {
-        self.order
-            .values()
-            .filter_map(|key| self.slots.get(key).map(|slot| (key.as_ref(), &slot.session)))
+        self.order.iter().filter_map(|&(number, place)| {
+            let slot = self.slot(place).filter(|slot| slot.number == number)?;
+            Some((&*slot.key, &slot.session))
+        })
     }
 }
 
@@ -287,8 +386,13 @@ mod tests {
     #[test]
     fn tallies_come_to_outcomes() {
         use Stage::{Connect, Data, Rcpt};
-        let tally =
-            |accepted, hard, soft, aborted| Tally { accepted, hard, soft, aborted, by_us: false };
+        let tally = |accepted, hard, soft, aborted| Tally {
+            accepted,
+            hard,
+            soft,
+            aborted,
+            ..Tally::default()
+        };
         for (tally, outcome, stage) in [
             (tally(0, None, None, false), Outcome::None, None),
             (tally(2, None, None, false), Outcome::Accepted, None),

@@ -49,6 +49,7 @@ fn learning() -> Learning {
         reporter: "mx".into(),
         reporter_kind: ReporterKind::Mx,
         zone: TimeZone::UTC,
+        logins: false,
         own: Vec::new(),
         ours: Ours::default(),
         future_tolerance: Duration::from_secs(3600),

@@ -2,8 +2,8 @@
 
 #![allow(missing_docs)]
 
+use helostat_ingest::heard::Heard;
 use helostat_ingest::reader::{FormatChoice, Reader};
-use helostat_zones::observation::Observation;
 use helostat_zones::time::Time;
 use jiff::tz::TimeZone;
 
@@ -15,11 +15,13 @@ fn told(head: &str, lines: &[&str]) -> Vec<String> {
         reader.read(format!("{head}{line}").as_bytes(), latest, &mut out);
     }
     reader.close(&mut out);
-    out.iter().map(show).collect()
+    // What is learned: users who log in stay apart, and what has no name teaches nothing.
+    out.iter().filter(|one| one.apart.is_none() && one.name.is_some()).map(show).collect()
 }
 
-fn show(one: &Observation) -> String {
-    let mut text = format!("{} {} {}", one.ip, one.name, one.outcome);
+fn show(one: &Heard) -> String {
+    let name = one.name.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+    let mut text = format!("{} {name} {}", one.ip, one.outcome);
     if let Some(rdns) = &one.rdns {
         text.push_str(&format!(" rdns={rdns}"));
     }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST};
 use helostat_ingest::ours::Ours;
 use helostat_ingest::pipeline::{Batching, Followed};
-use helostat_ingest::reader::FormatChoice;
 use helostat_server::config::{DnsConfig, Limits, NameServer, ZoneConfig};
 use helostat_server::live::LiveConfig;
 use helostat_zones::answer::Caps;
@@ -15,7 +14,7 @@ use helostat_zones::ledger::{Bounds, hash_of_text};
 use helostat_zones::policy::Policy;
 use jiff::tz::TimeZone;
 
-use crate::config::{Config, Log, LogFormat, Zone, ZoneKind};
+use crate::config::{Config, Log, Zone, ZoneKind};
 
 /// The most the ledger may hold.
 pub fn bounds(config: &Config) -> Bounds {
@@ -139,7 +138,8 @@ pub fn ours(config: &Config) -> Ours {
 /// What is learned from a log of the configuration.
 pub fn learning(config: &Config, log: &Log) -> anyhow::Result<Learning> {
     Ok(Learning {
-        format: format(log.format),
+        logins: config.ingest.logins,
+        format: log.format,
         reporter: log.reporter.as_str().into(),
         reporter_kind: log.reporter_kind,
         zone: time_zone(log.time_zone.as_deref())?,
@@ -170,14 +170,6 @@ pub fn followed(config: &Config) -> anyhow::Result<Vec<Followed>> {
             })
         })
         .collect()
-}
-
-fn format(format: LogFormat) -> FormatChoice {
-    match format {
-        LogFormat::Auto => FormatChoice::Auto,
-        LogFormat::Postfix => FormatChoice::Postfix,
-        LogFormat::Exim => FormatChoice::Exim,
-    }
 }
 
 /// The zone of this name, or the system's.

@@ -16,7 +16,7 @@
 //! counts. An EHLO refused for its syntax is told only if the name is malformed: what Exim prints has
 //! been escaped, and a well-formed name may have been another one.
 //!
-//! Not learned: logins. Not done: the rejectlog, which repeats the main log, and its header dumps;
+//! Kept apart, not learned: logins. Not done: the rejectlog, which repeats the main log, and its header dumps;
 //! syslog records that Exim split (`[1/2]`).
 
 mod line;
@@ -25,17 +25,20 @@ mod saved;
 use std::time::Duration;
 
 use helostat_zones::name::{Name, NameKind};
-use helostat_zones::observation::{Observation, Outcome, Reporter};
+use helostat_zones::observation::{Outcome, Reporter};
 use helostat_zones::time::Time;
+use serde_json::Value;
 
-use self::line::{Host, Line, Lost, Protocol, Refused, Said};
-pub(crate) use self::saved::Saved;
-use super::{Caller, IRRELEVANT, Reading, SESSION, ambiguous, not_understood, reverse_name};
+use self::line::{Host, Line, Lost, Refused, Said};
+use super::{
+    Caller, Format, IRRELEVANT, Reading, SESSION, Setting, ambiguous, not_understood, reverse_name,
+};
 use crate::bytes::number;
-use crate::fate::Fate;
-use crate::framing::{Frame, leading_pid, without_exim_stamp};
-use crate::ours::Ours;
+use crate::fate::Program;
+use crate::framing::Frame;
+use crate::heard::{Apart, Heard, Proto};
 use crate::session::{MAX_NAMES, Refusal, Stage, Table, Tally, is_past};
+use crate::stamps::{Stamp, Stamps, iso_stamp, offset_of};
 
 /// How long after its last line a process' session is forgotten: longer than `smtp_receive_timeout` (5 min).
 const PROCESS_IDLE: Duration = Duration::from_secs(600);
@@ -45,8 +48,7 @@ const ADDRESS_SPAN: Duration = Duration::from_secs(60);
 /// Joins the lines of one reporter's Exim.
 #[derive(Debug)]
 pub(crate) struct Exim {
-    reporter: Reporter,
-    ours: Ours,
+    setting: Setting,
     sessions: Table<Session>,
 }
 
@@ -66,8 +68,6 @@ struct Session {
     greeting_refused: bool,
     /// The connection is over; only `no MAIL in` may follow.
     ended: bool,
-    /// A login: told to nobody.
-    private: bool,
 }
 
 #[derive(Debug)]
@@ -82,26 +82,8 @@ struct Named {
     done: bool,
 }
 
-impl Exim {
-    pub(crate) fn new(reporter: Reporter) -> Self {
-        Self { reporter, ours: Ours::default(), sessions: Table::new() }
-    }
-
-    /// Knows our own answers by these signs from now on.
-    pub(crate) fn recognise(&mut self, ours: Ours) {
-        self.ours = ours;
-    }
-
-    pub(crate) fn open_sessions(&self) -> usize {
-        self.sessions.len()
-    }
-
-    pub(crate) fn closed_early(&self) -> u64 {
-        self.sessions.closed_early()
-    }
-
-    /// Reads one line.
-    pub(crate) fn read(&mut self, frame: &Frame<'_>, out: &mut Vec<Observation>) -> Reading {
+impl Format for Exim {
+    fn read(&mut self, frame: &Frame<'_>, _: &mut Stamps, out: &mut Vec<Heard>) -> Reading {
         let (logged_pid, text) = leading_pid(without_exim_stamp(frame.text));
         match split_mark(text) {
             Some(b'/') => return ambiguous("split"),
@@ -109,10 +91,41 @@ impl Exim {
             Some(_) => return IRRELEVANT,
             None => {}
         }
-        let process = logged_pid.or(frame.pid);
-        let told = out.len();
-        let reading = self.apply(frame, process, line::read(text), out);
-        if out.len() > told && reading == SESSION { (Fate::Observed, None) } else { reading }
+        self.apply(frame, logged_pid.or(frame.pid), line::read(text), out)
+    }
+
+    fn sweep(&mut self, now: Time, out: &mut Vec<Heard>) {
+        for session in self.sessions.close_where(|session| session.is_over(now)) {
+            session.tell_rest(&self.setting.reporter, out);
+        }
+    }
+
+    fn close(&mut self, out: &mut Vec<Heard>) {
+        for session in self.sessions.close_where(|_| true) {
+            session.tell_rest(&self.setting.reporter, out);
+        }
+    }
+
+    fn open_sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    fn closed_early(&self) -> u64 {
+        self.sessions.closed_early()
+    }
+
+    fn save(&self) -> Value {
+        self.saved()
+    }
+
+    fn restore(&mut self, saved: Value) -> Result<(), String> {
+        self.take_up(saved)
+    }
+}
+
+impl Exim {
+    pub(crate) fn new(setting: &Setting) -> Self {
+        Self { setting: setting.clone(), sessions: Table::new() }
     }
 
     fn apply(
@@ -120,20 +133,19 @@ impl Exim {
         frame: &Frame<'_>,
         process: Option<u32>,
         line: Line<'_>,
-        out: &mut Vec<Observation>,
+        out: &mut Vec<Heard>,
     ) -> Reading {
         let host = match &line {
             Line::Nothing => return IRRELEVANT,
             Line::Unknown => return not_understood("shape"),
             Line::Doubtful(why) => return ambiguous(why),
-            Line::Login(host) => return self.login(frame, process, *host, out),
-            Line::Refused(refused) => refused.host,
             // After its end a session is only spoken about.
             Line::NoMail(host) | Line::Ended(host) | Line::Lost(host, _) | Line::Shown(host)
                 if self.is_told(frame, process, host) =>
             {
                 return SESSION;
             }
+            Line::Refused(refused) => refused.host,
             Line::Taken(host, _)
             | Line::RefusedGreeting(host, _)
             | Line::NoGreeting(host)
@@ -143,9 +155,20 @@ impl Exim {
             | Line::Ended(host)
             | Line::NoMail(host) => *host,
         };
-        let by_us = matches!(&line, Line::Refused(refused) if self.ours.caused(refused.reply));
-        let reporter = self.reporter.clone();
+        let login = match &line {
+            Line::Taken(_, proto) => proto.auth,
+            Line::Refused(refused) => refused.login,
+            _ => false,
+        };
+        let by_us =
+            matches!(&line, Line::Refused(refused) if self.setting.ours.caused(refused.reply));
+        let reporter = self.setting.reporter.clone();
         let Some(session) = self.session_of(frame, process, host, out) else { return IRRELEVANT };
+        if login && process.is_some() {
+            session.caller.apart = Some(Apart::Login);
+        } else if login {
+            return session.login(&line, frame.time, &reporter, out);
+        }
         match line {
             Line::Taken(_, protocol) => session.taken(host, protocol, frame.time, &reporter, out),
             Line::Refused(refused) => session.refused(&refused, by_us, frame.time, &reporter, out),
@@ -174,24 +197,6 @@ impl Exim {
         }
     }
 
-    /// A login makes its process private. A mere address may be a server, too: there the names that were
-    /// shown and not told yet, and the user's own, are taken for told.
-    fn login(
-        &mut self,
-        frame: &Frame<'_>,
-        process: Option<u32>,
-        host: Host<'_>,
-        out: &mut Vec<Observation>,
-    ) -> Reading {
-        let Some(session) = self.session_of(frame, process, host, out) else { return IRRELEVANT };
-        session.private |= process.is_some();
-        session.show(host, frame.time);
-        for named in &mut session.names {
-            named.done |= named.told.is_none();
-        }
-        IRRELEVANT
-    }
-
     /// True if the session that a line speaks of is over and told.
     fn is_told(&mut self, frame: &Frame<'_>, process: Option<u32>, host: &Host<'_>) -> bool {
         self.sessions
@@ -205,7 +210,7 @@ impl Exim {
         frame: &Frame<'_>,
         process: Option<u32>,
         host: Host<'_>,
-        out: &mut Vec<Observation>,
+        out: &mut Vec<Heard>,
     ) -> Option<&mut Session> {
         let key = key(frame, process, Some(&host));
         let goes_on = self.sessions.get_mut(&key).is_some_and(|session| {
@@ -214,7 +219,7 @@ impl Exim {
         if !goes_on {
             let session = Session::new(process, host, frame.time);
             if let Some(over) = self.sessions.open(&key, session) {
-                over.tell_rest(&self.reporter, out);
+                over.tell_rest(&self.setting.reporter, out);
             }
         }
         let session = self.sessions.get_mut(&key)?;
@@ -224,20 +229,6 @@ impl Exim {
         }
         Some(session)
     }
-
-    /// Forgets what is over, telling the names that were only shown.
-    pub(crate) fn sweep(&mut self, now: Time, out: &mut Vec<Observation>) {
-        for session in self.sessions.close_where(|session| session.is_over(now)) {
-            session.tell_rest(&self.reporter, out);
-        }
-    }
-
-    /// Closes everything.
-    pub(crate) fn close(&mut self, out: &mut Vec<Observation>) {
-        for session in self.sessions.close_where(|_| true) {
-            session.tell_rest(&self.reporter, out);
-        }
-    }
 }
 
 impl Session {
@@ -246,13 +237,12 @@ impl Session {
             process,
             begin: time,
             last: time,
-            caller: Caller { ip: host.ip, rdns: host.rdns.and_then(reverse_name) },
+            caller: Caller { rdns: host.rdns.and_then(reverse_name), ..Caller::new(host.ip) },
             names: Vec::new(),
             unnamed: Tally::default(),
             logged: None,
             greeting_refused: false,
             ended: false,
-            private: false,
         }
     }
 
@@ -295,33 +285,74 @@ impl Session {
         (is_reverse || is_literal).then_some(at)
     }
 
+    /// A login where no process is known: a mere address may be a server, too. What the user does is told at
+    /// once and apart; the names that were shown and not told yet, and the user's own, are taken for told.
+    fn login(
+        &mut self,
+        line: &Line<'_>,
+        time: Time,
+        reporter: &Reporter,
+        out: &mut Vec<Heard>,
+    ) -> Reading {
+        let mut tally = Tally::default();
+        let mut caller = Caller { apart: Some(Apart::Login), ..self.caller.clone() };
+        let host = match line {
+            Line::Taken(host, proto) => {
+                caller.proto = Some(*proto);
+                tally.accepted = 1;
+                *host
+            }
+            Line::Refused(refused) => {
+                tally.refuse(refused.refusal, refused.stage, refused.reply.text);
+                refused.host
+            }
+            _ => return IRRELEVANT,
+        };
+        let name = match host.said {
+            Said::Name(name) => Some(Name::parse(name)),
+            Said::MaybeReverse if tally.accepted > 0 => host.rdns.map(Name::parse),
+            Said::Nothing | Said::MaybeReverse => None,
+        };
+        out.push(caller.tell(time, name.as_ref(), &tally, None, reporter));
+        self.show(host, time);
+        for named in &mut self.names {
+            named.done |= named.told.is_none();
+        }
+        SESSION
+    }
+
     fn taken(
         &mut self,
         host: Host<'_>,
-        protocol: Protocol,
+        protocol: Proto,
         time: Time,
         reporter: &Reporter,
-        out: &mut Vec<Observation>,
+        out: &mut Vec<Heard>,
     ) -> Reading {
-        let at = match (host.said, protocol) {
+        self.caller.proto = Some(protocol);
+        let at = match (host.said, protocol.extended) {
             (Said::Name(name), _) => self.place(Name::parse(name), time),
             (Said::MaybeReverse, _) => match (self.logged_for(host), host.rdns) {
                 (Some(at), _) => Some(at),
                 (None, Some(rdns)) => self.place(Name::parse(rdns), time),
                 (None, None) => None,
             },
-            (Said::Nothing, Protocol::Smtp) => self.place(Name::absent(), time),
-            (Said::Nothing, Protocol::Esmtp) => None,
+            (Said::Nothing, false) => self.place(Name::absent(), time),
+            (Said::Nothing, true) => None,
         };
         let unnamed = std::mem::take(&mut self.unnamed);
-        let Some(named) = at.and_then(|at| self.names.get_mut(at)) else { return SESSION };
+        let Some(named) = at.and_then(|at| self.names.get_mut(at)) else {
+            let tally = Tally { accepted: 1, ..unnamed };
+            out.push(self.caller.tell(time, None, &tally, None, reporter));
+            return SESSION;
+        };
         if named.done {
             named.time = time;
         }
         named.tally.absorb(&unnamed);
         named.tally.accepted = named.tally.accepted.saturating_add(1);
         let told = named.told.take();
-        out.push(self.caller.observe(named.time, &named.name, &named.tally, told, reporter));
+        out.push(self.caller.tell(named.time, Some(&named.name), &named.tally, told, reporter));
         named.tally = Tally::default();
         named.done = true;
         SESSION
@@ -333,7 +364,7 @@ impl Session {
         by_us: bool,
         time: Time,
         reporter: &Reporter,
-        out: &mut Vec<Observation>,
+        out: &mut Vec<Heard>,
     ) -> Reading {
         self.greeting_refused |= refused.stage == Stage::Ehlo;
         if refused.stage == Stage::Other {
@@ -349,13 +380,13 @@ impl Session {
             _ => self.show(refused.host, time),
         };
         let Some(named) = at.and_then(|at| self.names.get_mut(at)) else {
-            self.unnamed.refuse(refused.refusal, refused.stage);
+            self.unnamed.refuse(refused.refusal, refused.stage, refused.reply.text);
             return SESSION;
         };
         named.begin_again(time);
-        named.tally.refuse(refused.refusal, refused.stage);
+        named.tally.refuse(refused.refusal, refused.stage, refused.reply.text);
         named.tally.by_us |= by_us;
-        named.tell(&self.caller, self.private, reporter, out);
+        named.tell(&self.caller, reporter, out);
         SESSION
     }
 
@@ -364,7 +395,7 @@ impl Session {
         argument: &[u8],
         time: Time,
         reporter: &Reporter,
-        out: &mut Vec<Observation>,
+        out: &mut Vec<Heard>,
     ) -> Reading {
         self.greeting_refused = true;
         let name = Name::parse(argument);
@@ -374,12 +405,7 @@ impl Session {
         self.refuse_name(name, Stage::Ehlo, time, reporter, out)
     }
 
-    fn no_greeting(
-        &mut self,
-        time: Time,
-        reporter: &Reporter,
-        out: &mut Vec<Observation>,
-    ) -> Reading {
+    fn no_greeting(&mut self, time: Time, reporter: &Reporter, out: &mut Vec<Heard>) -> Reading {
         if self.greeting_refused {
             return SESSION;
         }
@@ -392,46 +418,40 @@ impl Session {
         stage: Stage,
         time: Time,
         reporter: &Reporter,
-        out: &mut Vec<Observation>,
+        out: &mut Vec<Heard>,
     ) -> Reading {
         let at = self.place(name, time);
         let Some(named) = at.and_then(|at| self.names.get_mut(at)) else { return SESSION };
         named.begin_again(time);
-        named.tally.refuse(Refusal::Hard, stage);
-        named.tell(&self.caller, self.private, reporter, out);
+        named.tally.refuse(Refusal::Hard, stage, b"");
+        named.tell(&self.caller, reporter, out);
         SESSION
     }
 
-    fn lost(
-        &mut self,
-        at: Option<usize>,
-        when: Lost,
-        reporter: &Reporter,
-        out: &mut Vec<Observation>,
-    ) {
+    fn lost(&mut self, at: Option<usize>, when: Lost, reporter: &Reporter, out: &mut Vec<Heard>) {
         let in_mail = self.logged.is_some() && at == self.logged;
         if let Some(named) = at.and_then(|at| self.names.get_mut(at)) {
             let refused = named.tally.hard.is_some() || named.tally.soft.is_some();
             let in_message = when == Lost::InMessage;
             if in_message || (in_mail && !refused && !named.done) {
                 named.tally.aborted = true;
-                named.tell(&self.caller, self.private, reporter, out);
+                named.tell(&self.caller, reporter, out);
             }
         }
         self.end(reporter, out);
     }
 
     /// Tells what was only shown; the session stays for the lines that still speak of it.
-    fn end(&mut self, reporter: &Reporter, out: &mut Vec<Observation>) {
+    fn end(&mut self, reporter: &Reporter, out: &mut Vec<Heard>) {
         self.ended = self.process.is_some();
         for named in &mut self.names {
             if named.told.is_none() && !named.done {
-                named.tell(&self.caller, self.private, reporter, out);
+                named.tell(&self.caller, reporter, out);
             }
         }
     }
 
-    fn tell_rest(mut self, reporter: &Reporter, out: &mut Vec<Observation>) {
+    fn tell_rest(mut self, reporter: &Reporter, out: &mut Vec<Heard>) {
         self.end(reporter, out);
     }
 }
@@ -447,20 +467,59 @@ impl Named {
     }
 
     /// Tells what it comes to, unless it was told so before.
-    fn tell(
-        &mut self,
-        caller: &Caller,
-        private: bool,
-        reporter: &Reporter,
-        out: &mut Vec<Observation>,
-    ) {
+    fn tell(&mut self, caller: &Caller, reporter: &Reporter, out: &mut Vec<Heard>) {
         let (outcome, _) = self.tally.outcome();
-        if private || self.told == Some(outcome) {
+        if self.told == Some(outcome) {
             return;
         }
-        out.push(caller.observe(self.time, &self.name, &self.tally, self.told, reporter));
+        out.push(caller.tell(self.time, Some(&self.name), &self.tally, self.told, reporter));
         self.told = Some(outcome);
     }
+}
+
+/// A line of Exim's own log: `2026-11-20 14:38:50.619 +0000 [146] text`, its zone and pid optional.
+pub(crate) fn own<'a>(
+    line: &'a [u8],
+    stamps: &mut Stamps,
+) -> Option<Result<Frame<'a>, &'static str>> {
+    let (stamp, rest) = exim_stamp(line)?;
+    let (pid, text) = leading_pid(rest);
+    let frame = |time| Frame { time, host: b"", tag: b"", pid, text, own: Some(Program::Exim) };
+    Some(stamps.time(&stamp).map(frame))
+}
+
+/// `[146] ` before Exim's text, with `+pid`.
+fn leading_pid(text: &[u8]) -> (Option<u32>, &[u8]) {
+    let found = (|| {
+        let (pid, rest) = number(text.strip_prefix(b"[")?)?;
+        Some((pid, rest.strip_prefix(b"] ")?))
+    })();
+    match found {
+        Some((pid, rest)) => (Some(pid), rest),
+        None => (None, text),
+    }
+}
+
+/// Exim's own stamp and the blank after it, with its zone and fraction if they are there.
+fn exim_stamp(line: &[u8]) -> Option<(Stamp, &[u8])> {
+    let (mut stamp, rest) = iso_stamp(line, b' ')?;
+    let mut rest = rest.strip_prefix(b" ")?;
+    if let Some((zone, after)) = rest.split_at_checked(5)
+        && let Some(offset) = offset_of(zone)
+        && let Some(after) = after.strip_prefix(b" ")
+    {
+        stamp.offset = Some(offset);
+        rest = after;
+    }
+    Some((stamp, rest))
+}
+
+/// The text of an Exim line that syslog wraps, without the stamp Exim repeats by default.
+fn without_exim_stamp(text: &[u8]) -> &[u8] {
+    if text.get(10) != Some(&b' ') || !text.first().is_some_and(u8::is_ascii_digit) {
+        return text;
+    }
+    exim_stamp(text).map_or(text, |(_, rest)| rest)
 }
 
 /// True for the tags that Exim has by default: `exim`, `exim4`, `exim-in`.

@@ -1,21 +1,114 @@
-//! What each mail program says: one file a program, from framed line to observations.
+//! What each mail program says: one file a program, from framed line to what was heard.
 //!
-//! A format owns its open sessions. It is given framed lines in order, appends observations to `out`,
+//! A format owns its open sessions. It is given framed lines in order, appends to `out` what they come to,
 //! and says what became of the line. Rules common to all: a line is read from both ends and never by
 //! searching across text that a client chose; where two readings are possible the name (or the line)
 //! is dropped and counted; an address is only ever taken from where the program itself put it.
+//!
+//! To add one: a file with a [`Format`], a word in [`Program`], a row in [`TABLE`].
 
 pub(crate) mod exim;
 pub(crate) mod postfix;
 
+use std::fmt::Debug;
 use std::net::IpAddr;
 
 use helostat_zones::name::Name;
-use helostat_zones::observation::{Observation, Outcome, Reporter};
+use helostat_zones::observation::{Outcome, Reporter};
 use helostat_zones::time::Time;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::fate::Fate;
+use crate::fate::{Fate, Program};
+use crate::framing::Frame;
+use crate::heard::{Apart, Heard, Proto};
+use crate::ours::Ours;
 use crate::session::Tally;
+use crate::stamps::Stamps;
+
+/// Joins the lines of one program in one source.
+pub(crate) trait Format: Debug + Send {
+    /// Reads one line, appending to `out` what it completes. `stamps` is for formats whose text holds stamps.
+    fn read(&mut self, frame: &Frame<'_>, stamps: &mut Stamps, out: &mut Vec<Heard>) -> Reading;
+
+    /// Closes what has been silent for too long, in log time.
+    fn sweep(&mut self, now: Time, out: &mut Vec<Heard>);
+
+    /// Closes everything.
+    fn close(&mut self, out: &mut Vec<Heard>);
+
+    /// How many sessions are open.
+    fn open_sessions(&self) -> usize;
+
+    /// How many sessions gave way because too many were open.
+    fn closed_early(&self) -> u64;
+
+    /// Whatever the next lines need of the lines before, to be stored; `Null` if that is nothing.
+    fn save(&self) -> Value;
+
+    /// Takes up what `save` wrote; only before the first line. The error is a sentence.
+    fn restore(&mut self, saved: Value) -> Result<(), String>;
+}
+
+/// Whose lines are read, and what is known beside them.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    /// Who reports.
+    pub(crate) reporter: Reporter,
+    /// By which signs our own answers are known.
+    pub(crate) ours: Ours,
+}
+
+/// A line of a program's own log taken out of its wrapping; `None` if it is no such line.
+pub(crate) type Own = for<'a> fn(&'a [u8], &mut Stamps) -> Option<Result<Frame<'a>, &'static str>>;
+
+/// A program that is understood.
+pub(crate) struct Row {
+    pub(crate) program: Program,
+    /// A format without sessions.
+    pub(crate) open: fn(&Setting) -> Box<dyn Format>,
+    /// True for the tags that it has in syslog; the text is there for tags that several have.
+    pub(crate) has_tag: fn(tag: &[u8], text: &[u8]) -> bool,
+    /// For programs that write a log of their own, without syslog.
+    pub(crate) own: Option<Own>,
+}
+
+/// Every program, in the order in which a line is offered to them.
+pub(crate) const TABLE: &[Row] = &[
+    Row {
+        program: Program::Postfix,
+        open: |setting| Box::new(postfix::Postfix::new(setting)),
+        has_tag: |tag, _| postfix::is_tag(tag),
+        own: None,
+    },
+    Row {
+        program: Program::Exim,
+        open: |setting| Box::new(exim::Exim::new(setting)),
+        has_tag: |tag, _| exim::is_tag(tag),
+        own: Some(exim::own),
+    },
+];
+
+/// For `Format::save`: anything that serde can write; nothing open is `Null`.
+pub(crate) fn saved<T: Serialize>(sessions: &[T]) -> Value {
+    if sessions.is_empty() {
+        return Value::Null;
+    }
+    // Strings, numbers and lists only: there is nothing that JSON could refuse.
+    serde_json::to_value(sessions).unwrap_or_default()
+}
+
+/// For `Format::restore`: the sessions that [`saved`] wrote.
+pub(crate) fn restored<T: DeserializeOwned>(saved: Value) -> Result<Vec<T>, String> {
+    if saved.is_null() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_value(saved).map_err(|error| error.to_string())
+}
+
+/// For `Format::restore`: why what was saved cannot be.
+pub(crate) const TWICE: &str = "a session is in it twice, or is damaged";
 
 /// What became of one line: its fate, and a reason word where it was not understood.
 pub(crate) type Reading = (Fate, Option<&'static str>);
@@ -33,36 +126,71 @@ pub(crate) fn not_understood(why: &'static str) -> Reading {
     (Fate::NotUnderstood, Some(why))
 }
 
-/// The client of a session: its address and its verified reverse name.
+/// The client of a session: its address, its verified reverse name, how it speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) ip: IpAddr,
     pub(crate) rdns: Option<Box<str>>,
+    pub(crate) proto: Option<Proto>,
+    pub(crate) apart: Option<Apart>,
 }
 
 impl Caller {
-    /// The observation that `tally` comes to under `name`.
-    pub(crate) fn observe(
+    /// A stranger of whom nothing is known but the address.
+    pub(crate) fn new(ip: IpAddr) -> Self {
+        Self { ip, rdns: None, proto: None, apart: None }
+    }
+
+    /// What `tally` comes to under `name` (`None`: not shown).
+    pub(crate) fn tell(
         &self,
         time: Time,
-        name: &Name,
+        name: Option<&Name>,
         tally: &Tally,
         supersedes: Option<Outcome>,
         reporter: &Reporter,
-    ) -> Observation {
+    ) -> Heard {
         let (outcome, stage) = tally.outcome();
         let refused = matches!(outcome, Outcome::Rejected | Outcome::Deferred | Outcome::Refused);
-        Observation {
+        Heard {
             time,
             ip: self.ip,
-            name: name.clone(),
+            name: name.cloned(),
             rdns: self.rdns.clone(),
+            proto: self.proto,
             outcome,
             stage: stage.map(|stage| stage.word()),
+            reason: stage.and_then(|_| tally.reason.clone()),
             by_us: refused && tally.by_us,
             supersedes,
+            apart: self.apart,
             reporter: reporter.clone(),
         }
+    }
+}
+
+/// A caller as it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedCaller {
+    ip: IpAddr,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rdns: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proto: Option<Proto>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    apart: Option<Apart>,
+}
+
+impl SavedCaller {
+    pub(crate) fn of(caller: &Caller) -> Self {
+        let Caller { ip, rdns, proto, apart } = caller.clone();
+        Self { ip, rdns, proto, apart }
+    }
+
+    pub(crate) fn restore(self) -> Caller {
+        let Self { ip, rdns, proto, apart } = self;
+        Caller { ip, rdns, proto, apart }
     }
 }
 

@@ -10,8 +10,8 @@
 //! is credited to the session's one name only if the counters prove that no other name was in force.
 //! XCLIENT changes the client of a session: the lines after it begin a new one.
 //!
-//! Not learned: submission services and sessions with a login (users, not servers), and re-injection
-//! by a content filter. Not done: outbound delivery, the policy protocol, `last message repeated`.
+//! Kept apart, not learned: submission services and sessions with a login (users, not servers), and
+//! re-injection by a content filter. Not done: outbound delivery, the policy protocol, `last message repeated`.
 
 mod line;
 mod saved;
@@ -19,16 +19,17 @@ mod saved;
 use std::collections::HashMap;
 
 use helostat_zones::name::Name;
-use helostat_zones::observation::{Observation, Reporter};
 use helostat_zones::time::Time;
+use serde_json::Value;
 
 use self::line::{Action, Client, Line, Origin, Said, Summary, Verdict};
-pub(crate) use self::saved::Saved;
-use super::{Caller, IRRELEVANT, Reading, SESSION, ambiguous, not_understood, reverse_name};
-use crate::fate::Fate;
+use super::{
+    Caller, Format, IRRELEVANT, Reading, SESSION, Setting, ambiguous, not_understood, reverse_name,
+};
 use crate::framing::Frame;
-use crate::ours::Ours;
+use crate::heard::{Apart, Heard};
 use crate::session::{IDLE, MAX_NAMES, Refusal, Stage, Table, Tally, is_past};
+use crate::stamps::Stamps;
 
 /// How many messages of one session are followed one by one; more are counted with the last.
 const MAX_MESSAGES: usize = 64;
@@ -36,8 +37,7 @@ const MAX_MESSAGES: usize = 64;
 /// Joins the lines of one reporter's Postfix.
 #[derive(Debug)]
 pub(crate) struct Postfix {
-    reporter: Reporter,
-    ours: Ours,
+    setting: Setting,
     sessions: Table<Session>,
     /// host NUL queue id -> session key, for the messages of open sessions.
     queue: HashMap<Box<[u8]>, Box<[u8]>>,
@@ -58,8 +58,6 @@ struct Session {
     /// A name came from a line within a mail transaction.
     in_mail: bool,
     lost: Option<Stage>,
-    /// Login or re-injection: told to nobody.
-    private: bool,
 }
 
 #[derive(Debug)]
@@ -70,38 +68,50 @@ struct Message {
     refused: bool,
 }
 
-impl Postfix {
-    pub(crate) fn new(reporter: Reporter) -> Self {
-        Self { reporter, ours: Ours::default(), sessions: Table::new(), queue: HashMap::new() }
-    }
-
-    /// Knows our own answers by these signs from now on.
-    pub(crate) fn recognise(&mut self, ours: Ours) {
-        self.ours = ours;
-    }
-
-    pub(crate) fn open_sessions(&self) -> usize {
-        self.sessions.len()
-    }
-
-    pub(crate) fn closed_early(&self) -> u64 {
-        self.sessions.closed_early()
-    }
-
-    /// Reads one line.
-    pub(crate) fn read(&mut self, frame: &Frame<'_>, out: &mut Vec<Observation>) -> Reading {
+impl Format for Postfix {
+    fn read(&mut self, frame: &Frame<'_>, _: &mut Stamps, out: &mut Vec<Heard>) -> Reading {
         let component = component(frame.tag);
-        match component {
-            Component::Smtpd if is_submission(frame.tag) => return IRRELEVANT,
-            Component::Other => return IRRELEVANT,
-            _ => {}
+        if component == Component::Other {
+            return IRRELEVANT;
         }
         let screen = component == Component::Postscreen
             || (component == Component::Unknown && line::is_screen_text(frame.text));
         let line = if screen { line::read_screen(frame.text) } else { line::read(frame.text) };
-        let told = out.len();
-        let reading = self.apply(frame, component, line, out);
-        if out.len() > told && reading == SESSION { (Fate::Observed, None) } else { reading }
+        self.apply(frame, component, line, out)
+    }
+
+    fn sweep(&mut self, now: Time, out: &mut Vec<Heard>) {
+        for session in self.sessions.close_where(|session| is_past(session.last, now, IDLE)) {
+            self.finish(session, None, out);
+        }
+    }
+
+    fn close(&mut self, out: &mut Vec<Heard>) {
+        for session in self.sessions.close_where(|_| true) {
+            self.finish(session, None, out);
+        }
+    }
+
+    fn open_sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    fn closed_early(&self) -> u64 {
+        self.sessions.closed_early()
+    }
+
+    fn save(&self) -> Value {
+        self.saved()
+    }
+
+    fn restore(&mut self, saved: Value) -> Result<(), String> {
+        self.take_up(saved)
+    }
+}
+
+impl Postfix {
+    pub(crate) fn new(setting: &Setting) -> Self {
+        Self { setting: setting.clone(), sessions: Table::new(), queue: HashMap::new() }
     }
 
     fn apply(
@@ -109,7 +119,7 @@ impl Postfix {
         frame: &Frame<'_>,
         component: Component,
         line: Line<'_>,
-        out: &mut Vec<Observation>,
+        out: &mut Vec<Heard>,
     ) -> Reading {
         match line {
             Line::Nothing => IRRELEVANT,
@@ -118,12 +128,13 @@ impl Postfix {
             Line::Connect(None) => {
                 if let Some(over) = self.sessions.close(&process_key(frame)) {
                     self.finish(over, None, out);
+                    return SESSION;
                 }
                 IRRELEVANT
             }
             Line::Connect(Some(client)) => {
                 let key = session_key(frame, client);
-                self.open(&key, client, frame.time, out);
+                self.open(&key, client, frame, out);
                 SESSION
             }
             Line::Disconnect(client, summary) => {
@@ -143,6 +154,11 @@ impl Postfix {
             Line::Pregreet(client, argument) => {
                 let Some(session) = self.session_of(frame, client, out) else { return IRRELEVANT };
                 session.tally(Name::parse(argument));
+                SESSION
+            }
+            Line::Tls(client) => {
+                let Some(session) = self.session_of(frame, client, out) else { return IRRELEVANT };
+                session.caller.proto.get_or_insert_default().tls = true;
                 SESSION
             }
             Line::Lost(stage, client) => {
@@ -176,13 +192,14 @@ impl Postfix {
         queue_id: &[u8],
         client: Option<Client<'_>>,
         origin: Origin,
-        out: &mut Vec<Observation>,
+        out: &mut Vec<Heard>,
     ) -> Reading {
         let Some(client) = client else { return IRRELEVANT };
         let Some(session) = self.session_of(frame, client, out) else { return IRRELEVANT };
-        if origin != Origin::Client {
-            session.private = true;
-            return IRRELEVANT;
+        match origin {
+            Origin::Client => {}
+            Origin::Login => session.caller.apart = Some(Apart::Login),
+            Origin::Reinjection => session.caller.apart = Some(Apart::Reinjected),
         }
         let name = session.permitted.take();
         if session.messages.len() >= MAX_MESSAGES {
@@ -204,9 +221,9 @@ impl Postfix {
         frame: &Frame<'_>,
         component: Component,
         action: &Action<'_>,
-        out: &mut Vec<Observation>,
+        out: &mut Vec<Heard>,
     ) -> Reading {
-        let by_us = self.ours.caused(action.reply);
+        let by_us = self.setting.ours.caused(action.reply);
         // cleanup speaks of a session that is another process's: only the queue id says which.
         let known = action
             .queue_id
@@ -230,52 +247,44 @@ impl Postfix {
         &mut self,
         frame: &Frame<'_>,
         client: Client<'_>,
-        out: &mut Vec<Observation>,
+        out: &mut Vec<Heard>,
     ) -> Option<&mut Session> {
         let key = session_key(frame, client);
         let same = self.sessions.get_mut(&key).is_some_and(|open| open.caller.ip == client.ip);
         if !same {
-            self.open(&key, client, frame.time, out);
+            self.open(&key, client, frame, out);
         }
         let session = self.sessions.get_mut(&key)?;
         session.last = frame.time;
         Some(session)
     }
 
-    fn open(&mut self, key: &[u8], client: Client<'_>, time: Time, out: &mut Vec<Observation>) {
+    fn open(&mut self, key: &[u8], client: Client<'_>, frame: &Frame<'_>, out: &mut Vec<Heard>) {
+        let time = frame.time;
+        let apart = is_submission(frame.tag).then_some(Apart::Login);
         let session = Session {
             key: key.into(),
             begin: time,
             last: time,
-            caller: Caller { ip: client.ip, rdns: client.rdns.and_then(reverse_name) },
+            caller: Caller {
+                ip: client.ip,
+                rdns: client.rdns.and_then(reverse_name),
+                proto: None,
+                apart,
+            },
             names: Vec::new(),
             unnamed: Tally::default(),
             messages: Vec::new(),
             permitted: None,
             in_mail: false,
             lost: None,
-            private: false,
         };
         if let Some(over) = self.sessions.open(key, session) {
             self.finish(over, None, out);
         }
     }
 
-    /// Closes what has been silent for too long.
-    pub(crate) fn sweep(&mut self, now: Time, out: &mut Vec<Observation>) {
-        for session in self.sessions.close_where(|session| is_past(session.last, now, IDLE)) {
-            self.finish(session, None, out);
-        }
-    }
-
-    /// Closes everything.
-    pub(crate) fn close(&mut self, out: &mut Vec<Observation>) {
-        for session in self.sessions.close_where(|_| true) {
-            self.finish(session, None, out);
-        }
-    }
-
-    fn finish(&mut self, session: Session, summary: Option<Summary>, out: &mut Vec<Observation>) {
+    fn finish(&mut self, session: Session, summary: Option<Summary>, out: &mut Vec<Heard>) {
         let host = session.host();
         for message in &session.messages {
             let queue_key = queue_key(host, &message.queue_id);
@@ -285,12 +294,16 @@ impl Postfix {
             }
         }
         let summary = summary.filter(|summary| summary.counted);
-        if session.private || summary.is_some_and(|summary| summary.auth > 0) {
-            return;
+        let (time, mut caller) = (session.begin, session.caller.clone());
+        if summary.is_some_and(|summary| summary.auth > 0) {
+            caller.apart = Some(Apart::Login);
+            caller.proto.get_or_insert_default().auth = true;
         }
-        let (time, caller) = (session.begin, session.caller.clone());
+        if summary.is_some_and(|summary| summary.starttls > 0) {
+            caller.proto.get_or_insert_default().tls = true;
+        }
         for (name, tally) in session.settle(summary) {
-            out.push(caller.observe(time, &name, &tally, None, &self.reporter));
+            out.push(caller.tell(time, name.as_ref(), &tally, None, &self.setting.reporter));
         }
     }
 }
@@ -319,10 +332,13 @@ impl Session {
     /// Takes in what a check says.
     fn note(&mut self, action: &Action<'_>, by_us: bool) -> Reading {
         self.permitted = None;
+        if let Some(extended) = action.extended {
+            self.caller.proto.get_or_insert_default().extended |= extended;
+        }
         let name = match action.said {
-            Said::Login => {
-                self.private = true;
-                return IRRELEVANT;
+            Said::Login(name) => {
+                self.caller.apart = Some(Apart::Login);
+                name.and_then(|name| self.tally(Name::parse(name)))
             }
             Said::Name(name) => self.tally(Name::parse(name)),
             // At CONNECT no greeting can have been given; elsewhere the line is whole and says so.
@@ -358,7 +374,7 @@ impl Session {
         };
         match action.verdict {
             Verdict::Refused(refusal) => {
-                tally.refuse(refusal, action.stage);
+                tally.refuse(refusal, action.stage, action.reply.text);
                 tally.by_us |= by_us;
             }
             Verdict::Accepted => tally.accepted = tally.accepted.saturating_add(1),
@@ -367,7 +383,7 @@ impl Session {
     }
 
     /// What the session comes to: its names, each with its tally.
-    fn settle(mut self, summary: Option<Summary>) -> Vec<(Name, Tally)> {
+    fn settle(mut self, summary: Option<Summary>) -> Vec<(Option<Name>, Tally)> {
         self.drop_false_absence(summary);
         let only = self.only_name(summary);
         let taken = self.taken(summary);
@@ -394,7 +410,7 @@ impl Session {
             );
         // MAIL out of order (no greeting, no STARTTLS) is answered 5xx and not logged.
         if untouched && summary.is_some_and(|summary| summary.mail_tried > 0 && summary.mail == 0) {
-            self.unnamed.refuse(Refusal::Hard, Stage::Mail);
+            self.unnamed.refuse(Refusal::Hard, Stage::Mail, b"");
         }
         if in_transaction && (pending.is_some() || untouched) {
             let at = pending.flatten().or(only);
@@ -403,10 +419,15 @@ impl Session {
                 None => self.unnamed.aborted = true,
             }
         }
+        let mut told: Vec<(Option<Name>, Tally)> = Vec::with_capacity(self.names.len().max(1));
         if let Some((_, tally)) = only.and_then(|at| self.names.get_mut(at)) {
             tally.absorb(&self.unnamed);
+        } else if self.unnamed.accepted > 0 || self.names.is_empty() {
+            // Mail whose name the log does not show, or a session without any.
+            told.push((None, self.unnamed));
         }
-        self.names
+        told.extend(self.names.into_iter().map(|(name, tally)| (Some(name), tally)));
+        told
     }
 
     /// A line without `helo=` means that no greeting was *taken*; if one was tried, a name was said

@@ -5,16 +5,18 @@
 //! left, so learning twice does not count twice. A log that the running daemon follows is left to it: both
 //! would read the same lines at once.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use helostat_ingest::heard::Heard;
 use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST, Tally};
 use helostat_ingest::pipeline::{self, LearnError, ObserveError};
 use helostat_ingest::sink::Sink;
 use helostat_ingest::source::History;
 use helostat_zones::ledger::{Ledger, Sizes};
-use helostat_zones::observation::{Observation, ReporterKind};
+use helostat_zones::observation::ReporterKind;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
@@ -75,6 +77,7 @@ fn learning(config: &Config, args: &LearnArgs) -> anyhow::Result<Learning> {
             }
         },
         zone: settings::time_zone(args.time_zone.as_deref())?,
+        logins: config.ingest.logins,
         own: config.ingest.own.clone(),
         ours: settings::ours(config),
         future_tolerance: config.ledger.future_tolerance,
@@ -143,27 +146,30 @@ pub(super) fn progress_bar(path: &Path, total: Option<u64>) -> ProgressBar {
 
 fn summary(total: &Tally, sizes: Sizes, args: &LearnArgs) -> Result<(), Failure> {
     let fates: Vec<_> = total
-        .fates
-        .iter()
-        .map(|((program, fate), lines)| json!({"program": program, "fate": fate, "lines": lines}))
+        .fates()
+        .map(|(program, fate, lines)| {
+            json!({"program": program.word(), "fate": fate.word(), "lines": lines})
+        })
         .collect();
+    let outcomes: BTreeMap<&str, u64> =
+        total.outcomes().map(|(outcome, n)| (outcome.word(), n)).collect();
     if args.json {
         return Ok(out::json(&json!({
             "lines": total.lines,
             "fates": fates,
             "not_understood": total.unread,
             "observations": total.learned(),
-            "observations_by_outcome": total.observations,
+            "observations_by_outcome": outcomes,
             "set_aside": total.set_aside,
             "ledger": sizes,
         }))?);
     }
     out::line(format!("lines         {:>12}", total.lines))?;
-    for ((program, fate), lines) in &total.fates {
-        out::line(format!("  {lines:>12}  {program}: {fate}"))?;
+    for (program, fate, lines) in total.fates() {
+        out::line(format!("  {lines:>12}  {}: {fate}", program.word()))?;
     }
     out::line(format!("observations  {:>12}", total.learned()))?;
-    for (outcome, n) in &total.observations {
+    for (outcome, n) in total.outcomes() {
         out::line(format!("  {n:>12}  {outcome}"))?;
     }
     for (why, n) in &total.set_aside {
@@ -188,8 +194,8 @@ fn print_observations(learning: &Learning, args: &LearnArgs) -> Result<(), Failu
     let mut stdout = io::BufWriter::with_capacity(1 << 20, io::stdout().lock());
     for path in &args.files {
         let mut source = open(path)?;
-        pipeline::observe(&mut source, learning, &mut |observation| {
-            serde_json::to_writer(&mut stdout, &observation_json(observation))?;
+        pipeline::observe(&mut source, learning, &mut |heard| {
+            serde_json::to_writer(&mut stdout, &heard_json(heard))?;
             stdout.write_all(b"\n")
         })
         .map_err(|error| match error {
@@ -200,24 +206,30 @@ fn print_observations(learning: &Learning, args: &LearnArgs) -> Result<(), Failu
     Ok(stdout.flush()?)
 }
 
-/// An observation as a JSON line.
-fn observation_json(observation: &Observation) -> serde_json::Value {
+/// What was heard as a JSON line; docs/observations.md has the schema.
+fn heard_json(heard: &Heard) -> serde_json::Value {
+    let name = heard.name.as_ref().map(|name| name.text()).filter(|text| !text.is_empty());
     let mut line = json!({
-        "time": observation.time,
-        "ip": observation.ip,
-        "ehlo": observation.name,
-        "kind": observation.name.kind(),
-        "rdns": observation.rdns,
-        "outcome": observation.outcome,
-        "stage": observation.stage,
-        "reporter": observation.reporter.as_ref(),
+        "time": heard.time,
+        "ip": heard.ip,
+        "ehlo": name,
+        "kind": heard.name.as_ref().map_or("unknown", |name| name.kind().word()),
+        "rdns": heard.rdns,
+        "proto": heard.proto.map(|proto| proto.word()),
+        "outcome": heard.outcome,
+        "stage": heard.stage,
+        "reason": heard.reason,
+        "reporter": heard.reporter.as_ref(),
     });
     if let Some(line) = line.as_object_mut() {
-        if let Some(supersedes) = observation.supersedes {
+        if let Some(supersedes) = heard.supersedes {
             line.insert("supersedes".into(), json!(supersedes));
         }
-        if observation.by_us {
+        if heard.by_us {
             line.insert("by_us".into(), json!(true));
+        }
+        if let Some(apart) = heard.apart {
+            line.insert("apart".into(), json!(apart));
         }
     }
     line

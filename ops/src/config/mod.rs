@@ -44,8 +44,8 @@ pub use place::{ConfigError, ConfigErrors, Place};
 pub use policy::Policy;
 pub use section::{Change, Key, Preset};
 pub use settings::{
-    Csa, Daemon, Dns, EhloForward, Evidence, Fcrdns, Http, Ingest, Ledger, Live, Log, LogFormat,
-    LogLevel, Zone, ZoneKind,
+    Csa, Daemon, Dns, EhloForward, Evidence, Fcrdns, Http, Ingest, Ledger, Live, Log, LogLevel,
+    Zone, ZoneKind,
 };
 pub use size::Size;
 pub use value::Rule;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use helostat_ingest::reader::FormatChoice;
 use helostat_zones::observation::ReporterKind;
 use ipnet::IpNet;
 
@@ -166,6 +167,8 @@ section! {
     Ingest in "ingest" {
         "own" own: Vec<IpNet> = Is("[]"), Free, Restart,
             "Clients that are your own relays and filters: nothing is learned of them.";
+        "logins" logins: bool = Is("false"), Free, Restart,
+            "Learn users who log in, and what comes in over submission services, as if they were servers.";
         "our-replies" our_replies: Vec<String> = Is("[]"), Reply, Restart,
             "Pieces of text by which a refusal is known as caused by our own answer, beside our own words.";
         "batch" batch: u32 = Is("10000"), Between(1, 100_000), Restart,
@@ -200,7 +203,7 @@ section! {
     Log in "log" {
         "path" path: PathBuf = Needed(r#""/var/log/mail.log""#), Free, Restart,
             "The log file; it is followed as it grows and is rotated.";
-        "format" format: LogFormat = Is(r#""auto""#), Free, Restart,
+        "format" format: FormatChoice = Is(r#""auto""#), Free, Restart,
             "Which program writes it; auto finds out from the lines.";
         "reporter" reporter: String = Is(r#""local""#), Word, Restart,
             "The name of the mail server that reports; each server has its own.";
@@ -275,27 +278,31 @@ impl ZoneKind {
     }
 }
 
-/// Which program writes a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LogFormat {
-    /// Found out from the lines.
-    Auto,
-    /// Postfix, through syslog or its own log file.
-    Postfix,
-    /// Exim's main log.
-    Exim,
-}
-
-impl Choice for LogFormat {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("auto", Self::Auto), ("postfix", Self::Postfix), ("exim", Self::Exim)];
-}
-
-impl LogFormat {
-    /// The word for it in the file.
-    pub fn word(self) -> &'static str {
-        word_of(self)
-    }
+impl Choice for FormatChoice {
+    const WORDS: &'static [(&'static str, Self)] = &{
+        use helostat_ingest::fate::Program::{
+            Amavis, Csv, Exchange, Exim, HMailServer, Haraka, Json, MailEnable, OpenSmtpd, Postfix,
+            PowerMta, Qmail, Rspamd, Sendmail, Stalwart,
+        };
+        [
+            ("auto", Self::Auto),
+            ("postfix", Self::Only(Postfix)),
+            ("exim", Self::Only(Exim)),
+            ("sendmail", Self::Only(Sendmail)),
+            ("opensmtpd", Self::Only(OpenSmtpd)),
+            ("haraka", Self::Only(Haraka)),
+            ("rspamd", Self::Only(Rspamd)),
+            ("stalwart", Self::Only(Stalwart)),
+            ("exchange", Self::Only(Exchange)),
+            ("hmailserver", Self::Only(HMailServer)),
+            ("mailenable", Self::Only(MailEnable)),
+            ("powermta", Self::Only(PowerMta)),
+            ("qmail", Self::Only(Qmail)),
+            ("amavis", Self::Only(Amavis)),
+            ("json", Self::Only(Json)),
+            ("csv", Self::Only(Csv)),
+        ]
+    };
 }
 
 impl Choice for ReporterKind {

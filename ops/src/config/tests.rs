@@ -7,6 +7,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::read::MOST_SYNTAX_ERRORS;
+use helostat_ingest::fate::Program;
+use helostat_ingest::reader::FormatChoice;
+
 use super::*;
 
 fn parse(text: &str) -> Config {
@@ -208,8 +211,8 @@ fn the_example_needs_no_file() {
     let config = Config::example(Path::new("/try"));
     assert_eq!(config.ledger.path, Path::new("/try/ledger"));
     let logs: Vec<_> = config.logs.iter().map(|log| (log.path.as_path(), log.format)).collect();
-    let postfix = (Path::new("/try/postfix.log"), LogFormat::Postfix);
-    assert_eq!(logs, [postfix, (Path::new("/try/exim.log"), LogFormat::Exim)]);
+    let postfix = (Path::new("/try/postfix.log"), FormatChoice::Only(Program::Postfix));
+    assert_eq!(logs, [postfix, (Path::new("/try/exim.log"), FormatChoice::Only(Program::Exim))]);
     let origins: Vec<_> = config.zones.iter().map(|zone| zone.origin.as_str()).collect();
     assert_eq!(origins, ["rep.test"]);
     assert_eq!(config.warnings(), Vec::<String>::new());

@@ -16,6 +16,7 @@
 use std::net::IpAddr;
 
 use crate::bytes::{address, bracketed, contains, cut, cut_at, number};
+use crate::heard::Proto;
 use crate::ours::Reply;
 use crate::session::{Refusal, Stage};
 
@@ -26,7 +27,7 @@ const LINE_MAX: usize = 8000;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     /// A message was taken: `<=`.
-    Taken(Host<'a>, Protocol),
+    Taken(Host<'a>, Proto),
     /// Something was refused.
     Refused(Refused<'a>),
     /// An EHLO or HELO was refused for its syntax; the argument as Exim prints it.
@@ -43,8 +44,6 @@ pub(super) enum Line<'a> {
     Ended(Host<'a>),
     /// Said about a connection that is over already.
     NoMail(Host<'a>),
-    /// A user logged in.
-    Login(Host<'a>),
     /// Understood, of no use here: delivery, queue, daemon.
     Nothing,
     /// Two readings are possible.
@@ -73,15 +72,6 @@ pub(super) enum Said<'a> {
     MaybeReverse,
 }
 
-/// The protocol of a message that was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Protocol {
-    /// EHLO was given.
-    Esmtp,
-    /// HELO was given, or nothing.
-    Smtp,
-}
-
 /// When the client went away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
@@ -97,6 +87,8 @@ pub(super) struct Refused<'a> {
     pub(super) host: Host<'a>,
     pub(super) stage: Stage,
     pub(super) refusal: Refusal,
+    /// After a login.
+    pub(super) login: bool,
     /// What Exim's administrator says to the client.
     pub(super) reply: Reply<'a>,
 }
@@ -211,12 +203,12 @@ fn taken(rest: &[u8]) -> Line<'_> {
             return Line::Nothing;
         };
         let word = rest.split(|&byte| byte == b' ').next().unwrap_or_default();
-        match word.strip_prefix(b"utf8").unwrap_or(word) {
-            b"esmtp" | b"esmtps" => Line::Taken(host, Protocol::Esmtp),
-            b"smtp" | b"smtps" => Line::Taken(host, Protocol::Smtp),
-            b"esmtpa" | b"esmtpsa" | b"asmtp" | b"asmtps" => Line::Login(host),
-            _ => Line::Nothing,
-        }
+        let proto = match word {
+            b"asmtp" => Some(Proto { auth: true, ..Proto::default() }),
+            b"asmtps" => Some(Proto { auth: true, tls: true, ..Proto::default() }),
+            word => Proto::parse(word),
+        };
+        proto.map_or(Line::Nothing, |proto| Line::Taken(host, proto))
     })
 }
 
@@ -248,9 +240,6 @@ fn about_host(line: &[u8], has_id: bool) -> Line<'_> {
         let Some(fields) = fields(rest) else {
             return Line::Unknown;
         };
-        if fields.login {
-            return Line::Login(host);
-        }
         let text = fields.rest;
         let verdict =
             text.strip_prefix(b"rejected ").map(|what| (Refusal::Hard, what)).or_else(|| {
@@ -258,7 +247,7 @@ fn about_host(line: &[u8], has_id: bool) -> Line<'_> {
             });
         if let Some((refusal, what)) = verdict {
             let reply = own_text(line, what);
-            return refused(host, refusal, what, reply);
+            return refused(host, refusal, what, reply, fields.login);
         }
         if text.starts_with(b"incomplete transaction (connection lost)") {
             return Line::Lost(host, Lost::InMessage);
@@ -324,7 +313,13 @@ fn after_sender(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// `RCPT <R>: TEXT`, `EHLO or HELO NAME: TEXT`, `after DATA: TEXT`, `connection in "connect" ACL: TEXT`.
-fn refused<'a>(mut host: Host<'a>, refusal: Refusal, what: &'a [u8], reply: Reply<'a>) -> Line<'a> {
+fn refused<'a>(
+    mut host: Host<'a>,
+    refusal: Refusal,
+    what: &'a [u8],
+    reply: Reply<'a>,
+    login: bool,
+) -> Line<'a> {
     let word = what.split(|&byte| matches!(byte, b' ' | b':')).next().unwrap_or_default();
     let mut stage = match word {
         b"connection" => Stage::Connect,
@@ -340,7 +335,7 @@ fn refused<'a>(mut host: Host<'a>, refusal: Refusal, what: &'a [u8], reply: Repl
     } else if stage == Stage::Connect {
         host.said = Said::Nothing;
     }
-    Line::Refused(Refused { host, stage, refusal, reply })
+    Line::Refused(Refused { host, stage, refusal, login, reply })
 }
 
 /// The administrator's text, which follows `<RECIPIENT>: ` or `NAME: ` in `what`, the end of `line`; all
@@ -404,6 +399,7 @@ fn rejected(rest: &[u8]) -> Line<'_> {
                 host,
                 stage: Stage::Mail,
                 refusal: Refusal::Hard,
+                login: false,
                 reply: Reply::default(),
             })
         });
@@ -431,6 +427,7 @@ fn synchronization(rest: &[u8]) -> Line<'_> {
             host,
             stage: Stage::Mail,
             refusal: Refusal::Hard,
+            login: false,
             reply: Reply::default(),
         })
     })
@@ -528,9 +525,11 @@ mod tests {
             format!("{} {said}", host.ip)
         };
         match line {
-            Line::Taken(host, protocol) => (format!("taken {protocol:?}"), shown(host)),
+            Line::Taken(host, proto) => (format!("taken {}", proto.word()), shown(host)),
             Line::Refused(refused) => {
-                (format!("{:?} {:?}", refused.refusal, refused.stage), shown(&refused.host))
+                let login = if refused.login { " login" } else { "" };
+                let kind = format!("{:?} {:?}{login}", refused.refusal, refused.stage);
+                (kind, shown(&refused.host))
             }
             Line::RefusedGreeting(host, argument) => {
                 (format!("greeting {}", String::from_utf8_lossy(argument)), shown(host))
@@ -541,7 +540,6 @@ mod tests {
             Line::Lost(host, when) => (format!("lost {when:?}"), shown(host)),
             Line::Ended(host) => ("ended".to_owned(), shown(host)),
             Line::NoMail(host) => ("no mail".to_owned(), shown(host)),
-            Line::Login(host) => ("login".to_owned(), shown(host)),
             other => (format!("{other:?}"), String::new()),
         }
     }
@@ -551,22 +549,22 @@ mod tests {
         for (text, kind, host) in [
             (
                 "1xUPlK-00003O-2Y <= <> H=(localhost.localdomain) [82.250.110.158] P=esmtps X=TLS CV=no S=365 id=a@b",
-                "taken Esmtp",
+                "taken ESMTPS",
                 "82.250.110.158 localhost.localdomain",
             ),
             (
                 "10HmbH-000000005vi-0000 <= u@test.ex H=(test) [56.56.56.56] U=CALLER P=smtp S=3",
-                "taken Smtp",
+                "taken SMTP",
                 "56.56.56.56 test",
             ),
             (
                 "1xUPlL-000042-0g <= s@s.test H=mx77.example.net [192.0.2.56]:47466 P=esmtps S=411 for ok@local.test",
-                "taken Esmtp",
+                "taken ESMTPS",
                 "192.0.2.56 =",
             ),
             (
                 "1xUPlL-000042-0g <= s@s.test H=a.example (pc) [192.0.2.56] P=esmtpsa A=plain:joe S=4",
-                "login",
+                "taken ESMTPSA",
                 "192.0.2.56 pc",
             ),
             ("1xUPlL-000042-0g <= root@s.test U=root P=local S=4", "Nothing", ""),
@@ -597,7 +595,7 @@ mod tests {
             ),
             (
                 "H=a.example [192.0.2.7] F=<s@s> A=plain:joe rejected RCPT <d@l>: no",
-                "login",
+                "Hard Rcpt login",
                 "192.0.2.7 =",
             ),
             (

@@ -4,28 +4,27 @@
 //! are written as their normalised text, which reads back as the same name.
 
 use helostat_zones::name::Name;
-use helostat_zones::observation::{Outcome, Reporter};
+use helostat_zones::observation::Outcome;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Exim, Named, Session};
 use crate::bytes::{from_text, to_text};
-use crate::format::Caller;
+use crate::format::{self, SavedCaller, TWICE};
 use crate::session::{SavedTally, is_false};
 
 /// A session as it is stored.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Saved {
+struct Saved {
     /// The key, each octet as the character of that number.
     key: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     process: Option<u32>,
     begin: u32,
     last: u32,
-    ip: std::net::IpAddr,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    rdns: Option<Box<str>>,
+    client: SavedCaller,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     names: Vec<SavedName>,
     unnamed: SavedTally,
@@ -35,8 +34,6 @@ pub(crate) struct Saved {
     greeting_refused: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     ended: bool,
-    #[serde(default, skip_serializing_if = "is_false")]
-    private: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,20 +49,21 @@ struct SavedName {
 
 impl Exim {
     /// The open sessions, in the order in which they began.
-    pub(crate) fn save(&self) -> Vec<Saved> {
-        self.sessions.iter().map(|(key, session)| session.save(key)).collect()
+    pub(super) fn saved(&self) -> Value {
+        let sessions: Vec<Saved> =
+            self.sessions.iter().map(|(key, session)| session.save(key)).collect();
+        format::saved(&sessions)
     }
 
-    /// Opens what `save` wrote.
-    pub(crate) fn restore(reporter: Reporter, saved: Vec<Saved>) -> Option<Self> {
-        let mut exim = Self::new(reporter);
-        for saved in saved {
-            let key = from_text(&saved.key)?;
-            if exim.sessions.open(&key, Session::restore(saved)).is_some() {
-                return None;
+    /// Opens what `saved` wrote.
+    pub(super) fn take_up(&mut self, saved: Value) -> Result<(), String> {
+        for saved in format::restored::<Saved>(saved)? {
+            let key = from_text(&saved.key).ok_or(TWICE)?;
+            if self.sessions.open(&key, Session::restore(saved)).is_some() {
+                return Err(TWICE.to_owned());
             }
         }
-        Some(exim)
+        Ok(())
     }
 }
 
@@ -76,8 +74,7 @@ impl Session {
             process: self.process,
             begin: self.begin.0,
             last: self.last.0,
-            ip: self.caller.ip,
-            rdns: self.caller.rdns.clone(),
+            client: SavedCaller::of(&self.caller),
             names: self
                 .names
                 .iter()
@@ -92,7 +89,6 @@ impl Session {
             logged: self.logged,
             greeting_refused: self.greeting_refused,
             ended: self.ended,
-            private: self.private,
         }
     }
 
@@ -105,13 +101,12 @@ impl Session {
             process: saved.process,
             begin: Time(saved.begin),
             last: Time(saved.last),
-            caller: Caller { ip: saved.ip, rdns: saved.rdns },
+            caller: saved.client.restore(),
             names: names.collect(),
             unnamed: saved.unnamed.restore().1,
             logged: saved.logged,
             greeting_refused: saved.greeting_refused,
             ended: saved.ended,
-            private: saved.private,
         }
     }
 }

@@ -28,6 +28,8 @@ pub(super) enum Line<'a> {
     Connect(Option<Client<'a>>),
     /// The connection is over.
     Disconnect(Option<Client<'a>>, Summary),
+    /// TLS is on.
+    Tls(Client<'a>),
     /// `lost connection` or `timeout` after a stage.
     Lost(Option<Stage>, Option<Client<'a>>),
     /// The first recipient of a message was taken: `QID: client=`.
@@ -76,8 +78,8 @@ pub(super) struct Action<'a> {
     pub(super) said: Said<'a>,
     /// What Postfix says to a client whose check this is.
     pub(super) reply: Reply<'a>,
-    /// postscreen speaks, not smtpd.
-    pub(super) screen: bool,
+    /// The tail says that the client greeted with EHLO, or did not.
+    pub(super) extended: Option<bool>,
 }
 
 /// What the check decided.
@@ -103,8 +105,8 @@ pub(super) enum Said<'a> {
     Unknown,
     /// It shows something that may not be the name; the word says why.
     Doubtful(&'static str),
-    /// A user logged in.
-    Login,
+    /// A user logged in; the name, if the line shows one that can be believed.
+    Login(Option<&'a [u8]>),
 }
 
 /// The counters of a `disconnect` line, `ok/total`; all zero before Postfix 3.0.
@@ -145,6 +147,9 @@ pub(super) fn read(text: &[u8]) -> Line<'_> {
         .or_else(|| text.strip_prefix(b"timeout after "))
     {
         return lost(rest);
+    }
+    if let Some(client) = tls(text) {
+        return Line::Tls(client);
     }
     if is_chatter(text) {
         return Line::Nothing;
@@ -203,6 +208,13 @@ pub(super) fn is_screen_text(text: &[u8]) -> bool {
     let is_capital = |byte: &&u8| byte.is_ascii_uppercase() || **byte == b'-';
     let capitals = text.iter().take_while(is_capital).count();
     capitals >= 4 && text.get(capitals) == Some(&b' ')
+}
+
+/// `Anonymous TLS connection established from NAME[IP]: TLSv1.3 with cipher ..`.
+fn tls(text: &[u8]) -> Option<Client<'_>> {
+    const TRUST: [&[u8]; 4] = [b"Anonymous", b"Untrusted", b"Trusted", b"Verified"];
+    let rest = TRUST.iter().find_map(|trust| text.strip_prefix(*trust))?;
+    client(rest.strip_prefix(b" TLS connection established from ")?).map(|(client, _)| client)
 }
 
 fn is_chatter(text: &[u8]) -> bool {
@@ -351,7 +363,7 @@ fn action<'a>(queue_id: Option<&'a [u8]>, rest: &'a [u8], whole: &'a [u8]) -> Li
             client: None,
             said,
             reply: Reply::default(),
-            screen: false,
+            extended: extended(text, is_whole),
         });
     }
     let found = (|| {
@@ -376,7 +388,7 @@ fn action<'a>(queue_id: Option<&'a [u8]>, rest: &'a [u8], whole: &'a [u8]) -> Li
         client: Some(client),
         said,
         reply: if is_whole { reply(text) } else { Reply::default() },
-        screen,
+        extended: extended(text, is_whole),
     })
 }
 
@@ -422,8 +434,14 @@ fn content<'a>(
         client: None,
         said,
         reply: Reply::default(),
-        screen: false,
+        extended: None,
     })
+}
+
+/// What the last `proto=` of a whole record says.
+fn extended(text: &[u8], is_whole: bool) -> Option<bool> {
+    let (_, end) = cut_at_last(text, b" proto=").filter(|_| is_whole)?;
+    Some(end.starts_with(b"ESMTP"))
 }
 
 fn verdict(word: &[u8], text: &[u8]) -> Verdict {
@@ -449,14 +467,17 @@ fn tail(text: &[u8]) -> Said<'_> {
         return Said::Nothing;
     }
     if end.starts_with(b" sasl_") {
-        return Said::Login;
+        return Said::Login(None);
     }
     let Some(value) = end.strip_prefix(b" helo=<") else {
         return Said::Doubtful("proto");
     };
     match cut(value, b'>') {
         Some((name, b"")) => neutered(name),
-        Some((_, after)) if after.starts_with(b" sasl_") => Said::Login,
+        Some((name, after)) if after.starts_with(b" sasl_") => match neutered(name) {
+            Said::Name(name) => Said::Login(Some(name)),
+            _ => Said::Login(None),
+        },
         Some(_) => Said::Doubtful("helo"),
         None => Said::Doubtful("cut-name"),
     }
@@ -584,7 +605,7 @@ mod tests {
             (
                 "NOQUEUE: reject: RCPT from a.example[192.0.2.7]: 554 no; from=<s@s> to=<b@l> proto=ESMTP \
                  helo=<pc> sasl_username=<joe>",
-                Said::Login,
+                Said::Login(Some(b"pc")),
             ),
             (
                 "NOQUEUE: reject: EHLO from r.example[192.0.2.7]: 501 5.5.2 <x: RCPT from fake[6.6.6.6]: 250 ok; \

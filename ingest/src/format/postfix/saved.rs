@@ -6,26 +6,24 @@
 use std::collections::HashMap;
 
 use helostat_zones::name::Name;
-use helostat_zones::observation::Reporter;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Message, Postfix, Session, queue_key};
 use crate::bytes::{from_text, to_text};
-use crate::format::Caller;
+use crate::format::{self, SavedCaller, TWICE};
 use crate::session::{SavedTally, Stage, is_false};
 
 /// A session as it is stored.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Saved {
+struct Saved {
     /// The key, each octet as the character of that number.
     key: String,
     begin: u32,
     last: u32,
-    ip: std::net::IpAddr,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    rdns: Option<Box<str>>,
+    client: SavedCaller,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     names: Vec<SavedTally>,
     unnamed: SavedTally,
@@ -37,8 +35,6 @@ pub(crate) struct Saved {
     in_mail: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lost: Option<Stage>,
-    #[serde(default, skip_serializing_if = "is_false")]
-    private: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,16 +54,17 @@ struct SavedMessage {
 
 impl Postfix {
     /// The open sessions, in the order in which they began.
-    pub(crate) fn save(&self) -> Vec<Saved> {
-        self.sessions.iter().map(|(_, session)| session.save(&self.queue)).collect()
+    pub(super) fn saved(&self) -> Value {
+        let sessions: Vec<Saved> =
+            self.sessions.iter().map(|(_, session)| session.save(&self.queue)).collect();
+        format::saved(&sessions)
     }
 
-    /// Opens what `save` wrote.
-    pub(crate) fn restore(reporter: Reporter, saved: Vec<Saved>) -> Option<Self> {
-        let mut postfix = Self::new(reporter);
-        for saved in saved {
+    /// Opens what `saved` wrote.
+    pub(super) fn take_up(&mut self, saved: Value) -> Result<(), String> {
+        for saved in format::restored::<Saved>(saved)? {
             let current: Vec<bool> = saved.messages.iter().map(|message| !message.reused).collect();
-            let session = Session::restore(saved)?;
+            let session = Session::restore(saved).ok_or(TWICE)?;
             let host: Box<[u8]> = session.host().into();
             for message in session
                 .messages
@@ -76,14 +73,14 @@ impl Postfix {
                 .filter_map(|(message, current)| current.then_some(message))
             {
                 let key = queue_key(&host, &message.queue_id);
-                postfix.queue.insert(key.into(), session.key.clone());
+                self.queue.insert(key.into(), session.key.clone());
             }
             let key = session.key.clone();
-            if postfix.sessions.open(&key, session).is_some() {
-                return None;
+            if self.sessions.open(&key, session).is_some() {
+                return Err(TWICE.to_owned());
             }
         }
-        Some(postfix)
+        Ok(())
     }
 }
 
@@ -97,8 +94,7 @@ impl Session {
             key: to_text(&self.key),
             begin: self.begin.0,
             last: self.last.0,
-            ip: self.caller.ip,
-            rdns: self.caller.rdns.clone(),
+            client: SavedCaller::of(&self.caller),
             names: self.names.iter().map(|(name, tally)| SavedTally::of(name, tally)).collect(),
             unnamed: SavedTally::of(&Name::absent(), &self.unnamed),
             messages: self
@@ -115,7 +111,6 @@ impl Session {
             permitted: self.permitted,
             in_mail: self.in_mail,
             lost: self.lost,
-            private: self.private,
         }
     }
 
@@ -132,14 +127,13 @@ impl Session {
             key: from_text(&saved.key)?.into(),
             begin: Time(saved.begin),
             last: Time(saved.last),
-            caller: Caller { ip: saved.ip, rdns: saved.rdns },
+            caller: saved.client.restore(),
             names: saved.names.into_iter().map(SavedTally::restore).collect(),
             unnamed: saved.unnamed.restore().1,
             messages: messages.collect::<Option<_>>()?,
             permitted: saved.permitted,
             in_mail: saved.in_mail,
             lost: saved.lost,
-            private: saved.private,
         })
     }
 }
