@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use helostat::cli::{Cli, Command};
-use helostat::command::{self, load_config};
+use helostat::command::{self, load_config, load_config_if_any};
 use helostat::exit::{Exit, Failure};
 use helostat::{daemon, log, out};
 
@@ -13,6 +13,9 @@ fn main() -> ExitCode {
     let Cli { command, config } = Cli::parse();
     let done = match command {
         Command::Run => daemon::run(&config),
+        Command::Learn(args) if args.to_json => {
+            load_config_if_any(&config).and_then(|c| command::learn::run(&c, &args))
+        }
         Command::Learn(args) => load_config(&config).and_then(|c| command::learn::run(&c, &args)),
         Command::Explain(args) => {
             load_config(&config).and_then(|c| command::explain::run(&c, &args))

@@ -33,6 +33,15 @@ pub fn load_config(args: &ConfigArgs) -> Result<Config, Failure> {
     read_config(&path)
 }
 
+/// The configuration that the command line names, or, where it names none and there is none, every default:
+/// for what needs no ledger and no zone.
+pub fn load_config_if_any(args: &ConfigArgs) -> Result<Config, Failure> {
+    if !args.example && args.config.is_none() && !Path::new(DEFAULT_CONFIG).exists() {
+        return Ok(Config::defaults());
+    }
+    load_config(args)
+}
+
 /// The file that the command line names, or the usual one.
 pub fn config_path(args: &ConfigArgs) -> PathBuf {
     args.config.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG))

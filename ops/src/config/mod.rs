@@ -148,6 +148,11 @@ impl Config {
         finish(read::main_file(&Source::new(file_name, text), folder), file_name)
     }
 
+    /// Every default, with no zone and no log.
+    pub fn defaults() -> Self {
+        read::main_file(&Source::new("defaults", ""), Path::new("/")).config
+    }
+
     /// A configuration to try things with: the zones of `rep.test` on 127.0.0.1:5300, learned from
     /// `postfix.log` and `exim.log` in `dir`, where the ledger is too.
     pub fn example(dir: &Path) -> Self {
