@@ -1,6 +1,6 @@
 //! The comparison.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use helostat_ingest::heard::Heard;
 use helostat_zones::name::{Name, NameKind};
@@ -50,8 +50,11 @@ pub(crate) fn compare(run: &Run, log: &Log, sessions: &[Session]) -> Report {
             wanted.push(Wanted { session, name: unit.name, classes: unit.classes, lines });
         }
     }
-    // A line ties one session: where a client comes back at once, each needs its own.
-    let tied = matching(wanted.len(), |at| wanted[at].lines.clone());
+    // A line, or a connection, ties one session: where a client comes back at once, each needs its own.
+    let tied = matching(wanted.len(), |at| {
+        let groups: BTreeSet<usize> = wanted[at].lines.iter().map(|&line| log.group(line)).collect();
+        groups.into_iter().collect()
+    });
     let wanted: Vec<&Wanted<'_>> =
         wanted.iter().zip(&tied).filter(|(_, tie)| tie.is_some()).map(|(one, _)| one).collect();
     let named: Vec<usize> = (0..log.heard.len())
@@ -172,7 +175,10 @@ fn verdict(run: &Run, heard: &Heard, sessions: &[Session]) -> Verdict {
         return Verdict::Wrong("nobody was there");
     }
     if let Some(rdns) = &heard.rdns
-        && !here.iter().any(|session| session.has_reverse(rdns))
+        // The driver may give an address two reverse names, and the truth knows one of them at a time.
+        && !sessions
+            .iter()
+            .any(|session| session.ip.to_canonical() == heard.ip && session.has_reverse(rdns))
         && !heard.ip.is_loopback()
     {
         return Verdict::Wrong("reverse name");

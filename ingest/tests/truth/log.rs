@@ -26,6 +26,8 @@ pub(crate) struct Line {
 
 pub(crate) struct Log {
     pub(crate) lines: Vec<Line>,
+    /// For each line the first line of its connection, or itself.
+    groups: Vec<usize>,
     /// Lines that are in no known wrapping.
     pub(crate) unframed: usize,
     /// What was told, less what was taken back.
@@ -53,7 +55,12 @@ impl Log {
             }
         }
         reader.close(&mut out);
-        Self { lines, unframed, heard: settled(out) }
+        Self { groups: groups(&lines), lines, unframed, heard: settled(out) }
+    }
+
+    /// What a line belongs to: lines of one connection have the same.
+    pub(crate) fn group(&self, line: usize) -> usize {
+        self.groups[line]
     }
 
     /// What was heard, without times, in order.
@@ -66,6 +73,23 @@ impl Log {
         all.sort_by_key(|one| format!("{one:?}"));
         all
     }
+}
+
+/// Joins lines by the keys they share, if not by much more than a session lasts.
+fn groups(lines: &[Line]) -> Vec<usize> {
+    let mut groups: Vec<usize> = (0..lines.len()).collect();
+    let mut latest: std::collections::HashMap<&[u8], usize> = std::collections::HashMap::new();
+    for (at, line) in lines.iter().enumerate() {
+        let earlier = line.keys.iter().find_map(|key| {
+            let before = *latest.get(&key[..])?;
+            (line.time.0.saturating_sub(lines[before].time.0) <= 15).then_some(groups[before])
+        });
+        groups[at] = earlier.unwrap_or(at);
+        for key in &line.keys {
+            latest.insert(key, at);
+        }
+    }
+    groups
 }
 
 /// Takes back what was superseded, as a ledger does.

@@ -196,6 +196,7 @@ impl Session {
         self.ehlo.is_none()
             || self.all_ehlos.is_empty()
             || self.txs.iter().any(|tx| tx.ehlo.is_none())
+            || self.said(false).contains(&Name::absent())
     }
 
     /// The classes that are right under `name`: of its transactions; where it had none, what a refused greeting
