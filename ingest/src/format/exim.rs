@@ -18,7 +18,8 @@
 //! that is malformed: what Exim prints has been escaped, and a well-formed name may have been another one.
 //!
 //! `unexpected disconnection` and a synchronization error break a message off: Exim writes the first only if
-//! there is a sender.
+//! there is a sender. Where recipients had been refused it stays a refusal: that a client goes away after the last
+//! one was refused looks the same, unless `+smtp_incomplete_transaction` names the recipients that were taken.
 //!
 //! Kept apart, not learned: logins. Not done: the rejectlog, which repeats the main log, and its header dumps;
 //! syslog records that Exim split (`[1/2]`).
@@ -51,7 +52,7 @@ const ADDRESS_IDLE: Duration = Duration::from_secs(60);
 /// The longest session of a mere address.
 const ADDRESS_SPAN: Duration = Duration::from_secs(600);
 /// How far apart the lines of one connection may be where nothing but the address tells connections apart.
-const NEAR: Duration = Duration::from_secs(3);
+const NEAR: Duration = Duration::from_secs(2);
 
 /// Joins the lines of one reporter's Exim.
 #[derive(Debug)]
@@ -94,6 +95,8 @@ struct Named {
     told: Option<Outcome>,
     /// A message was taken and told: the next event begins another observation.
     done: bool,
+    /// The connection broke down: it can only be said that it is lost.
+    broken: bool,
 }
 
 /// When something happened, in which message if that is known, and whether it ends one.
@@ -102,6 +105,7 @@ struct Event {
     time: Time,
     sender: Option<u64>,
     at_end: bool,
+    is_loss: bool,
 }
 
 impl Format for Exim {
@@ -162,7 +166,11 @@ impl Exim {
             Line::Unknown => return not_understood("shape"),
             Line::Doubtful(why) => return ambiguous(why),
             // After its end a session is only spoken about.
-            Line::NoMail(host) | Line::Ended(host) | Line::Lost(host, _) | Line::Shown(host)
+            Line::NoMail(host)
+            | Line::Ended(host)
+            | Line::Lost(host, _)
+            | Line::Broken(host)
+            | Line::Shown(host)
                 if self.is_told(frame, process, host) =>
             {
                 return SESSION;
@@ -174,6 +182,7 @@ impl Exim {
             | Line::Shown(host)
             | Line::Logged(host)
             | Line::Lost(host, _)
+            | Line::Broken(host)
             | Line::Ended(host)
             | Line::NoMail(host) => *host,
         };
@@ -200,6 +209,10 @@ impl Exim {
                 session.port = host.port;
             }
             Line::Lost(_, when) => session.lost(host, when, time, &mut told),
+            Line::Broken(_) => {
+                let at = session.show(host, time, &mut told);
+                session.is_broken(at);
+            }
             Line::Ended(_) | Line::NoMail(_) => {
                 session.show(host, time, &mut told);
                 session.end(&mut told);
@@ -308,6 +321,7 @@ impl Session {
             sender: None,
             told: None,
             done: false,
+            broken: false,
         };
         if self.names.len() < MAX_NAMES {
             self.names.push(named);
@@ -337,21 +351,38 @@ impl Session {
 
     /// The place of the name that a host part shows, if it shows one.
     fn show(&mut self, host: Host<'_>, time: Time, told: &mut Told<'_>) -> Option<usize> {
-        let at = match host.said {
-            Said::Name(name) => self.place(Some(Name::parse(name)), false, time, told),
-            // Early lines of a session show no name because none was given yet.
-            Said::Nothing => None,
-            Said::MaybeReverse => self.logged_for(host),
-        };
+        let at = self.shown(host, time, told);
         // After a message, what is near it is still of its session.
         if let Some(named) = at.and_then(|at| self.names.get_mut(at)) {
-            if !self.alone && is_past(named.last, time, NEAR) {
+            if !self.alone && (named.broken || is_past(named.last, time, NEAR)) {
                 named.finish(&self.caller, told);
                 named.begin_again(time);
             }
             named.last = time;
         }
         at
+    }
+
+    fn shown(&mut self, host: Host<'_>, time: Time, told: &mut Told<'_>) -> Option<usize> {
+        match host.said {
+            Said::Name(name) => {
+                let name = Some(Name::parse(name));
+                // It may be a user who has logged in already.
+                let is_near = |named: &Named| named.login && !is_past(named.last, time, NEAR);
+                let user =
+                    self.names.iter().position(|named| named.name == name && is_near(named));
+                user.or_else(|| self.place(name, false, time, told))
+            }
+            // Early lines of a session show no name because none was given yet.
+            Said::Nothing => None,
+            Said::MaybeReverse => self.logged_for(host),
+        }
+    }
+
+    fn is_broken(&mut self, at: Option<usize>) {
+        if let Some(named) = at.and_then(|at| self.names.get_mut(at)).filter(|_| !self.alone) {
+            named.broken = true;
+        }
     }
 
     /// The name of the `ehlo-log` line, if the host part can stand for it.
@@ -396,7 +427,7 @@ impl Session {
             (Said::Nothing, false) => Some(Name::absent()),
             (Said::Nothing, true) => None,
         };
-        let event = Event { time, sender: mark(sender), at_end: true };
+        let event = Event { time, sender: mark(sender), at_end: true, is_loss: false };
         let at = self.place(name, login, time, told);
         let (hidden, since) = self.hidden(at, login, event);
         if let Some(named) = self.event(at, event, told) {
@@ -466,7 +497,7 @@ impl Session {
             }
         };
         let at_end = refused.stage == Stage::EndOfMessage;
-        let event = Event { time, sender: refused.sender.and_then(mark), at_end };
+        let event = Event { time, sender: refused.sender.and_then(mark), at_end, is_loss: false };
         let at = self.place(name, refused.login, time, told);
         let Some(named) = self.event(at, event, told) else { return };
         named.tally.refuse(refused.refusal, refused.stage, refused.reply.text);
@@ -508,38 +539,36 @@ impl Session {
         told: &mut Told<'_>,
     ) {
         let at = self.place(name, false, time, told);
-        let event = Event { time, sender: None, at_end: false };
+        let event = Event { time, sender: None, at_end: false, is_loss: false };
         let Some(named) = self.event(at, event, told) else { return };
         named.tally.refuse(Refusal::Hard, stage, b"");
         self.tell_now(at, told);
     }
 
     fn lost(&mut self, host: Host<'_>, when: Lost, time: Time, told: &mut Told<'_>) {
-        let shown = match host.said {
-            Said::Name(name) => self.place(Some(Name::parse(name)), false, time, told),
-            Said::Nothing => None,
-            Said::MaybeReverse => self.logged_for(host),
+        let at = match when {
+            Lost::BetweenCommands => None,
+            Lost::InMessage | Lost::InEnvelope => self
+                .shown(host, time, told)
+                .or_else(|| self.place(None, false, time, told)),
+            // Whether it was asked for the next command or for the end of a message is not said.
+            Lost::Silent => self.shown(host, time, told).filter(|&at| {
+                self.logged == Some(at) && self.names.get(at).is_some_and(|named| !named.done)
+            }),
         };
-        let untouched = |named: &Named| named.tally == Tally::default() && !named.done;
-        let aborted = match when {
-            Lost::InMessage => true,
-            Lost::Silent => {
-                shown.is_some()
-                    && shown == self.logged
-                    && shown.and_then(|at| self.names.get(at)).is_some_and(untouched)
-            }
-            Lost::BetweenCommands => false,
-        };
-        if aborted {
-            let at = shown.or_else(|| self.place(None, false, time, told));
-            let event = Event { time, sender: None, at_end: false };
-            if let Some(named) = self.event(at, event, told) {
-                named.tally.aborted = true;
-            }
-            self.tell_now(at, told);
-        } else {
-            self.show(host, time, told);
+        if at.is_none() {
+            let at = self.show(host, time, told);
+            self.is_broken(at);
+            self.end(told);
+            return;
         }
+        let event = Event { time, sender: None, at_end: false, is_loss: true };
+        if let Some(named) = self.event(at, event, told) {
+            let refused = named.tally.hard.is_some() || named.tally.soft.is_some();
+            named.tally.aborted |= when == Lost::InMessage || !refused;
+        }
+        self.is_broken(at);
+        self.tell_now(at, told);
         self.end(told);
     }
 
@@ -571,6 +600,9 @@ impl Session {
 impl Named {
     /// True if what happens belongs to what was seen last, where only the address is known.
     fn goes_on(&self, event: Event) -> bool {
+        if self.broken && !event.is_loss {
+            return false;
+        }
         let same = event.sender == self.sender;
         if !is_past(self.last, event.time, NEAR) {
             return same || event.sender.is_none() || self.sender.is_none();
@@ -585,6 +617,7 @@ impl Named {
         self.sender = None;
         self.told = None;
         self.done = false;
+        self.broken = false;
     }
 
     /// Tells what was not told yet.

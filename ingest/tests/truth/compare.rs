@@ -45,7 +45,7 @@ pub(crate) fn compare(run: &Run, log: &Log, sessions: &[Session]) -> Report {
     let mut wanted = Vec::new();
     for session in sessions {
         rows.entry(session.listener.clone()).or_default().sessions += 1;
-        for unit in session.units().into_iter().filter(|unit| is_well_formed(&unit.name)) {
+        for unit in session.units(run.hides_loss).into_iter().filter(|unit| is_well_formed(&unit.name)) {
             let lines = ties(run, log, session, &unit.name);
             wanted.push(Wanted { session, name: unit.name, classes: unit.classes, lines });
         }
@@ -53,7 +53,9 @@ pub(crate) fn compare(run: &Run, log: &Log, sessions: &[Session]) -> Report {
     // A line, or a connection, ties one session: where a client comes back at once, each needs its own.
     let tied = matching(wanted.len(), |at| {
         let groups: BTreeSet<usize> = wanted[at].lines.iter().map(|&line| log.group(line)).collect();
-        groups.into_iter().collect()
+        // Another name in the same connection is another tie.
+        let first = wanted.iter().position(|other| other.name == wanted[at].name).unwrap_or(at);
+        groups.into_iter().map(|group| group * wanted.len() + first).collect()
     });
     let wanted: Vec<&Wanted<'_>> =
         wanted.iter().zip(&tied).filter(|(_, tie)| tie.is_some()).map(|(one, _)| one).collect();
@@ -215,7 +217,7 @@ fn verdict(run: &Run, heard: &Heard, sessions: &[Session]) -> Verdict {
         return Verdict::Wrong("not said");
     }
     let class = Class::of(heard.outcome);
-    if speakers.iter().any(|session| session.allows(name).contains(&class)) {
+    if speakers.iter().any(|session| session.allows(name, run.hides_loss).contains(&class)) {
         return Verdict::Right;
     }
     Verdict::Wrong("outcome")

@@ -21,6 +21,8 @@ pub(crate) struct Run {
     /// The lines do not end sessions and show neither process nor port: `RDNS [IP]` may be the address in
     /// brackets, and what is told is the reverse name.
     pub(crate) reverse_for_literal: bool,
+    /// A client that goes away after its recipients were refused looks the same in the middle of a message.
+    pub(crate) hides_loss: bool,
     pub(crate) asserted: bool,
 }
 
@@ -33,6 +35,7 @@ const POSTFIX: Run = Run {
     addresses: plain,
     cuts_words: &["postscreen"],
     reverse_for_literal: false,
+    hides_loss: false,
     asserted: true,
 };
 
@@ -48,6 +51,7 @@ const EXIM: Run = Run {
     ],
     cuts_words: &[],
     reverse_for_literal: true,
+    hides_loss: true,
     ..POSTFIX
 };
 
@@ -107,7 +111,7 @@ pub(crate) const RUNS: &[Run] = &[
     Run { folder: "postfix/seed-3", log: "mail.native.log", ..POSTFIX },
     Run { folder: "postfix/seed-3", log: "docker-json.log", asserted: false, ..POSTFIX },
     Run { log: "a-mainlog", listeners: "a", ..EXIM },
-    Run { log: "b-mainlog", listeners: "b", ..EXIM },
+    Run { log: "b-mainlog", listeners: "b", hides_loss: false, ..EXIM },
     Run { log: "c-mainlog", listeners: "c", ..EXIM },
     EXIM,
     Run { log: "mail.trad.log", ..EXIM },

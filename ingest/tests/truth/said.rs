@@ -50,6 +50,26 @@ pub(crate) struct Helo {
 pub(crate) struct Transaction {
     pub(crate) ehlo: Option<String>,
     pub(crate) outcome: String,
+    #[serde(default)]
+    rcpts: Vec<(String, Option<u32>)>,
+}
+
+impl Transaction {
+    /// Its class; and where a client went away after a refused recipient, that refusal's, if the log may show it
+    /// only so: what Exim writes is the same as for a client that goes because all were refused.
+    fn classes(&self, hides_loss: bool) -> Vec<Class> {
+        let mut classes: Vec<Class> = Class::parse(&self.outcome).into_iter().collect();
+        if hides_loss && classes == [Class::Aborted] {
+            for code in self.rcpts.iter().filter_map(|(_, code)| *code) {
+                match code {
+                    400..=499 => classes.push(Class::Deferred),
+                    500.. => classes.push(Class::Rejected),
+                    _ => {}
+                }
+            }
+        }
+        classes
+    }
 }
 
 /// Accepted and partly accepted are one.
@@ -153,7 +173,7 @@ impl Session {
     }
 
     /// Every name in force, each once.
-    pub(crate) fn units(&self) -> Vec<Unit> {
+    pub(crate) fn units(&self, hides_loss: bool) -> Vec<Unit> {
         let mut units: Vec<Unit> = Vec::new();
         let mut add = |said: &Option<String>, classes: Vec<Class>| {
             let name = said.as_deref().map_or_else(Name::absent, |said| Name::parse(said.as_bytes()));
@@ -163,7 +183,7 @@ impl Session {
             }
         };
         for tx in &self.txs {
-            add(&tx.ehlo, Class::parse(&tx.outcome).into_iter().collect());
+            add(&tx.ehlo, tx.classes(hides_loss));
         }
         if self.txs.is_empty() {
             add(&self.ehlo, Class::parse(&self.outcome).into_iter().collect());
@@ -201,10 +221,10 @@ impl Session {
 
     /// The classes that are right under `name`: of its transactions; where it had none, what a refused greeting
     /// or the whole session comes to.
-    pub(crate) fn allows(&self, name: &Name) -> Vec<Class> {
+    pub(crate) fn allows(&self, name: &Name, hides_loss: bool) -> Vec<Class> {
         let malformed = name.kind() == NameKind::Malformed;
         let mut classes: Vec<Class> = self
-            .units()
+            .units(hides_loss)
             .into_iter()
             .filter(|unit| {
                 unit.name == *name || (malformed && unit.name.kind() == NameKind::Malformed)
@@ -213,7 +233,7 @@ impl Session {
             .collect();
         let heard = |said: &String| heard(said) == *name || first_word(said) == *name;
         let cut = self.txs.iter().filter(|tx| tx.ehlo.as_ref().is_some_and(heard));
-        classes.extend(cut.filter_map(|tx| Class::parse(&tx.outcome)));
+        classes.extend(cut.flat_map(|tx| tx.classes(hides_loss)));
         // The greeting itself was refused.
         let refused = |helo: &&Helo| {
             helo.code.is_some_and(|code| code >= 400)

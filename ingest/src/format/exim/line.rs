@@ -40,6 +40,8 @@ pub(super) enum Line<'a> {
     Logged(Host<'a>),
     /// The client went away.
     Lost(Host<'a>, Lost),
+    /// TLS broke down, or Exim closed the connection: at most a `Lost` follows.
+    Broken(Host<'a>),
     /// The connection is over.
     Ended(Host<'a>),
     /// Said about a connection that is over already.
@@ -77,8 +79,10 @@ pub(super) enum Said<'a> {
 /// When the client went away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// In the middle of a message, or of the commands before it.
+    /// In the middle of a message: recipients were taken.
     InMessage,
+    /// A sender had been given; whether recipients were taken the line does not say.
+    InEnvelope,
     /// It said nothing more; perhaps in the middle of a message's commands.
     Silent,
     /// Between messages.
@@ -231,7 +235,7 @@ fn about_message(text: &[u8]) -> Line<'_> {
         return with_host(rest, |host, _| Line::Lost(host, Lost::InMessage));
     }
     if let Some(rest) = text.strip_prefix(b"TLS error on connection from ") {
-        return with_host(rest, |host, _| Line::Shown(host));
+        return with_host(rest, |host, _| Line::Broken(host));
     }
     Line::Nothing
 }
@@ -256,11 +260,13 @@ fn about_host(line: &[u8], has_id: bool) -> Line<'_> {
             return refused(host, refusal, what, reply, &fields);
         }
         const BROKEN: [&[u8]; 2] = [
-            b"incomplete transaction (connection lost)",
-            b"incomplete transaction (sync failure)",
+            b"incomplete transaction (connection lost) from <",
+            b"incomplete transaction (sync failure) from <",
         ];
-        if BROKEN.iter().any(|start| text.starts_with(start)) {
-            return Line::Lost(host, Lost::InMessage);
+        if let Some(sender) = BROKEN.iter().find_map(|start| text.strip_prefix(*start)) {
+            // The recipients that were taken follow the sender.
+            let taken = address_of_sender(sender).is_some_and(|(_, rest)| rest.starts_with(b" for "));
+            return Line::Lost(host, if taken { Lost::InMessage } else { Lost::InEnvelope });
         }
         const SHOWS: [&[u8]; 5] = [
             b"Warning: ",
@@ -454,7 +460,7 @@ fn synchronization(rest: &[u8]) -> Line<'_> {
         if !contains(rest, b" next input=\"") {
             return Line::Doubtful("two-hosts");
         }
-        if in_message { Line::Lost(host, Lost::InMessage) } else { Line::Shown(host) }
+        if in_message { Line::Lost(host, Lost::InEnvelope) } else { Line::Broken(host) }
     })
 }
 
@@ -499,14 +505,16 @@ fn about_connection(text: &[u8]) -> Line<'_> {
     if let Some(rest) =
         text.strip_prefix(b"unexpected disconnection while reading SMTP command from ")
     {
-        return with_host(rest, |host, _| Line::Lost(host, Lost::InMessage));
+        return with_host(rest, |host, _| Line::Lost(host, Lost::InEnvelope));
     }
     if let Some(rest) = text.strip_prefix(b"SMTP command timeout on connection from ") {
         return with_host(rest, |host, _| Line::Lost(host, Lost::Silent));
     }
-    const SHOWS: [&[u8]; 3] =
-        [b"SMTP call from ", b"TLS error on connection from ", b"SMTP protocol violation: "];
-    if let Some(rest) = SHOWS.iter().find_map(|start| text.strip_prefix(*start)) {
+    const BROKEN: [&[u8]; 2] = [b"SMTP call from ", b"TLS error on connection from "];
+    if let Some(rest) = BROKEN.iter().find_map(|start| text.strip_prefix(*start)) {
+        return with_host(rest, |host, _| Line::Broken(host));
+    }
+    if let Some(rest) = text.strip_prefix(b"SMTP protocol violation: ") {
         return with_host(rest, |host, _| Line::Shown(host));
     }
     if let Some((mechanism, rest)) = cut_at(text, b" authenticator failed for ")
@@ -565,6 +573,7 @@ mod tests {
             Line::Shown(host) => ("shown".to_owned(), shown(host)),
             Line::Logged(host) => ("logged".to_owned(), shown(host)),
             Line::Lost(host, when) => (format!("lost {when:?}"), shown(host)),
+            Line::Broken(host) => ("broken".to_owned(), shown(host)),
             Line::Ended(host) => ("ended".to_owned(), shown(host)),
             Line::NoMail(host) => ("no mail".to_owned(), shown(host)),
             other => (format!("{other:?}"), String::new()),

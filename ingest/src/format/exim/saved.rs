@@ -54,6 +54,8 @@ struct SavedName {
     told: Option<Outcome>,
     #[serde(default, skip_serializing_if = "is_false")]
     done: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    broken: bool,
 }
 
 impl Exim {
@@ -119,6 +121,7 @@ impl Named {
             sender: self.sender,
             told: self.told,
             done: self.done,
+            broken: self.broken,
         }
     }
 
@@ -133,6 +136,7 @@ impl Named {
             sender: saved.sender,
             told: saved.told,
             done: saved.done,
+            broken: saved.broken,
         }
     }
 }
