@@ -407,8 +407,8 @@ pub fn learn(
     let now = now();
     let mut id = None;
     let mut lines = 0u64;
+    let latest = source.modified().unwrap_or(now);
     loop {
-        let latest = source.modified().unwrap_or(now);
         match source.next(&stored)? {
             Step::Line(line) => {
                 lines += 1;
@@ -473,8 +473,8 @@ pub fn observe(
     });
     let now = now();
     let mut total = Tally::default();
+    let latest = source.modified().unwrap_or(now);
     loop {
-        let latest = source.modified().unwrap_or(now);
         match source.next(&Nothing)? {
             Step::Line(line) if line.too_long => learner.skip_long_line(),
             Step::Line(line) => {
