@@ -22,6 +22,7 @@
 mod line;
 mod saved;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use helostat_zones::name::{Name, NameKind};
@@ -535,19 +536,27 @@ fn split_mark(text: &[u8]) -> Option<u8> {
     (matches!(mark, b'/' | b'\\') && rest.starts_with(b"]")).then_some(mark)
 }
 
-/// host NUL tag NUL, then the pid in four octets, or the address as text.
+/// The key of a session: host NUL tag NUL, then `p` and the pid in four octets, or `a` and the address in
+/// four or sixteen.
 fn key(frame: &Frame<'_>, process: Option<u32>, host: Option<&Host<'_>>) -> Vec<u8> {
-    let mut key = Vec::with_capacity(frame.host.len() + frame.tag.len() + 18);
+    let mut key = Vec::with_capacity(frame.host.len() + frame.tag.len() + 19);
     key.extend_from_slice(frame.host);
     key.push(0);
     key.extend_from_slice(frame.tag);
     key.push(0);
-    match (process, host) {
-        (Some(process), _) => key.extend_from_slice(&process.to_le_bytes()),
-        (None, Some(host)) => match host.ip {
-            std::net::IpAddr::V4(ip) => key.extend_from_slice(format!("[{ip}]").as_bytes()),
-            std::net::IpAddr::V6(ip) => key.extend_from_slice(&ip.octets()),
-        },
+    match (process, host.map(|host| host.ip)) {
+        (Some(process), _) => {
+            key.push(b'p');
+            key.extend_from_slice(&process.to_le_bytes());
+        }
+        (None, Some(IpAddr::V4(ip))) => {
+            key.push(b'a');
+            key.extend_from_slice(&ip.octets());
+        }
+        (None, Some(IpAddr::V6(ip))) => {
+            key.push(b'a');
+            key.extend_from_slice(&ip.octets());
+        }
         (None, None) => {}
     }
     key
