@@ -15,7 +15,7 @@ pub(crate) fn cpu() -> Duration {
 }
 
 /// Processor time of all children that have ended, in user and kernel; exact to 10 ms.
-#[allow(dead_code, reason = "not every bench has children")]
+#[allow(dead_code, reason = "only one bench has children")]
 pub(crate) fn children_cpu() -> Duration {
     let stat = read("/proc/self/stat");
     let behind = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
