@@ -9,6 +9,7 @@
 //! - [`ours`]: which refusals our own answers caused
 //! - [`learner`]: observations into batches, with the record that makes them count exactly once
 //! - [`pipeline`]: a log into a sink, for ever or once; [`sink`]: the ledger, or what stands for it
+//! - [`unread`]: samples of what could not be read; [`hint`]: what a log that hides names lacks
 //! - [`metrics`]: what is counted
 
 mod bytes;
@@ -16,6 +17,7 @@ pub mod fate;
 mod format;
 pub mod framing;
 pub mod heard;
+pub mod hint;
 pub mod learner;
 pub mod metrics;
 pub mod ours;
@@ -25,3 +27,4 @@ pub mod session;
 pub mod sink;
 pub mod source;
 mod stamps;
+pub mod unread;

@@ -138,6 +138,9 @@ impl Reader {
         let framed = self.framer.frame(line, latest, &mut room);
         let reading = match framed {
             Ok(frame) => self.framed(&frame, out),
+            Err(framing::NOTHING) => {
+                LineReading { program: Program::Other, fate: Fate::Irrelevant, why: None }
+            }
             Err("no-stamp") if is_rejectlog(line) && self.choice.admits(Program::Exim) => {
                 LineReading { program: Program::Exim, fate: Fate::Irrelevant, why: None }
             }
@@ -150,6 +153,14 @@ impl Reader {
     fn framed(&mut self, frame: &Frame<'_>, out: &mut Vec<Heard>) -> LineReading {
         self.sweep(frame.time, out);
         let Some(row) = self.choice.row(frame) else {
+            if frame.tag.is_empty() && frame.own.is_none() {
+                // A container's line that is nobody's.
+                return LineReading {
+                    program: Program::Other,
+                    fate: Fate::NotUnderstood,
+                    why: Some("no-tag"),
+                };
+            }
             return LineReading { program: Program::Other, fate: Fate::Irrelevant, why: None };
         };
         let told = out.len();

@@ -27,6 +27,7 @@
 mod line;
 mod saved;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use helostat_zones::name::{Name, NameKind};
@@ -710,18 +711,27 @@ fn split_mark(text: &[u8]) -> Option<u8> {
     (matches!(mark, b'/' | b'\\') && rest.starts_with(b"]")).then_some(mark)
 }
 
-/// host NUL tag NUL, then the pid in four octets, or the address and its port as text; and whether that is one
-/// connection's alone.
+/// The key of a session: host NUL tag NUL, then `p` and the pid in four octets, or `a` and the address with its
+/// port, if there is one; and whether that is one connection's alone.
 fn key(frame: &Frame<'_>, process: Option<u32>, host: &Host<'_>) -> (Vec<u8>, bool) {
-    let mut key = Vec::with_capacity(frame.host.len() + frame.tag.len() + 18);
+    let mut key = Vec::with_capacity(frame.host.len() + frame.tag.len() + 23);
     key.extend_from_slice(frame.host);
     key.push(0);
     key.extend_from_slice(frame.tag);
     key.push(0);
-    match (process, host.port) {
-        (Some(process), _) => key.extend_from_slice(&process.to_le_bytes()),
-        (None, Some(port)) => key.extend_from_slice(format!("[{}]:{port}", host.ip).as_bytes()),
-        (None, None) => key.extend_from_slice(format!("[{}]", host.ip).as_bytes()),
+    if let Some(process) = process {
+        key.push(b'p');
+        key.extend_from_slice(&process.to_le_bytes());
+        return (key, true);
     }
-    (key, process.is_some() || host.port.is_some())
+    key.push(b'a');
+    match host.ip {
+        IpAddr::V4(ip) => key.extend_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => key.extend_from_slice(&ip.octets()),
+    }
+    if let Some(port) = host.port {
+        key.push(0);
+        key.extend_from_slice(&port.to_le_bytes());
+    }
+    (key, host.port.is_some())
 }

@@ -15,7 +15,7 @@
 
 use std::net::IpAddr;
 
-use crate::bytes::{address, bracketed, contains, cut, cut_at, number};
+use crate::bytes::{address, bracketed, contains, cut, cut_at, find_all, number};
 use crate::heard::Proto;
 use crate::ours::Reply;
 use crate::session::{Refusal, Stage};
@@ -172,7 +172,7 @@ fn host(text: &[u8]) -> Result<(Host<'_>, &[u8]), &'static str> {
     }
     let inside = text.strip_prefix(b"(").ok_or(NO_HOST)?;
     let mut found = None;
-    for at in memchr::memmem::find_iter(inside, b") [") {
+    for at in find_all(inside, b") [") {
         let Some((ip, port, rest)) = inside.get(at + 2..).and_then(bracketed) else { continue };
         if found.is_some() {
             return Err("two-hosts");
@@ -421,7 +421,7 @@ fn rejected(rest: &[u8]) -> Line<'_> {
         });
     }
     if let Some(rest) = rest.strip_prefix(b"MAIL FROM:") {
-        let marks = memchr::memmem::find_iter(rest, b" H=").count();
+        let marks = find_all(rest, b" H=").count();
         let Some((sender, rest)) = cut_at(rest, b" H=").filter(|_| marks == 1) else {
             return Line::Doubtful("two-hosts");
         };
@@ -448,8 +448,8 @@ fn after_interface(text: &[u8]) -> &[u8] {
 /// `(next input sent too soon: ..): rejected "CMD" H=HOST next input="TEXT"`: a client that does not wait. Exim
 /// breaks the connection off.
 fn synchronization(rest: &[u8]) -> Line<'_> {
-    let marks = memchr::memmem::find_iter(rest, b"\" H=").count();
-    let ends = memchr::memmem::find_iter(rest, b" next input=\"").count();
+    let marks = find_all(rest, b"\" H=").count();
+    let ends = find_all(rest, b" next input=\"").count();
     let Some((before, rest)) = cut_at(rest, b"\" H=").filter(|_| marks == 1 && ends == 1) else {
         return Line::Doubtful("two-hosts");
     };

@@ -14,7 +14,7 @@
 
 use std::net::IpAddr;
 
-use crate::bytes::{address, contains, cut, cut_at, cut_at_last, number};
+use crate::bytes::{address, contains, cut, cut_at, cut_at_last, find, find_all, number};
 use crate::ours::Reply;
 use crate::session::{Refusal, Stage};
 
@@ -396,7 +396,7 @@ fn action<'a>(queue_id: Option<&'a [u8]>, rest: &'a [u8], whole: &'a [u8]) -> Li
 /// client's words that are repeated in the reply may imitate the rest; the true one then is behind them.
 fn reply(text: &[u8]) -> Reply<'_> {
     const RESTS: [&[u8]; 3] = [b"; from=<", b"; to=<", b"; proto="];
-    let ends = RESTS.iter().filter_map(|rest| memchr::memmem::find(text, rest));
+    let ends = RESTS.iter().filter_map(|rest| find(text, rest));
     let end = ends.min().unwrap_or(text.len());
     let (text, said) = text.split_at_checked(end).unwrap_or((text, b""));
     Reply { text, said }
@@ -537,14 +537,13 @@ fn refused_greeting(text: &[u8]) -> Said<'_> {
     };
     let Some(quoted) = quoted else {
         // A milter's refusal has one copy only: it is the name if nothing in the line imitates its mark.
-        let count: usize =
-            MARKS.iter().map(|mark| memchr::memmem::find_iter(body, mark).count()).sum();
+        let count: usize = MARKS.iter().map(|mark| find_all(body, mark).count()).sum();
         let found = MARKS.iter().find_map(|mark| cut_at(body, mark));
         return found.filter(|_| count == 1).map_or(DOUBT, |(_, name)| neutered(name));
     };
     let mut fits: Option<&[u8]> = None;
     for mark in MARKS {
-        for at in memchr::memmem::find_iter(body, mark) {
+        for at in find_all(body, mark) {
             let Some(argument) = body.get(at + mark.len()..) else { continue };
             let agrees = quoted
                 .strip_prefix(argument)
