@@ -93,7 +93,8 @@ impl Tally {
 }
 
 /// For good or for now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Refusal {
     /// 5xx.
     Hard,
