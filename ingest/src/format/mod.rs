@@ -9,6 +9,7 @@
 
 pub(crate) mod exim;
 pub(crate) mod postfix;
+pub(crate) mod sendmail;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -87,6 +88,12 @@ pub(crate) const TABLE: &[Row] = &[
         open: |setting| Box::new(exim::Exim::new(setting)),
         has_tag: |tag, _| exim::is_tag(tag),
         own: Some(exim::own),
+    },
+    Row {
+        program: Program::Sendmail,
+        open: |setting| Box::new(sendmail::Sendmail::new(setting)),
+        has_tag: |tag, _| sendmail::is_tag(tag),
+        own: None,
     },
 ];
 
