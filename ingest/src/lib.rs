@@ -10,6 +10,8 @@
 //! - [`learner`]: observations into batches, with the record that makes them count exactly once
 //! - [`pipeline`]: a log into a sink, for ever or once; [`sink`]: the ledger, or what stands for it
 //! - [`metrics`]: what is counted
+//!
+//! Beside it: [`opensmtpd_filter`], what our filter for OpenSMTPD writes, next to what reads it.
 
 mod bytes;
 pub mod fate;
@@ -25,3 +27,5 @@ pub mod session;
 pub mod sink;
 pub mod source;
 mod stamps;
+
+pub use format::opensmtpd::filter as opensmtpd_filter;
