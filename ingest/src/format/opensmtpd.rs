@@ -578,3 +578,6 @@ fn judges(stage: Stage, reply: &[u8]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -609,3 +609,68 @@ fn hex(digit: u8) -> Option<u8> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_undone() {
+        for (text, plain) in [
+            (r"a.example", Some(&b"a.example"[..])),
+            (r"a\\b", Some(b"a\\b")),
+            (r"\^[[31m", Some(b"\x1b[31m")),
+            (r"\^?", Some(b"\x7f")),
+            (r"caf\M-i", Some(b"caf\xe9")),
+            (r"\M^@\240", Some(b"\x80\xa0")),
+            (r"\0\000\s\n\r\t\v\f\a\b", Some(b"\0\0 \n\r\t\x0b\x0c\x07\x08")),
+            (r"\xff\x5c", Some(b"\xff\\")),
+            (r"\q", None),
+            ("a\\", None),
+            (r"\xFF", None),
+            (r"\M", None),
+        ] {
+            assert_eq!(unvis(text.as_bytes()).as_deref(), plain, "{text}");
+        }
+    }
+
+    #[test]
+    fn results_stand_where_the_version_says() {
+        for (version, rest, expected) in [
+            ("0.4", "1|ok|x|permfail", Verdict::Permanent),
+            ("0.5", "1|tempfail|ok", Verdict::Ok),
+            ("0.6", "1|tempfail|ok", Verdict::Temporary),
+            ("0.7", "1|ok|permfail|permfail", Verdict::Ok),
+            ("1.0", "1|ok|permfail", Verdict::Ok),
+            ("1", "1|ok|permfail", Verdict::Permanent),
+        ] {
+            let version = Version::of(version.as_bytes()).expect("a version");
+            assert_eq!(result(version, rest.as_bytes()), Some(expected), "{version:?} {rest}");
+        }
+    }
+
+    #[test]
+    fn clients_are_where_smtpd_puts_them() {
+        for (text, expected) in [
+            (
+                "a.example|pass|192.0.2.7:5|192.0.2.25:25",
+                Some((Some("192.0.2.7"), Some("a.example"))),
+            ),
+            (
+                "x|pass|198.51.100.9:1|y|pass|192.0.2.7:5|d",
+                Some((Some("192.0.2.7"), Some("x|pass|198.51.100.9:1|y"))),
+            ),
+            ("a|fail|[2001:db8::7]:5|d", Some((Some("2001:db8::7"), None))),
+            ("a|pass|unix:/run/smtpd.sock|unix:/run/smtpd.sock", Some((None, Some("a")))),
+            ("a|pass|192.0.2.7|d", None),
+            ("pass|192.0.2.7:5|d", None),
+        ] {
+            let found = connect(text.as_bytes());
+            let expected = expected.map(|(ip, rdns): (Option<&str>, Option<&str>)| {
+                let ip = ip.map(|ip| ip.parse().expect("an address"));
+                Event::Connect(ip, rdns.map(str::as_bytes))
+            });
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}
