@@ -11,6 +11,8 @@
 //! - [`pipeline`]: a log into a sink, for ever or once; [`sink`]: the ledger, or what stands for it
 //! - [`unread`]: samples of what could not be read; [`hint`]: what a log that hides names lacks
 //! - [`metrics`]: what is counted
+//!
+//! Beside it: [`opensmtpd_filter`], what our filter for OpenSMTPD writes, next to what reads it.
 
 mod bytes;
 pub mod fate;
@@ -28,3 +30,5 @@ pub mod sink;
 pub mod source;
 mod stamps;
 pub mod unread;
+
+pub use format::opensmtpd::filter as opensmtpd_filter;

@@ -8,6 +8,7 @@
 //! To add one: a file with a [`Format`], a word in [`Program`], a row in [`TABLE`].
 
 pub(crate) mod exim;
+pub(crate) mod opensmtpd;
 pub(crate) mod postfix;
 pub(crate) mod sendmail;
 
@@ -94,6 +95,12 @@ pub(crate) const TABLE: &[Row] = &[
         open: |setting| Box::new(sendmail::Sendmail::new(setting)),
         has_tag: |tag, _| sendmail::is_tag(tag),
         own: None,
+    },
+    Row {
+        program: Program::OpenSmtpd,
+        open: |setting| Box::new(opensmtpd::OpenSmtpd::new(setting)),
+        has_tag: |tag, _| opensmtpd::is_tag(tag),
+        own: Some(opensmtpd::own),
     },
 ];
 
