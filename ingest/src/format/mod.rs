@@ -8,6 +8,7 @@
 //! To add one: a file with a [`Format`], a word in [`Program`], a row in [`TABLE`].
 
 pub(crate) mod exim;
+pub(crate) mod haraka;
 pub(crate) mod postfix;
 
 use std::fmt::Debug;
@@ -31,6 +32,12 @@ use crate::stamps::Stamps;
 pub(crate) trait Format: Debug + Send {
     /// Reads one line, appending to `out` what it completes. `stamps` is for formats whose text holds stamps.
     fn read(&mut self, frame: &Frame<'_>, stamps: &mut Stamps, out: &mut Vec<Heard>) -> Reading;
+
+    /// A raw line, before its wrapping is looked at: what becomes of it if it is the rest of the line before,
+    /// whatever it looks like.
+    fn rest(&mut self, _line: &[u8]) -> Option<Reading> {
+        None
+    }
 
     /// Closes what has been silent for too long, in log time.
     fn sweep(&mut self, now: Time, out: &mut Vec<Heard>);
@@ -87,6 +94,12 @@ pub(crate) const TABLE: &[Row] = &[
         open: |setting| Box::new(exim::Exim::new(setting)),
         has_tag: |tag, _| exim::is_tag(tag),
         own: Some(exim::own),
+    },
+    Row {
+        program: Program::Haraka,
+        open: |setting| Box::new(haraka::Haraka::new(setting)),
+        has_tag: |tag, _| haraka::is_tag(tag),
+        own: Some(haraka::own),
     },
 ];
 
