@@ -212,8 +212,10 @@ impl Format for Haraka {
     fn rest(&mut self, line: &[u8]) -> Option<Reading> {
         // A docker or journald object: the line in it is read, whoever's it is.
         self.raw = !line.starts_with(b"{");
-        self.inside.as_ref().filter(|inside| inside.raw)?;
-        Some(self.go_on(line))
+        if self.inside.as_ref().is_some_and(|inside| inside.raw) {
+            return Some(self.go_on(line));
+        }
+        is_chatter(line).then_some(IRRELEVANT)
     }
 
     fn sweep(&mut self, now: Time, out: &mut Vec<Heard>) {

@@ -10,6 +10,7 @@
 pub(crate) mod exim;
 pub(crate) mod haraka;
 pub(crate) mod postfix;
+pub(crate) mod rspamd;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -88,6 +89,13 @@ pub(crate) const TABLE: &[Row] = &[
         open: |setting| Box::new(postfix::Postfix::new(setting)),
         has_tag: |tag, _| postfix::is_tag(tag),
         own: None,
+    },
+    // Before Exim, whose stamps are the same.
+    Row {
+        program: Program::Rspamd,
+        open: |setting| Box::new(rspamd::Rspamd::new(setting)),
+        has_tag: |tag, _| rspamd::is_tag(tag),
+        own: Some(rspamd::own),
     },
     Row {
         program: Program::Exim,
