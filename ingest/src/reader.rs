@@ -134,6 +134,9 @@ impl Reader {
         if line.len() > LINE_MAX {
             return unread("too-long");
         }
+        if let Some(reading) = self.rest(line) {
+            return reading;
+        }
         let mut room = std::mem::take(&mut self.room);
         let framed = self.framer.frame(line, latest, &mut room);
         let reading = match framed {
@@ -148,6 +151,14 @@ impl Reader {
         };
         self.room = room;
         reading
+    }
+
+    /// A line that a program is still in the middle of.
+    fn rest(&mut self, line: &[u8]) -> Option<LineReading> {
+        Program::ALL.iter().zip(&mut self.formats).find_map(|(&program, format)| {
+            let (fate, why) = format.as_mut()?.rest(line)?;
+            Some(LineReading { program, fate, why })
+        })
     }
 
     fn framed(&mut self, frame: &Frame<'_>, out: &mut Vec<Heard>) -> LineReading {
