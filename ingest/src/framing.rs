@@ -24,6 +24,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::{cut, cut_at, digits_of, number};
+use crate::columns::{Heading, SavedHeading};
 use crate::fate::Program;
 use crate::format::TABLE;
 use crate::stamps::{Stamps, iso_stamp, short_stamp};
@@ -53,6 +54,9 @@ pub struct Frame<'a> {
 pub(crate) struct Saved {
     #[serde(default)]
     stamped: bool,
+    /// The table that the source is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heading: Option<SavedHeading>,
 }
 
 impl Saved {
@@ -76,12 +80,16 @@ impl Framer {
 
     /// What later lines need of those before, to be stored.
     pub(crate) fn save(&self) -> Saved {
-        Saved { stamped: self.stamps.stamped }
+        Saved {
+            stamped: self.stamps.stamped,
+            heading: self.stamps.heading.as_ref().map(Heading::save),
+        }
     }
 
     /// Takes up what `save` gave.
     pub(crate) fn restore(&mut self, saved: Saved) {
         self.stamps.stamped = saved.stamped;
+        self.stamps.heading = saved.heading.and_then(SavedHeading::restore);
     }
 
     /// For formats that read stamps of their own.
@@ -105,6 +113,9 @@ impl Framer {
 
     /// A line that no other wrapping is around.
     fn bare<'a>(&mut self, line: &'a [u8]) -> Result<Frame<'a>, &'static str> {
+        if let Some(framed) = self.row(line) {
+            return framed;
+        }
         let framed = match line.first() {
             None => return Err("empty"),
             Some(b'<') => self.with_priority(line),
@@ -115,6 +126,13 @@ impl Framer {
             Err(why) => self.own(line).unwrap_or_else(|| self.unstamped(line, why)),
             framed => framed,
         }
+    }
+
+    /// A row of the table that the source is in: asked first, since it may begin with a client's word.
+    fn row<'a>(&mut self, line: &'a [u8]) -> Option<Result<Frame<'a>, &'static str>> {
+        let program = self.stamps.heading.as_ref()?.program;
+        let own = TABLE.iter().find(|row| row.program == program)?.own?;
+        own(line, &mut self.stamps)
     }
 
     /// A line of a program that writes a log of its own.

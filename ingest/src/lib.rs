@@ -12,6 +12,8 @@
 //! - [`metrics`]: what is counted
 
 mod bytes;
+mod columns;
+mod dialogue;
 pub mod fate;
 mod format;
 pub mod framing;

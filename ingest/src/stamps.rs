@@ -17,6 +17,7 @@ use jiff::civil;
 use jiff::tz::TimeZone;
 
 use crate::bytes::{digits_of, number};
+use crate::columns::Heading;
 
 /// How far after `latest` a stamp may lie: clocks and zones are set wrongly more often than that.
 const FUTURE_SECONDS: i64 = 86_400;
@@ -33,6 +34,8 @@ pub(crate) struct Stamps {
     outer: Option<Time>,
     /// Some line of this source had a stamp.
     pub(crate) stamped: bool,
+    /// The table that the source is in.
+    pub(crate) heading: Option<Heading>,
 }
 
 /// A civil minute, the key of the one-entry cache: lines of one minute come together.
@@ -57,7 +60,14 @@ pub(crate) struct Stamp {
 impl Stamps {
     /// Bare stamps are civil time in `zone`.
     pub(crate) fn new(zone: TimeZone) -> Self {
-        Self { zone, minute: None, latest: Time::default(), outer: None, stamped: false }
+        Self {
+            zone,
+            minute: None,
+            latest: Time::default(),
+            outer: None,
+            stamped: false,
+            heading: None,
+        }
     }
 
     /// Begins a line, which is from `latest` or before.
