@@ -37,6 +37,7 @@ use self::json::Value;
 use self::keys::{KEYS, Key};
 use self::syslog::{is_plain, said, tag_and_pid, tagged};
 use crate::bytes::{cut, cut_at, from_text, number, to_text};
+use crate::columns::{Heading, SavedHeading};
 use crate::fate::Program;
 use crate::format::TABLE;
 use crate::reader::LINE_MAX;
@@ -81,6 +82,9 @@ pub struct Saved {
     pieces: Pieces,
     #[serde(default, skip_serializing_if = "is_default")]
     record: journal::Record,
+    /// The table that the source is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heading: Option<SavedHeading>,
 }
 
 impl Saved {
@@ -148,16 +152,18 @@ impl Framer {
             last: self.stamps.last.0,
             pieces: self.pieces.clone(),
             record: self.record.clone(),
+            heading: self.stamps.heading.as_ref().map(Heading::save),
         }
     }
 
     /// Takes up what `save` gave.
     pub fn restore(&mut self, saved: Saved) {
-        let Saved { stamped, last, pieces, record } = saved;
+        let Saved { stamped, last, pieces, record, heading } = saved;
         self.stamps.stamped = stamped;
         self.stamps.last = Time(last);
         self.pieces = pieces;
         self.record = record;
+        self.stamps.heading = heading.and_then(SavedHeading::restore);
     }
 
     /// True if the next line may belong to one before it: pieces of it wait, or an entry of several lines is open.
@@ -200,6 +206,9 @@ impl Framer {
 
     /// A line that no other wrapping is around.
     fn bare<'a>(&mut self, line: &'a [u8]) -> Result<Frame<'a>, &'static str> {
+        if let Some(framed) = self.row(line) {
+            return framed;
+        }
         let framed = match line.first() {
             None => return Err("empty"),
             Some(b'<') => self.with_priority(line),
@@ -211,6 +220,13 @@ impl Framer {
             Err(why) => self.own(line).unwrap_or_else(|| self.unstamped(line, why)),
             framed => framed,
         }
+    }
+
+    /// A row of the table that the source is in: asked first, since it may begin with a client's word.
+    fn row<'a>(&mut self, line: &'a [u8]) -> Option<Result<Frame<'a>, &'static str>> {
+        let program = self.stamps.heading.as_ref()?.program;
+        let own = TABLE.iter().find(|row| row.program == program)?.own?;
+        own(line, &mut self.stamps)
     }
 
     /// A line of a program that writes a log of its own.

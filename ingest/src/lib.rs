@@ -15,6 +15,8 @@
 //! Beside it: [`opensmtpd_filter`], what our filter for OpenSMTPD writes, next to what reads it.
 
 mod bytes;
+mod columns;
+mod dialogue;
 pub mod fate;
 mod format;
 pub mod framing;

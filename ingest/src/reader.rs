@@ -23,6 +23,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::columns::HEADING;
 use crate::fate::{Fate, LineReading, Program};
 use crate::format::{Format, Row, Setting, TABLE};
 use crate::framing::{self, Frame, Framer};
@@ -147,6 +148,16 @@ impl Reader {
             Err("no-stamp") if is_rejectlog(line) && self.choice.admits(Program::Exim) => {
                 LineReading { program: Program::Exim, fate: Fate::Irrelevant, why: None }
             }
+            Err(HEADING) => LineReading {
+                program: self
+                    .framer
+                    .stamps()
+                    .heading
+                    .as_ref()
+                    .map_or(Program::Other, |of| of.program),
+                fate: Fate::Irrelevant,
+                why: None,
+            },
             Err(why) => unread(why),
         };
         self.room = room;

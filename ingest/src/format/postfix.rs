@@ -485,8 +485,8 @@ impl Session {
         let refused = |tally: &Tally| tally.hard.is_some() || tally.soft.is_some();
         let untouched =
             !refused(&self.unnamed) && !self.names.iter().any(|(_, tally)| refused(tally));
-        let (mail, mail_refused) =
-            summary.map_or((true, false), |summary| (summary.mail > 0, summary.mail_tried > summary.mail));
+        let (mail, mail_refused) = summary
+            .map_or((true, false), |summary| (summary.mail > 0, summary.mail_tried > summary.mail));
         let broken_off = mail
             && match self.lost {
                 Some(Stage::Rcpt) => true,
