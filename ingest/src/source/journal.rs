@@ -137,19 +137,14 @@ impl Journal {
     /// What comes next; none is nothing now.
     fn turn(&mut self) -> Result<Option<Found>, SourceTrouble> {
         loop {
-            if let Some(found) = self.held.take() {
-                return Ok(Some(found));
-            }
-            while let Some(found) = self.lines.take() {
-                let line = self.lines.line(&found).bytes;
-                let cursor = cursor_in(line);
-                let is_last = cursor.is_some() && cursor == self.cursor;
+            while let Some(found) = self.held.take().or_else(|| self.lines.take()) {
+                let cursor = cursor_in(self.lines.line(&found).bytes);
                 if std::mem::take(&mut self.passes_over) {
-                    if is_last {
+                    if cursor.is_some() && cursor == self.cursor {
                         continue;
                     }
+                    // The cursor stays where it was until this entry is handed out.
                     self.held = Some(found);
-                    self.cursor = cursor.or(self.cursor.take());
                     return Err(SourceTrouble::JournalGap);
                 }
                 self.cursor = cursor.or(self.cursor.take());
@@ -197,6 +192,7 @@ impl Journal {
         }
         // Half a line may be left of the one before.
         self.lines.restart(0, &[]);
+        self.held = None;
         self.passes_over = self.cursor.is_some();
         match Running::start(&self.setting, self.cursor.as_deref()) {
             Ok(running) => self.reader = Some(running),
