@@ -422,7 +422,7 @@ impl Session {
 
     /// A reply in the raw protocol, to the command before it.
     fn replied(&mut self, reply: &[u8]) {
-        let Some(refusal) = Refusal::of(reply) else { return };
+        let Some(refusal) = Refusal::of(reply).filter(|_| !is_bad_input(reply)) else { return };
         let (stage, name) = match &self.asked {
             None => (Stage::Connect, None),
             Some(Asked::At(stage, name)) => (*stage, name.clone()),
@@ -560,6 +560,14 @@ impl Session {
 fn is_of_sequence(reply: &[u8]) -> bool {
     reply.starts_with(b"503 ")
         && [&b": Command not allowed at this point."[..], b": No recipient specified"]
+            .iter()
+            .any(|words| reply.ends_with(words))
+}
+
+/// True for replies to what was not even read as a command: they are no reply to the one before.
+fn is_bad_input(reply: &[u8]) -> bool {
+    reply.starts_with(b"500 ")
+        && [&b": Pipelining not supported"[..], b" Line too long", b" Command line too long"]
             .iter()
             .any(|words| reply.ends_with(words))
 }

@@ -126,7 +126,8 @@ pub(super) fn read(text: &[u8]) -> Line<'_> {
     }
     // Subsystems and filters begin with a word and a colon.
     let Some((head, rest)) = cut_at(text, b": ") else {
-        return if text.starts_with(b"proxy ") { Line::Nothing } else { Line::Unknown };
+        let known = text.starts_with(b"proxy ") || text == b"Exiting";
+        return if known { Line::Nothing } else { Line::Unknown };
     };
     match rest.strip_prefix(MARK) {
         Some(rest) if is_filter_name(head) => by_other_filter(rest),
@@ -410,12 +411,7 @@ fn session_of_five(rest: &[u8]) -> Option<Event<'_>> {
         return Some(Event::End(Some(reason == b"client sent QUIT)")));
     }
     if rest.starts_with(b"msgid=") {
-        return Some(Event::Taken(extended(rest).or_else(|| {
-            match cut_at_last(rest, b" proto=") {
-                Some((_, proto)) => Some(proto.starts_with(b"E")),
-                None => None,
-            }
-        })));
+        return Some(Event::Taken(extended(rest)));
     }
     if rest.starts_with(b"TLS started") {
         return Some(Event::Tls);

@@ -361,6 +361,7 @@ fn the_report_protocol() {
     let rset = line("protocol-client", "|RSET");
     let end = line("link-disconnect", "");
     let banner = line("protocol-server", "|554 go away");
+    let at_once = line("protocol-server", "|500 5.5.1 Invalid command: Pipelining not supported");
     for (what, lines, expected) in [
         (
             "accepted",
@@ -423,6 +424,12 @@ fn the_report_protocol() {
             vec![&connect, &banner, &end],
             vec!["192.0.2.7 (none) refused at connect"],
         ),
+        ("two commands at once", vec![&connect, &at_once, &end], vec!["192.0.2.7 (none) none"]),
+        (
+            "two commands at once, later",
+            vec![&connect, &ehlo, &greeting, &at_once, &end],
+            vec!["192.0.2.7 b.example none as ESMTP"],
+        ),
         ("the log ends", vec![&connect], vec!["192.0.2.7 ? none"]),
     ] {
         let lines: Vec<&str> = lines.into_iter().map(String::as_str).collect();
@@ -469,6 +476,7 @@ fn a_filter_is_waited_for_and_not_for_ever() {
 fn lines_of_other_kinds() {
     for (text, fate) in [
         ("info: OpenSMTPD 6.8.0p2 starting", Fate::Irrelevant),
+        ("Exiting", Fate::Irrelevant),
         (
             "proxy 0x5580d033f7d0 event=closed address=192.0.2.7 reason=\"disconnected\"",
             Fate::Irrelevant,
