@@ -157,7 +157,7 @@ impl Server {
                     } else if !in_force {
                         fact.greeting.1 = true;
                     }
-                    self.name.get_or_insert("UNKNOWN".to_owned());
+                    self.name.get_or_insert_with(|| "UNKNOWN".to_owned());
                 }
             }
             Step::Mail(words, code) => {
@@ -422,7 +422,7 @@ fn exchange(number: usize, session: &Session, said: &[Said]) -> Vec<Vec<u8>> {
             Said::Secret(_) => lines.push(row(b'*', b"x")),
         }
     }
-    if !session.says_quit || number % 2 == 0 {
+    if !session.says_quit || number.is_multiple_of(2) {
         lines.push(row(b'-', b""));
     }
     lines
