@@ -142,10 +142,11 @@ pub(crate) fn reason(text: &[u8]) -> Option<Box<str>> {
         return None;
     }
     let kept = text.get(..REASON_MAX).unwrap_or(text);
-    let printable: String = kept
-        .trim_ascii_end()
-        .iter()
-        .map(|&byte| if matches!(byte, b' '..=b'~') { char::from(byte) } else { '?' })
-        .collect();
-    Some(printable.into())
+    let mut printable = kept.trim_ascii_end().to_vec();
+    for byte in &mut printable {
+        if !matches!(*byte, b' '..=b'~') {
+            *byte = b'?';
+        }
+    }
+    String::from_utf8(printable).ok().map(Into::into)
 }

@@ -139,6 +139,7 @@ pub fn ours(config: &Config) -> Ours {
 pub fn learning(config: &Config, log: &Log) -> anyhow::Result<Learning> {
     Ok(Learning {
         logins: config.ingest.logins,
+        samples: 1,
         format: log.format,
         reporter: log.reporter.as_str().into(),
         reporter_kind: log.reporter_kind,

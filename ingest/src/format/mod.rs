@@ -10,11 +10,15 @@
 pub(crate) mod csv;
 pub(crate) mod exchange;
 pub(crate) mod exim;
+pub(crate) mod haraka;
 pub(crate) mod hmailserver;
 pub(crate) mod json;
 pub(crate) mod mailenable;
+pub(crate) mod opensmtpd;
 pub(crate) mod postfix;
 pub(crate) mod powermta;
+pub(crate) mod rspamd;
+pub(crate) mod sendmail;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -37,6 +41,12 @@ use crate::stamps::Stamps;
 pub(crate) trait Format: Debug + Send {
     /// Reads one line, appending to `out` what it completes. `stamps` is for formats whose text holds stamps.
     fn read(&mut self, frame: &Frame<'_>, stamps: &mut Stamps, out: &mut Vec<Heard>) -> Reading;
+
+    /// A raw line, before its wrapping is looked at: what becomes of it if it is the rest of the line before,
+    /// whatever it looks like.
+    fn rest(&mut self, _line: &[u8]) -> Option<Reading> {
+        None
+    }
 
     /// Closes what has been silent for too long, in log time.
     fn sweep(&mut self, now: Time, out: &mut Vec<Heard>);
@@ -88,11 +98,36 @@ pub(crate) const TABLE: &[Row] = &[
         has_tag: |tag, _| postfix::is_tag(tag),
         own: None,
     },
+    // Before Exim, whose stamps are the same.
+    Row {
+        program: Program::Rspamd,
+        open: |setting| Box::new(rspamd::Rspamd::new(setting)),
+        has_tag: |tag, _| rspamd::is_tag(tag),
+        own: Some(rspamd::own),
+    },
     Row {
         program: Program::Exim,
         open: |setting| Box::new(exim::Exim::new(setting)),
         has_tag: |tag, _| exim::is_tag(tag),
         own: Some(exim::own),
+    },
+    Row {
+        program: Program::Sendmail,
+        open: |setting| Box::new(sendmail::Sendmail::new(setting)),
+        has_tag: |tag, _| sendmail::is_tag(tag),
+        own: None,
+    },
+    Row {
+        program: Program::OpenSmtpd,
+        open: |setting| Box::new(opensmtpd::OpenSmtpd::new(setting)),
+        has_tag: |tag, _| opensmtpd::is_tag(tag),
+        own: Some(opensmtpd::own),
+    },
+    Row {
+        program: Program::Haraka,
+        open: |setting| Box::new(haraka::Haraka::new(setting)),
+        has_tag: |tag, _| haraka::is_tag(tag),
+        own: Some(haraka::own),
     },
     Row {
         program: Program::Exchange,
