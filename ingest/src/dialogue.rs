@@ -103,8 +103,10 @@ enum Force {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 struct Entry {
     tally: Tally,
-    /// Refusals that count only if nothing else happened.
-    weak: Tally,
+    /// A refused greeting: it counts only if nothing else happened.
+    greeting: Tally,
+    /// A failed login: it counts only if nothing else happened.
+    failed_login: Tally,
     /// Something happened of which the log does not tell the end.
     doubtful: bool,
 }
@@ -396,9 +398,8 @@ impl Dialogue {
         let Some(refusal) = answer.refusal else {
             if let Force::Name(at) = force
                 && let Some((_, entry)) = self.names.get_mut(at)
-                && matches!(entry.weak.hard.or(entry.weak.soft), Some(Stage::Helo | Stage::Ehlo))
             {
-                entry.weak = Tally::default();
+                entry.greeting = Tally::default();
             }
             self.proto.get_or_insert_default().extended |= extended;
             self.force = force;
@@ -414,8 +415,8 @@ impl Dialogue {
             && let Some((_, entry)) = self.names.get_mut(at)
         {
             let stage = if extended { Stage::Ehlo } else { Stage::Helo };
-            entry.weak.refuse(refusal, stage, answer.text);
-            entry.weak.by_us |= answer.by_us;
+            entry.greeting.refuse(refusal, stage, answer.text);
+            entry.greeting.by_us |= answer.by_us;
         }
     }
 
@@ -426,9 +427,9 @@ impl Dialogue {
             b"334" => self.lose(),
             // Wrong credentials (RFC 4954); what is not offered or out of order judges nobody.
             b"535" => {
-                let weak = &mut self.entry().weak;
-                weak.refuse(Refusal::Hard, Stage::Auth, answer.text);
-                weak.by_us |= answer.by_us;
+                let failed = &mut self.entry().failed_login;
+                failed.refuse(Refusal::Hard, Stage::Auth, answer.text);
+                failed.by_us |= answer.by_us;
             }
             _ => {}
         }
@@ -451,7 +452,7 @@ impl Dialogue {
     fn unasked(&mut self, answer: &Answer<'_>) {
         let Some(refusal) = answer.refusal else { return };
         if answer.code == *b"535" {
-            self.entry().weak.refuse(refusal, Stage::Auth, answer.text);
+            self.entry().failed_login.refuse(refusal, Stage::Auth, answer.text);
         } else if self.mail.is_some_and(Mail::is_going_on) {
             // The client fell silent.
             self.entry().tally.aborted = true;
@@ -466,15 +467,15 @@ impl Dialogue {
         tally.by_us |= answer.by_us;
     }
 
-    /// Notes a refusal, unless it only follows from an earlier one: RCPT after a refused MAIL, DATA without
-    /// a recipient.
+    /// Notes a refusal, unless it only says that something came before: RCPT after a refused MAIL, DATA
+    /// without a recipient, either behind the end of a message.
     fn refuse_unless_settled(&mut self, answer: &Answer<'_>, stage: Stage) {
         let follows = match self.mail {
             None => true,
             Some(mail) => stage != Stage::Rcpt && mail.refused && !mail.taken,
         };
         let tally = &self.entry().tally;
-        if follows && (tally.hard.is_some() || tally.soft.is_some()) {
+        if follows && (tally.hard.is_some() || tally.soft.is_some() || tally.accepted > 0) {
             return;
         }
         self.refuse(answer, stage);
@@ -536,7 +537,8 @@ impl Entry {
         let (outcome, _) = self.tally.outcome();
         match outcome {
             Outcome::None if self.doubtful => None,
-            Outcome::None => Some(self.weak),
+            Outcome::None if self.greeting.outcome().0 != Outcome::None => Some(self.greeting),
+            Outcome::None => Some(self.failed_login),
             _ => Some(self.tally),
         }
     }
@@ -847,7 +849,9 @@ struct SavedTalk {
 struct SavedEntry {
     tally: SavedTally,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    weak: Option<SavedTally>,
+    greeting: Option<SavedTally>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed_login: Option<SavedTally>,
     #[serde(default, skip_serializing_if = "is_false")]
     doubtful: bool,
 }
@@ -858,17 +862,27 @@ fn is_nothing(number: &usize) -> bool {
 
 impl SavedEntry {
     fn of(name: &Name, entry: &Entry) -> Self {
+        let saved =
+            |tally: &Tally| (*tally != Tally::default()).then(|| SavedTally::of(name, tally));
         Self {
             tally: SavedTally::of(name, &entry.tally),
-            weak: (entry.weak != Tally::default()).then(|| SavedTally::of(name, &entry.weak)),
+            greeting: saved(&entry.greeting),
+            failed_login: saved(&entry.failed_login),
             doubtful: entry.doubtful,
         }
     }
 
     fn restore(self) -> (Name, Entry) {
+        let restored =
+            |saved: Option<SavedTally>| saved.map(|saved| saved.restore().1).unwrap_or_default();
         let (name, tally) = self.tally.restore();
-        let weak = self.weak.map(|weak| weak.restore().1).unwrap_or_default();
-        (name, Entry { tally, weak, doubtful: self.doubtful })
+        let entry = Entry {
+            tally,
+            greeting: restored(self.greeting),
+            failed_login: restored(self.failed_login),
+            doubtful: self.doubtful,
+        };
+        (name, entry)
     }
 }
 

@@ -186,10 +186,16 @@ impl Framer {
     ) -> Result<Frame<'a>, &'static str> {
         self.stamps.begin(latest);
         room.clear();
+        let stripped = line.strip_suffix(b"\r").unwrap_or(line);
+        if !self.record.is_open()
+            && let Some(framed) = self.row(stripped)
+        {
+            return framed;
+        }
         if self.record.is_open() || line.starts_with(journal::CURSOR) {
             return self.export(line, room);
         }
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = stripped;
         match line.first() {
             Some(b'{') => self.object(line, room),
             // journalctl -o json-seq and json-sse.

@@ -27,7 +27,7 @@ use crate::stamps::{Stamps, iso_stamp, offset_of};
 
 /// The columns that are read, in the order of the constants below.
 const WANTED: [&[u8]; 5] = [b"type", b"timeLogged", b"srcType", b"srcMta", b"rcvSourceIp"];
-const TYPE: usize = 0;
+const TIME: usize = 1;
 const SOURCE_TYPE: usize = 2;
 const SOURCE_MTA: usize = 3;
 const SOURCE_IP: usize = 4;
@@ -124,9 +124,7 @@ pub(crate) fn own<'a>(
     if first == b"type" {
         let names = fields(line)?;
         let heading = Heading::new(Program::PowerMta, ACCOUNTING, &names, &WANTED)?;
-        if heading.place(TYPE + 1).is_none() {
-            return None;
-        }
+        heading.place(TIME)?;
         stamps.heading = Some(heading);
         return Some(Err(HEADING));
     }
@@ -137,7 +135,7 @@ pub(crate) fn own<'a>(
         .heading
         .as_ref()
         .filter(|heading| heading.program == Program::PowerMta)
-        .and_then(|heading| heading.place(TYPE + 1));
+        .and_then(|heading| heading.place(TIME));
     let stamp = match place {
         Some(place) => fields(line).and_then(|fields| fields.get(place).copied()),
         // By default the time comes second.
