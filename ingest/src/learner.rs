@@ -1,6 +1,7 @@
 //! Lines in, batches out: what following a log and learning an old one have in common.
 //!
-//! A learner belongs to one log. It gives each line to the reader, keeps the observations that are to
+//! A learner belongs to one log; where several hosts send to it, each has open sessions of its own here, under a
+//! source of its own. It gives each line to the reader, keeps the observations that are to
 //! be learned in a batch, and counts all of it. The record it stores with a batch is where the source
 //! stands *and* the state of the sessions still open there, so that a kill in the middle of a session
 //! changes nothing:
@@ -15,7 +16,7 @@
 //! starts (1970) and long before any log that is kept: one wrong clock must not freeze or expire what others
 //! saw, nor make a newcomer old.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use helostat_zones::ledger::Batch;
@@ -26,8 +27,10 @@ use jiff::tz::TimeZone;
 
 use crate::fate::{Fate, LineReading, Program};
 use crate::heard::{Apart, Heard};
+use crate::hint::Taken;
 use crate::ours::Ours;
 use crate::reader::{FormatChoice, Reader};
+use crate::unread::{Sample, Samples};
 
 const RECORD_VERSION: u8 = 1;
 /// 1995-01-01T00:00:00Z: what says that it is from before was stamped by a clock that was never set.
@@ -46,6 +49,8 @@ pub struct Learning {
     pub zone: TimeZone,
     /// Learn users who log in as if they were servers.
     pub logins: bool,
+    /// How many samples to keep of each kind of line that cannot be read.
+    pub samples: usize,
     /// Clients that are our own relays: never learned.
     pub own: Vec<IpNet>,
     /// By which signs refusals are known that our own answers caused.
@@ -76,8 +81,10 @@ impl Learning {
         heard.name.is_none().then_some(SetAside::NoName)
     }
 
-    fn reader(&self) -> Reader {
-        Reader::new(self.format, self.reporter.clone(), self.zone.clone()).recognising(&self.ours)
+    /// A reader of what this log, or this sender to it, reports.
+    fn reader(&self, reporter: Option<&Reporter>) -> Reader {
+        let reporter = reporter.unwrap_or(&self.reporter).clone();
+        Reader::new(self.format, reporter, self.zone.clone()).recognising(&self.ours)
     }
 }
 
@@ -94,10 +101,12 @@ pub struct Tally {
     observations: [u64; Outcome::ALL.len()],
     /// Observations not learned, by why.
     pub set_aside: BTreeMap<&'static str, u64>,
-    /// Messages of strangers taken, by program: with a name, and without.
-    pub taken: BTreeMap<&'static str, (u64, u64)>,
+    /// Messages of strangers that were taken, by program.
+    pub taken: BTreeMap<Program, Taken>,
     /// Sessions that were closed before their end, because too many were open.
     pub closed_early: u64,
+    /// Some of the lines that could not be read.
+    pub samples: Vec<Sample>,
 }
 
 impl Tally {
@@ -112,12 +121,11 @@ impl Tally {
             *sum += more;
         }
         sum(&mut self.set_aside, &other.set_aside);
-        for (program, (with, without)) in &other.taken {
-            let sums = self.taken.entry(program).or_default();
-            sums.0 += with;
-            sums.1 += without;
+        for (program, taken) in &other.taken {
+            self.taken.entry(*program).or_default().add(*taken);
         }
         self.closed_early += other.closed_early;
+        self.samples.extend_from_slice(&other.samples);
     }
 
     /// Counts a line.
@@ -203,40 +211,141 @@ pub struct RecordError(String);
 /// Turns the lines of one log into batches.
 pub struct Learner {
     learning: Learning,
-    reader: Reader,
+    /// Whose lines come now.
+    sender: Sender,
+    /// The other senders, by their sources.
+    others: HashMap<String, Sender>,
     batch: Batch,
     tally: Tally,
     fresh: Vec<Heard>,
+    samples: Samples,
+}
+
+/// One of those who send to a log, with its open sessions. Most logs have only one.
+struct Sender {
+    /// Its source and what is stored as its position, if there are several.
+    place: Option<(String, Vec<u8>)>,
+    reader: Reader,
     /// What the reader had counted of sessions closed early at the last commit.
     closed_early: u64,
+    /// Heard since the last commit.
+    heard: bool,
+}
+
+impl Sender {
+    fn new(place: Option<(String, Vec<u8>)>, reader: Reader) -> Self {
+        Self { place, closed_early: reader.closed_early(), reader, heard: false }
+    }
+
+    fn is_at(&self, source: &str, position: &[u8]) -> bool {
+        self.place.as_ref().is_some_and(|place| place.0 == source && place.1 == position)
+    }
 }
 
 impl Learner {
     /// A learner at the beginning of a log.
     pub fn new(learning: Learning) -> Self {
+        let samples = Samples::of_each(learning.samples);
         Self {
-            reader: learning.reader(),
+            sender: Sender::new(None, learning.reader(None)),
+            others: HashMap::new(),
             learning,
             batch: Batch::default(),
             tally: Tally::default(),
             fresh: Vec::new(),
-            closed_early: 0,
+            samples,
         }
+    }
+
+    /// Samples of each kind of line that cannot be read may be kept once more.
+    pub fn sample_again(&mut self) {
+        self.samples.again();
     }
 
     /// Takes up the open sessions that a record holds; gives back its position.
     pub fn resume(&mut self, record: &[u8]) -> Result<Vec<u8>, RecordError> {
         let (position, state) = split_record(record)?;
-        let reader = self.learning.reader().restore(state);
-        self.reader = reader.map_err(|error| RecordError(error.to_string()))?;
-        self.closed_early = self.reader.closed_early();
+        let reader = self.learning.reader(None).restore(state);
+        let reader = reader.map_err(|error| RecordError(error.to_string()))?;
+        self.sender = Sender::new(None, reader);
         Ok(position.to_vec())
+    }
+
+    /// Whether the sender that is stored as `source`, with this position, is known here.
+    pub fn has_sender(&self, source: &str, position: &[u8]) -> bool {
+        let known = self.others.get(source).is_some_and(|sender| sender.is_at(source, position));
+        known || self.sender.is_at(source, position)
+    }
+
+    /// Turns to the lines of another sender, which is stored as `source` with this position. If it is not known
+    /// yet, its sessions are those in `record`, and it takes the place of whoever was stored as `source` before:
+    /// what was open there ends, at the latest `now`. If the record cannot be read, nothing is open.
+    pub fn turn_to(
+        &mut self,
+        source: &str,
+        position: &[u8],
+        reporter: Option<&Reporter>,
+        record: Option<&[u8]>,
+        now: Time,
+    ) -> Result<(), RecordError> {
+        if self.sender.is_at(source, position) {
+            return Ok(());
+        }
+        let mut restored = Ok(());
+        let known = self.others.remove(source).or_else(|| {
+            // Who speaks now may itself have to make room.
+            let place = self.sender.place.as_ref();
+            place.is_some_and(|place| place.0 == source).then(|| {
+                let nobody = Sender::new(None, self.learning.reader(None));
+                std::mem::replace(&mut self.sender, nobody)
+            })
+        });
+        let next = match known {
+            Some(sender) if sender.is_at(source, position) => sender,
+            known => {
+                if let Some(gone) = known {
+                    self.end(gone, now);
+                }
+                let place = Some((source.to_owned(), position.to_vec()));
+                let reader = self.learning.reader(reporter);
+                let taken_up = record.map_or(Ok(None), |record| {
+                    let (_, state) = split_record(record)?;
+                    let reader = self.learning.reader(reporter).restore(state);
+                    reader.map(Some).map_err(|error| RecordError(error.to_string()))
+                });
+                match taken_up {
+                    Ok(taken_up) => Sender::new(place, taken_up.unwrap_or(reader)),
+                    Err(error) => {
+                        restored = Err(error);
+                        Sender::new(place, reader)
+                    }
+                }
+            }
+        };
+        let before = std::mem::replace(&mut self.sender, next);
+        if let Some((source, _)) = &before.place {
+            self.others.insert(source.clone(), before);
+        }
+        restored
+    }
+
+    /// Forgets a sender: its open sessions end.
+    fn end(&mut self, mut sender: Sender, now: Time) {
+        self.tally.closed_early += sender.reader.closed_early() - sender.closed_early;
+        self.tally.closed_early += sender.reader.open_sessions() as u64;
+        sender.reader.close(&mut self.fresh);
+        self.keep_fresh(Program::Other, now);
+        self.fresh.clear();
     }
 
     /// Reads one line. `latest` is the newest moment it can be from, `now` the clock.
     pub fn line(&mut self, line: &[u8], latest: Time, now: Time) -> &[Heard] {
-        let reading = self.reader.read(line, latest, &mut self.fresh);
+        self.sender.heard = true;
+        let reading = self.sender.reader.read(line, latest, &mut self.fresh);
         self.tally.line(reading);
+        if reading.why.is_some() {
+            self.samples.see(line, reading);
+        }
         if self.fresh.is_empty() {
             return &[];
         }
@@ -257,8 +366,8 @@ impl Learner {
         for heard in &self.fresh {
             let why = self.learning.set_aside(heard, limit);
             if heard.outcome.is_accepted() && why.is_none_or(|why| why == SetAside::NoName) {
-                let taken = self.tally.taken.entry(program.word()).or_default();
-                let count = if why.is_none() { &mut taken.0 } else { &mut taken.1 };
+                let taken = self.tally.taken.entry(program).or_default();
+                let count = if why.is_none() { &mut taken.named } else { &mut taken.unnamed };
                 *count += 1;
             }
             let (None, Some(observation)) = (why, heard.observation()) else {
@@ -284,33 +393,47 @@ impl Learner {
         self.batch.observations()
     }
 
-    /// The batch so far with the record for `source`, which stands at `position`.
+    /// The batch so far with the record for `source`, which stands at `position`, and those of the other senders
+    /// that were heard.
     pub fn batch_at(&mut self, source: &str, position: &[u8]) -> &mut Batch {
-        let state = self.reader.save();
-        let length = u32::try_from(position.len()).unwrap_or(u32::MAX);
-        let mut record = Vec::with_capacity(5 + position.len() + state.len());
-        record.push(RECORD_VERSION);
-        record.extend_from_slice(&length.to_be_bytes());
-        record.extend_from_slice(position);
-        record.extend_from_slice(&state);
-        self.batch.reach(source, record);
+        self.batch.reach(source, record(position, &self.sender.reader.save()));
+        for sender in self.others.values().filter(|sender| sender.heard) {
+            if let Some((source, position)) = &sender.place {
+                self.batch.reach(source, record(position, &sender.reader.save()));
+            }
+        }
         &mut self.batch
     }
 
     /// Starts a new batch after a commit; gives back what was counted since the last one.
     pub fn committed(&mut self) -> Tally {
         self.batch = Batch::default();
-        let closed_early = self.reader.closed_early();
-        self.tally.closed_early = closed_early - self.closed_early;
-        self.closed_early = closed_early;
+        for sender in self.others.values_mut().chain([&mut self.sender]) {
+            let closed_early = sender.reader.closed_early();
+            self.tally.closed_early += closed_early - sender.closed_early;
+            sender.closed_early = closed_early;
+            sender.heard = false;
+        }
+        self.tally.samples = self.samples.take();
         std::mem::take(&mut self.tally)
     }
 
     /// Closes every session still open, as if its client had gone away: there will be no more lines.
     pub fn close(&mut self, now: Time) -> &[Heard] {
-        self.reader.close(&mut self.fresh);
+        self.sender.reader.close(&mut self.fresh);
         self.keep_fresh(Program::Other, now)
     }
+}
+
+/// A position and the session state as they are stored.
+fn record(position: &[u8], state: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(position.len()).unwrap_or(u32::MAX);
+    let mut record = Vec::with_capacity(5 + position.len() + state.len());
+    record.push(RECORD_VERSION);
+    record.extend_from_slice(&length.to_be_bytes());
+    record.extend_from_slice(position);
+    record.extend_from_slice(state);
+    record
 }
 
 /// The position and the session state in a record.

@@ -1,8 +1,9 @@
 //! Runs one log into a sink: follows it for ever, or learns it once.
 //!
-//! Each followed log has a thread of its own that calls [`follow`]. A batch is committed when the log
-//! has no more lines for now, when it has gathered `commit_interval`, or when it is full, whichever
-//! comes first; lines that teach nothing move the stored position once a second. A sink that fails
+//! Each followed log (a file, a journal, what other hosts send) has a thread of its own that calls [`follow`]. A
+//! batch is committed when the log has no more lines for now, when it has gathered `commit_interval`, or when it is
+//! full, whichever comes first; lines that teach nothing move the stored position once a second, or as often as
+//! batches if they cannot be had again. A sink that fails
 //! (disk full, daemon gone) keeps the batch waiting here and is tried again every second, so nothing
 //! is lost and nothing is read twice; meanwhile the log is not read on.
 //!
@@ -10,6 +11,7 @@
 //! stamps that have none, and to set aside observations from the future.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,11 +20,14 @@ use std::time::{Duration, Instant, SystemTime};
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 
+use crate::fate::Program;
 use crate::heard::Heard;
+use crate::hint::{self, Taken};
 use crate::learner::{Learner, Learning, Tally, split_record};
 use crate::metrics::Metrics;
 use crate::sink::{Sink, SinkError};
-use crate::source::{Follow, History, Position, Positions, SourceError, Step};
+use crate::source::{History, Positions, Source, SourceError, Step};
+use crate::unread::Sample;
 
 /// How long to sleep when a log has nothing new: the share of the answer's age that is ours.
 const NAP: Duration = Duration::from_millis(20);
@@ -32,6 +37,8 @@ const POSITION_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(1);
 /// Observations older than this are history: nobody is about to ask for them.
 const RECENT: Duration = Duration::from_secs(3600);
+/// How often at most samples of each kind of unreadable line are told.
+const SAMPLES_INTERVAL: Duration = Duration::from_secs(600);
 /// At most this many pairs of a batch are told to `Watcher::seen`.
 const SEEN_MAX: usize = 1000;
 
@@ -52,27 +59,24 @@ pub trait Watcher: Send + Sync {
     fn trouble(&self, log: &str, what: &str);
     /// The last trouble of this log is over.
     fn mended(&self, log: &str);
+    /// A line of it could not be read: told of a few.
+    fn unread(&self, log: &str, sample: &Sample);
+    /// It hides the names of the mail it tells of: what to do about it, in a sentence.
+    fn hides_names(&self, log: &str, what: &str);
     /// The log was read to its end for the first time.
     fn caught_up(&self, log: &str);
 }
 
-/// A log to follow.
+/// How to follow a source.
 pub struct Followed {
     /// Its place among the configured logs: a label of metrics.
     pub label: String,
-    /// Its path, for messages.
-    pub path: std::path::PathBuf,
+    /// Under which name it is stored to which source it last led ([`memory`]); none if that is always the same.
+    pub memory: Option<String>,
     /// What to learn from it.
     pub learning: Learning,
     /// How to cut batches.
     pub batching: Batching,
-}
-
-impl Followed {
-    /// Where it is stored which source the path last led to.
-    fn memory(&self) -> String {
-        memory(&self.path)
-    }
 }
 
 /// Under which name it is stored to which source the path of a followed log last led.
@@ -83,15 +87,18 @@ pub fn memory(path: &Path) -> String {
 /// Follows a log until `stop`. What was read is committed before it returns.
 pub fn follow(
     log: &Followed,
+    source: &mut dyn Source,
     sink: &dyn Sink,
     watcher: &dyn Watcher,
     metrics: &Metrics,
     stop: &AtomicBool,
 ) {
-    let mut source = Follow::new(log.path.clone());
     let mut run = Run::new(log, sink, watcher, metrics, stop);
+    if !source.is_lasting() {
+        run.position_interval = log.batching.interval;
+    }
     let mut told_caught_up = false;
-    while !stop.load(Ordering::Relaxed) {
+    while !(stop.load(Ordering::Relaxed) && source.finish()) {
         let latest = run.latest;
         match source.next(&run.stored) {
             Step::Line(line) => run.line(line.bytes, line.too_long, latest),
@@ -106,6 +113,7 @@ pub fn follow(
                 run.store();
                 run.latest = now();
             }
+            Step::NewSender => run.turn(source),
             Step::Trouble(trouble) => {
                 run.trouble(&trouble.to_string());
                 source.wait(NAP);
@@ -115,7 +123,7 @@ pub fn follow(
                 run.commit_when_idle();
                 metrics.behind.with_label_values(&[log.label.as_str()]).set(0);
                 // A trouble that lasts is an idle step, too: such a log was not read to its end.
-                if !told_caught_up && !run.in_trouble {
+                if !told_caught_up && !run.in_trouble && source.is_at_end() {
                     told_caught_up = true;
                     watcher.caught_up(&log.label);
                 }
@@ -145,7 +153,9 @@ struct Run<'a> {
     stored: Stored<'a>,
     learner: Learner,
     source: Option<String>,
-    position: Option<Position>,
+    position: Option<Vec<u8>>,
+    /// How often a position is stored when the lines read taught nothing.
+    position_interval: Duration,
     /// True until the first source is entered.
     at_start: bool,
     seen: Vec<(IpAddr, Name)>,
@@ -153,6 +163,10 @@ struct Run<'a> {
     since: Instant,
     latest: Time,
     in_trouble: bool,
+    /// Since when samples of unreadable lines are kept.
+    sampled: Instant,
+    /// Messages that were taken, since the start.
+    taken: BTreeMap<Program, Taken>,
 }
 
 impl<'a> Run<'a> {
@@ -173,12 +187,15 @@ impl<'a> Run<'a> {
             learner: Learner::new(log.learning.clone()),
             source: None,
             position: None,
+            position_interval: POSITION_INTERVAL,
             at_start: true,
             seen: Vec::new(),
             lines: 0,
             since: Instant::now(),
             latest: now(),
             in_trouble: false,
+            sampled: Instant::now(),
+            taken: BTreeMap::new(),
         }
     }
 
@@ -203,6 +220,32 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// From now on lines come from this sender of the source. What is open of the one before is stored with the
+    /// next batch, too.
+    fn turn(&mut self, source: &dyn Source) {
+        let Some(id) = source.id() else { return };
+        let position = source.position();
+        let record = if source.resumed() && !self.learner.has_sender(id, &position) {
+            self.record(id)
+        } else {
+            Ok(None)
+        };
+        let turned = record.and_then(|record| {
+            let turned = self.learner.turn_to(
+                id,
+                &position,
+                source.reporter(),
+                record.as_deref(),
+                self.latest,
+            );
+            turned.map_err(|error| error.to_string())
+        });
+        if let Err(error) = turned {
+            self.watcher.trouble(&self.log.label, &error);
+        }
+        (self.source, self.position) = (Some(id.to_owned()), Some(position));
+    }
+
     /// The record stored under exactly this name.
     fn record(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
         let stored = self.sink.positions(name).map_err(|error| error.to_string())?;
@@ -211,7 +254,7 @@ impl<'a> Run<'a> {
 
     /// The source that this log's path led to when it was last committed.
     fn last_source(&self) -> Option<String> {
-        let record = self.record(&self.log.memory()).ok()??;
+        let record = self.record(self.log.memory.as_deref()?).ok()??;
         String::from_utf8(record).ok()
     }
 
@@ -255,7 +298,7 @@ impl<'a> Run<'a> {
         self.learner.clear();
     }
 
-    fn place(&mut self, position: Position) {
+    fn place(&mut self, position: Vec<u8>) {
         self.position = Some(position);
     }
 
@@ -267,13 +310,14 @@ impl<'a> Run<'a> {
         }
         self.lines > 0 && self.lines.is_multiple_of(256) && {
             let waited = self.since.elapsed();
-            waited >= POSITION_INTERVAL || (pending > 0 && waited >= self.log.batching.interval)
+            waited >= self.position_interval
+                || (pending > 0 && waited >= self.log.batching.interval)
         }
     }
 
     fn commit_when_idle(&mut self) {
         if self.learner.pending() > 0
-            || (self.lines > 0 && self.since.elapsed() >= POSITION_INTERVAL)
+            || (self.lines > 0 && self.since.elapsed() >= self.position_interval)
         {
             self.commit();
         }
@@ -289,12 +333,13 @@ impl<'a> Run<'a> {
     /// Commits what was read and how far, trying until it works or the program ends.
     fn store(&mut self) {
         let (Some(source), Some(position)) = (&self.source, &self.position) else { return };
-        let position = position.to_bytes();
         let mut failed = false;
         loop {
             let begun = Instant::now();
-            let batch = self.learner.batch_at(source, &position);
-            batch.reach(self.log.memory(), source.clone().into_bytes());
+            let batch = self.learner.batch_at(source, position);
+            if let Some(memory) = &self.log.memory {
+                batch.reach(memory, source.clone().into_bytes());
+            }
             let newest = batch.newest();
             match self.sink.commit(batch) {
                 Ok(()) => {
@@ -326,11 +371,34 @@ impl<'a> Run<'a> {
         if failed {
             self.watcher.mended(&self.log.label);
         }
-        count(self.metrics, &self.learner.committed());
+        let tally = self.learner.committed();
+        count(self.metrics, &tally);
+        self.tell(&tally);
         self.lines = 0;
         if !self.seen.is_empty() {
             self.watcher.seen(&self.seen);
             self.seen.clear();
+        }
+    }
+}
+
+/// What the operator hears of, beside troubles.
+impl Run<'_> {
+    fn tell(&mut self, tally: &Tally) {
+        for sample in &tally.samples {
+            self.watcher.unread(&self.log.label, sample);
+        }
+        if self.sampled.elapsed() >= SAMPLES_INTERVAL {
+            self.sampled = Instant::now();
+            self.learner.sample_again();
+        }
+        for (&program, &taken) in &tally.taken {
+            let sums = self.taken.entry(program).or_default();
+            let before = hint::sentence(program, *sums);
+            sums.add(taken);
+            if let Some(sentence) = hint::sentence(program, *sums).filter(|_| before.is_none()) {
+                self.watcher.hides_names(&self.log.label, &sentence);
+            }
         }
     }
 }
@@ -373,6 +441,11 @@ fn count(metrics: &Metrics, tally: &Tally) {
         metrics.observations.with_label_values(&[outcome.word()]).inc_by(n);
     }
     metrics.closed_early.inc_by(tally.closed_early);
+    for (program, taken) in &tally.taken {
+        for (ehlo, n) in [("shown", taken.named), ("hidden", taken.unnamed)] {
+            metrics.taken.with_label_values(&[program.word(), ehlo]).inc_by(n);
+        }
+    }
     for (why, n) in &tally.set_aside {
         metrics.set_aside.with_label_values(&[why]).inc_by(*n);
     }
@@ -407,8 +480,8 @@ pub fn learn(
     let now = now();
     let mut id = None;
     let mut lines = 0u64;
+    let latest = source.modified().unwrap_or(now);
     loop {
-        let latest = source.modified().unwrap_or(now);
         match source.next(&stored)? {
             Step::Line(line) => {
                 lines += 1;
@@ -437,7 +510,7 @@ pub fn learn(
                     learner.resume(&record).ok();
                 }
             }
-            Step::Idle | Step::Trouble(_) => {}
+            Step::NewSender | Step::Idle | Step::Trouble(_) => {}
             Step::End => break,
         }
         if learner.pending() >= batching.observations {
@@ -473,8 +546,8 @@ pub fn observe(
     });
     let now = now();
     let mut total = Tally::default();
+    let latest = source.modified().unwrap_or(now);
     loop {
-        let latest = source.modified().unwrap_or(now);
         match source.next(&Nothing)? {
             Step::Line(line) if line.too_long => learner.skip_long_line(),
             Step::Line(line) => {
@@ -487,7 +560,7 @@ pub fn observe(
                 }
             }
             Step::End => break,
-            Step::NewSource | Step::Idle | Step::Trouble(_) => {}
+            Step::NewSource | Step::NewSender | Step::Idle | Step::Trouble(_) => {}
         }
     }
     for observation in learner.close(now) {

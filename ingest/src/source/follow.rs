@@ -27,11 +27,12 @@ use std::time::{Duration, Instant};
 use helostat_zones::time::Time;
 
 use super::beside::Siblings;
-use super::file::{LogFile, Packing, Stamp, Stream, read_some, regular};
+use super::file::{LogFile, Stamp, Stream, read_some, regular};
 use super::identity::{Position, is_id_of};
 use super::lines::{Found, Lines};
 use super::resume::{Judgement, Resume, Sources, judge};
-use super::{Positions, SourceTrouble, Step};
+use super::unpack::ahead;
+use super::{Positions, Source, SourceTrouble, Step};
 
 /// How long a file that was left stays open for a late writer. logrotate's postrotate scripts take
 /// seconds; a deleted file must not hold its disk space for ever.
@@ -415,7 +416,7 @@ impl Follow {
             return;
         };
         self.siblings.left(stamp.modified);
-        if held.log.packing == Packing::Gzip {
+        if held.log.packing.is_packed() {
             self.siblings.settle(stamp);
             return;
         }
@@ -493,9 +494,10 @@ impl Follow {
 
     fn read_from(&mut self, stream: Stream) {
         let Some(held) = &mut self.held else { return };
-        held.reading = match held.log.packing {
-            Packing::Plain => Reading::Plain,
-            Packing::Gzip => Reading::Packed(stream),
+        held.reading = if held.log.packing.is_packed() {
+            Reading::Packed(ahead(stream))
+        } else {
+            Reading::Plain
         };
     }
 
@@ -549,6 +551,32 @@ impl Follow {
 
     fn own(&self) -> Option<(&str, Position)> {
         self.current.as_ref().map(|current| (current.id.as_str(), self.position()))
+    }
+}
+
+impl Source for Follow {
+    fn next(&mut self, positions: &dyn Positions) -> Step<'_> {
+        Self::next(self, positions)
+    }
+
+    fn id(&self) -> Option<&str> {
+        Self::id(self)
+    }
+
+    fn position(&self) -> Vec<u8> {
+        Self::position(self).to_bytes()
+    }
+
+    fn resumed(&self) -> bool {
+        Self::resumed(self)
+    }
+
+    fn previous_position(&self) -> Option<Vec<u8>> {
+        Self::previous_position(self).map(|position| position.to_bytes())
+    }
+
+    fn lag_bytes(&self) -> u64 {
+        Self::lag_bytes(self)
     }
 }
 
