@@ -290,7 +290,7 @@ impl Sendmail {
 
     fn finish(&self, mut session: Session, out: &mut Vec<Heard>) {
         session.tell(&self.setting, out);
-        if !session.flags.told && session.flags.sure && !session.flags.doubtful {
+        if !session.flags.told && session.flags.sure {
             // A connection of which nothing more is known. With the dialog, nothing was said.
             let seen = session.flags.whole && session.flags.dialog && !session.flags.greeted;
             let name = seen.then(Name::absent);
@@ -659,6 +659,8 @@ impl Session {
             }
         }
         let flags = &mut self.flags;
+        // What was dropped is not told as a connection of which nothing is known.
+        flags.told |= flags.doubtful;
         flags.unsaid = false;
         flags.taken = false;
         flags.refused = false;
@@ -720,3 +722,6 @@ fn process_key(frame: &Frame<'_>, process: u32) -> Vec<u8> {
 pub(crate) fn is_tag(tag: &[u8]) -> bool {
     tag.starts_with(b"sendmail") || tag.starts_with(b"sm-")
 }
+
+#[cfg(test)]
+mod tests;

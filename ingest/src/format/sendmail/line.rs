@@ -198,9 +198,12 @@ fn of_queue(rest: &[u8]) -> Line<'_> {
         (b"message size (", too_large),
     ];
     for (start, read) in PARTS {
-        if let Some(rest) = rest.strip_prefix(start) {
-            return read(rest);
-        }
+        let Some(inside) = rest.strip_prefix(start) else { continue };
+        return match read(inside) {
+            // A recipient that begins like a line of another kind. What a delivery comes to may be such words, too.
+            Line::Nothing if is_complaint(rest) && start != b"to=" => complaint(rest),
+            line => line,
+        };
     }
     if let Some(line) = by_relay(rest) {
         return line;
@@ -307,8 +310,8 @@ pub(super) fn as_complaint(text: &[u8]) -> Line<'_> {
     }
 }
 
-/// What Sendmail says of a recipient or a message in words alone: `<x@y>... User unknown`. The end of it is its own.
-fn complaint(rest: &[u8]) -> Line<'_> {
+/// True for words that mean a refusal for good.
+fn is_complaint(rest: &[u8]) -> bool {
     const HARD: [&[u8]; 6] = [
         b"... User unknown",
         b"... Addressee unknown",
@@ -317,11 +320,16 @@ fn complaint(rest: &[u8]) -> Line<'_> {
         b"... Domain name required",
         b"... Real domain name required for sender address",
     ];
+    HARD.iter().any(|end| rest.ends_with(end)) || rest == b"Addressee unknown"
+}
+
+/// What Sendmail says of a recipient or a message in words alone: `<x@y>... User unknown`. The end of it is its own.
+fn complaint(rest: &[u8]) -> Line<'_> {
     let refused = |refusal| {
         let reply = Reply { text: b"", said: rest };
         Line::Refused(Refused { relay: None, refusal, scope: Scope::At(Stage::Rcpt), reply })
     };
-    if HARD.iter().any(|end| rest.ends_with(end)) || rest == b"Addressee unknown" {
+    if is_complaint(rest) {
         return refused(Refusal::Hard);
     }
     if rest == b"Too many recipients" {
@@ -476,7 +484,7 @@ fn said(rest: &[u8]) -> Line<'_> {
         let rdns = (resolve == b"OK" && !rdns.starts_with(b"[")).then_some(rdns);
         Some(Line::Said { relay: Relay { ip: relay_ip(ip)?, rdns: Some(rdns) }, name })
     })();
-    found.unwrap_or(Line::Ambiguous("ehlo-log"))
+    found.unwrap_or(Line::Nothing)
 }
 
 /// `<S>, size=N, class=N, nrcpts=N(, msgid=M)(, bodytype=B)(, proto=P)(, daemon=D), relay=R(, ..)`.
@@ -873,14 +881,17 @@ mod tests {
             assert_eq!(from.proto.map(Proto::word), Some("ESMTPS"), "{text}");
             assert_eq!((from.submission, from.whole), (false, whole), "{text}");
         }
+        let user =
+            "6AKEEa37000291: from=root, size=1, class=0, nrcpts=1, msgid=<m>, relay=root@localhost";
+        assert_eq!(one(user), Line::Nothing);
+        // Complaints about recipients.
         for text in [
-            // A user of this machine.
-            "6AKEEa37000291: from=root, size=1, class=0, nrcpts=1, msgid=<m>, relay=root@localhost",
-            // A complaint about a recipient.
+            "6AKEEa37000291: ehlo-log,ip=[192.0.2.9],rdns=<a>,resolve=<OK>,helo=\"<b.example>\"@l... User unknown",
             "6AKEEa37000291: from=\"<a>, size=1, class=0, nrcpts=1, msgid=<m>, proto=ESMTP, relay=b [192.0.2.9]\"@l... User unknown",
             "6AKEEa37000291: from=\"<a>, size=1, class=0, nrcpts=1, msgid=<m>, relay=b [192.0.2.9], tls_verify=OK\"@l... User unknown",
         ] {
-            assert_eq!(one(text), Line::Nothing, "{text}");
+            let Line::Refused(refused) = one(text) else { panic!("no complaint: {text}") };
+            assert_eq!((refused.relay, refused.scope), (None, Scope::At(Stage::Rcpt)), "{text}");
         }
         let newer = "6AKEEa37000291: from=<a>, size=1, class=0, nrcpts=1, msgid=<m>, proto=ESMTPSA, daemon=MSA-v4, relay=b [192.0.2.9], tls_verify=NO, auth=PLAIN";
         let Line::From(from) = one(newer) else { panic!("no message") };
@@ -922,7 +933,7 @@ mod tests {
             ),
             (
                 "ruleset=\"x, arg1=, relay=b.example [192.0.2.9], reject=550 5.7.1 \"@l... User unknown",
-                "nothing",
+                "- Hard At(Rcpt)",
             ),
             ("ruleset=tls_server, arg1=SOFTWARE, relay=b.example, reject=403 4.7.0 x", "nothing"),
             ("ruleset=check_rcpt, arg1=<r@e>, relay=[192.0.2.7], discard", "nothing"),
@@ -1017,7 +1028,6 @@ mod tests {
             assert_eq!(found.as_deref(), name, "{text}");
         }
         for text in [
-            "6AKEEa37000291: ehlo-log,ip=[192.0.2.7],rdns=<a>,resolve=<OK>,helo=\"<b.example>\"@l... User unknown",
             "6AKEEa37000291: to=\"x, delay=00:00:00, pri=1, stat=y\"@l, delay=00:00:01, xdelay=00:00:01, mailer=local, stat=Sent",
         ] {
             assert!(matches!(one(text), Line::Ambiguous(_)), "{text}");
