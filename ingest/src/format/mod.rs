@@ -7,6 +7,7 @@
 //!
 //! To add one: a file with a [`Format`], a word in [`Program`], a row in [`TABLE`].
 
+pub(crate) mod amavis;
 pub(crate) mod csv;
 pub(crate) mod exchange;
 pub(crate) mod exim;
@@ -17,6 +18,7 @@ pub(crate) mod mailenable;
 pub(crate) mod opensmtpd;
 pub(crate) mod postfix;
 pub(crate) mod powermta;
+pub(crate) mod qmail;
 pub(crate) mod rspamd;
 pub(crate) mod sendmail;
 
@@ -115,6 +117,19 @@ pub(crate) const TABLE: &[Row] = &[
         program: Program::Sendmail,
         open: |setting| Box::new(sendmail::Sendmail::new(setting)),
         has_tag: |tag, _| sendmail::is_tag(tag),
+        own: None,
+    },
+    // Before OpenSMTPD: splogger is mostly told to call itself `smtpd`, too, and then the text decides.
+    Row {
+        program: Program::Qmail,
+        open: |setting| Box::new(qmail::Qmail::new(setting)),
+        has_tag: qmail::is_tag,
+        own: Some(qmail::own),
+    },
+    Row {
+        program: Program::Amavis,
+        open: |_| Box::new(amavis::Amavis),
+        has_tag: |tag, _| amavis::is_tag(tag),
         own: None,
     },
     Row {

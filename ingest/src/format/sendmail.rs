@@ -40,6 +40,7 @@ use self::line::{From, Line, Refused, Relay, Scope, Verb};
 use super::{
     Caller, Format, IRRELEVANT, Reading, SESSION, Setting, ambiguous, not_understood, reverse_name,
 };
+use crate::bytes::contains;
 use crate::framing::Frame;
 use crate::heard::{Apart, Heard};
 use crate::session::{IDLE, MAX_NAMES, Refusal, Stage, Table, Tally, is_false, is_past};
@@ -102,6 +103,9 @@ struct Flags {
     /// A greeting was tried; that none was taken then does not mean that nothing was said.
     #[serde(skip_serializing_if = "is_false")]
     greeted: bool,
+    /// The recipient before looks like a command in the log.
+    #[serde(skip_serializing_if = "is_false")]
+    imitates: bool,
     /// A mail transaction is open.
     #[serde(skip_serializing_if = "is_false")]
     in_mail: bool,
@@ -152,7 +156,15 @@ impl Format for Sendmail {
         };
         // Without a pid nothing says which connection it is.
         let Some(process) = process else { return IRRELEVANT };
-        self.apply(frame, &process_key(frame, process), queue_id, line, out)
+        let key = process_key(frame, process);
+        let line = match line {
+            Line::Command(..) => self.command_or(&key, frame.text, line),
+            line => line,
+        };
+        if line == Line::Nothing {
+            return IRRELEVANT;
+        }
+        self.apply(frame, &key, queue_id, line, out)
     }
 
     fn sweep(&mut self, now: Time, out: &mut Vec<Heard>) {
@@ -189,6 +201,19 @@ impl Sendmail {
         Self { setting: setting.clone(), sessions: Table::new() }
     }
 
+    /// What a line that looks like a command is. A complaint about the recipient `<-- x>` looks the same. Replies cannot
+    /// be imitated: only where they are logged are commands logged, and there a complaint follows the command that it
+    /// repeats.
+    fn command_or<'a>(&mut self, key: &[u8], text: &'a [u8], command: Line<'a>) -> Line<'a> {
+        match self.sessions.get_mut(key).map(|session| &session.flags) {
+            Some(flags) if flags.dialog && flags.imitates && line::is_like_complaint(text) => {
+                Line::Ambiguous("command")
+            }
+            Some(flags) if flags.dialog => command,
+            _ => line::as_complaint(text),
+        }
+    }
+
     fn apply(
         &mut self,
         frame: &Frame<'_>,
@@ -212,10 +237,7 @@ impl Sendmail {
             Line::Ambiguous("to") => return ambiguous("to"),
             _ => {}
         }
-        let is_dialog = matches!(
-            line,
-            Line::Command(..) | Line::Reply { .. } | Line::HeldBack | Line::Split(_)
-        );
+        let is_dialog = matches!(line, Line::Reply { .. } | Line::HeldBack);
         let relay = relay_of(&line);
         if let (Some(relay), Some(session)) = (relay, self.sessions.get_mut(key))
             && session.is_of_another(relay, queue_id)
@@ -268,7 +290,7 @@ impl Sendmail {
 
     fn finish(&self, mut session: Session, out: &mut Vec<Heard>) {
         session.tell(&self.setting, out);
-        if !session.flags.told && session.flags.sure && !session.flags.doubtful {
+        if !session.flags.told && session.flags.sure {
             // A connection of which nothing more is known. With the dialog, nothing was said.
             let seen = session.flags.whole && session.flags.dialog && !session.flags.greeted;
             let name = seen.then(Name::absent);
@@ -383,9 +405,11 @@ impl Session {
         match line {
             Line::Command(verb, argument) => self.command(verb, &argument),
             Line::Split(_) => {
-                // Too long for a name that would be taken.
-                self.pending = None;
-                self.flags.greeted = true;
+                if self.flags.dialog {
+                    // Too long for a name that would be taken.
+                    self.pending = None;
+                    self.flags.greeted = true;
+                }
                 return ambiguous("split");
             }
             Line::Reply { code, last, text } => self.reply(code, last, text),
@@ -440,7 +464,8 @@ impl Session {
                 self.flags.refused = true;
             }
             Line::Ambiguous(why) => {
-                self.flags.doubtful |= !self.flags.dialog;
+                // The dialog shows what came of a check, but nothing shows what a command was.
+                self.flags.doubtful |= !self.flags.dialog || why == "command";
                 return ambiguous(why);
             }
             Line::Nothing
@@ -458,6 +483,7 @@ impl Session {
     }
 
     fn command(&mut self, verb: Verb, argument: &[u8]) {
+        self.flags.imitates = verb == Verb::Rcpt && contains(argument, b"<-- ");
         self.pending = match verb {
             Verb::Ehlo | Verb::Helo => {
                 let name = Name::parse(argument);
@@ -540,7 +566,7 @@ impl Session {
 
     fn refuse(&mut self, code: &[u8], stage: Stage, words: &[u8]) {
         if let Some(refusal) = Refusal::of(code) {
-            self.tally().refuse(refusal, stage, words);
+            refuse(self.tally(), refusal, stage, words);
         }
     }
 
@@ -578,7 +604,7 @@ impl Session {
                 let tally = self.tally();
                 tally.by_us |= by_us;
                 if !dialog {
-                    tally.refuse(refusal, stage, words);
+                    refuse(tally, refusal, stage, words);
                     self.flags.refused |= stage == Stage::EndOfMessage;
                 }
             }
@@ -633,6 +659,8 @@ impl Session {
             }
         }
         let flags = &mut self.flags;
+        // What was dropped is not told as a connection of which nothing is known.
+        flags.told |= flags.doubtful;
         flags.unsaid = false;
         flags.taken = false;
         flags.refused = false;
@@ -651,6 +679,14 @@ impl Session {
         out.push(caller.tell(self.begin, name, tally, None, &setting.reporter));
         self.flags.told = true;
     }
+}
+
+/// Notes a refusal. What is said of the message decides, whatever was said of single recipients before.
+fn refuse(tally: &mut Tally, refusal: Refusal, stage: Stage, words: &[u8]) {
+    if matches!(stage, Stage::Data | Stage::EndOfMessage) && tally.hard == Some(Stage::Rcpt) {
+        tally.hard = None;
+    }
+    tally.refuse(refusal, stage, words);
 }
 
 /// The client that a line shows.
@@ -686,3 +722,6 @@ fn process_key(frame: &Frame<'_>, process: u32) -> Vec<u8> {
 pub(crate) fn is_tag(tag: &[u8]) -> bool {
     tag.starts_with(b"sendmail") || tag.starts_with(b"sm-")
 }
+
+#[cfg(test)]
+mod tests;

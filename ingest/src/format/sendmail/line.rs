@@ -17,7 +17,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::bytes::{address, cut, cut_at, cut_at_last, digits_of, number};
+use crate::bytes::{address, contains, cut, cut_at, cut_at_last, digits_of, number};
 use crate::heard::Proto;
 use crate::ours::Reply;
 use crate::session::{Refusal, Stage};
@@ -169,6 +169,7 @@ pub(super) fn process_of(queue_id: &[u8]) -> Option<u32> {
 fn of_queue(rest: &[u8]) -> Line<'_> {
     match rest.first() {
         Some(b'<') => match rest.strip_prefix(b"<-- ") {
+            // A complaint about the recipient `<-- x>` looks the same: the dialog before it tells.
             Some(command) => return self::command(command),
             None => return complaint(rest),
         },
@@ -197,9 +198,12 @@ fn of_queue(rest: &[u8]) -> Line<'_> {
         (b"message size (", too_large),
     ];
     for (start, read) in PARTS {
-        if let Some(rest) = rest.strip_prefix(start) {
-            return read(rest);
-        }
+        let Some(inside) = rest.strip_prefix(start) else { continue };
+        return match read(inside) {
+            // A recipient that begins like a line of another kind. What a delivery comes to may be such words, too.
+            Line::Nothing if is_complaint(rest) && start != b"to=" => complaint(rest),
+            line => line,
+        };
     }
     if let Some(line) = by_relay(rest) {
         return line;
@@ -293,8 +297,21 @@ fn by_relay(rest: &[u8]) -> Option<Line<'_>> {
     rest.starts_with(b": ").then_some(Line::Seen(relay))
 }
 
-/// What Sendmail says of a recipient or a message in words alone: `<x@y>... User unknown`. The end of it is its own.
-fn complaint(rest: &[u8]) -> Line<'_> {
+/// True for a command that may be a complaint about a recipient of that name.
+pub(super) fn is_like_complaint(text: &[u8]) -> bool {
+    contains(text, b"... ")
+}
+
+/// Reads a text that looks like a command as what else it may be.
+pub(super) fn as_complaint(text: &[u8]) -> Line<'_> {
+    match cut_at(text, b": ") {
+        Some((_, rest)) if is_like_complaint(rest) => complaint(rest),
+        _ => Line::Nothing,
+    }
+}
+
+/// True for words that mean a refusal for good.
+fn is_complaint(rest: &[u8]) -> bool {
     const HARD: [&[u8]; 6] = [
         b"... User unknown",
         b"... Addressee unknown",
@@ -303,11 +320,16 @@ fn complaint(rest: &[u8]) -> Line<'_> {
         b"... Domain name required",
         b"... Real domain name required for sender address",
     ];
+    HARD.iter().any(|end| rest.ends_with(end)) || rest == b"Addressee unknown"
+}
+
+/// What Sendmail says of a recipient or a message in words alone: `<x@y>... User unknown`. The end of it is its own.
+fn complaint(rest: &[u8]) -> Line<'_> {
     let refused = |refusal| {
         let reply = Reply { text: b"", said: rest };
         Line::Refused(Refused { relay: None, refusal, scope: Scope::At(Stage::Rcpt), reply })
     };
-    if HARD.iter().any(|end| rest.ends_with(end)) || rest == b"Addressee unknown" {
+    if is_complaint(rest) {
         return refused(Refusal::Hard);
     }
     if rest == b"Too many recipients" {
@@ -362,7 +384,7 @@ fn complaint(rest: &[u8]) -> Line<'_> {
     if cut_at(rest, b": ").is_some_and(|(head, _)| is_queue_id(head)) {
         return Line::Nothing;
     }
-    if crate::bytes::contains(rest, b"... ") {
+    if contains(rest, b"... ") {
         return Line::Nothing;
     }
     Line::Unknown
@@ -462,7 +484,7 @@ fn said(rest: &[u8]) -> Line<'_> {
         let rdns = (resolve == b"OK" && !rdns.starts_with(b"[")).then_some(rdns);
         Some(Line::Said { relay: Relay { ip: relay_ip(ip)?, rdns: Some(rdns) }, name })
     })();
-    found.unwrap_or(Line::Ambiguous("ehlo-log"))
+    found.unwrap_or(Line::Nothing)
 }
 
 /// `<S>, size=N, class=N, nrcpts=N(, msgid=M)(, bodytype=B)(, proto=P)(, daemon=D), relay=R(, ..)`.
@@ -472,7 +494,7 @@ fn from(rest: &[u8]) -> Line<'_> {
         // A user of this machine, or a name so long that the address was cut off.
         return Line::Nothing;
     };
-    if !after.is_empty() && !after.starts_with(b", ") {
+    if !is_addition(after) {
         return Line::Nothing;
     }
     let (head, daemon) = match cut_at_last(head, b", daemon=") {
@@ -492,6 +514,19 @@ fn from(rest: &[u8]) -> Line<'_> {
     }
     let submission = daemon.starts_with(b"MSA");
     Line::From(From { relay, proto, submission, whole: whole.filter(|_| agree) })
+}
+
+/// What newer versions write behind the client: `, tls_verify=NO, auth=..`. A recipient whose address begins with
+/// `from=` is complained about in a line like this one, but behind its quotes come other octets than these.
+fn is_addition(rest: &[u8]) -> bool {
+    let value = |byte: &u8| byte.is_ascii_alphanumeric() || b"=_-.+/:".contains(byte);
+    rest.is_empty()
+        || rest.strip_prefix(b", ").is_some_and(|rest| {
+            rest.split(|&byte| byte == b',').all(|part| {
+                let part = part.strip_prefix(b" ").unwrap_or(part);
+                part.contains(&b'=') && part.iter().all(value)
+            })
+        })
 }
 
 /// `, size=N, class=N(, pri=N), nrcpts=N` and what follows: true if there are recipients and a message id. A
@@ -544,7 +579,13 @@ fn to(rest: &[u8]) -> Line<'_> {
 
 /// `RS, arg1=A(, arg2=B), relay=R, reject=T`, or `discard` or `quarantine=` in the place of `reject=`.
 fn ruleset(rest: &[u8]) -> Line<'_> {
-    let Some((name, rest)) = cut(rest, b',') else { return Line::Unknown };
+    // A recipient whose address begins with `ruleset=` has its quote before the first blank.
+    let is_name = |name: &&[u8]| {
+        name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    };
+    let Some((name, rest)) = cut_at(rest, b", arg1=").filter(|(name, _)| is_name(name)) else {
+        return Line::Nothing;
+    };
     let scope = match name {
         b"check_relay" | b"tls_client" => Scope::Commands,
         b"check_mail" => Scope::At(Stage::Mail),
@@ -711,7 +752,7 @@ fn rejecting(rest: &[u8]) -> Line<'_> {
 
 /// `N) exceeds maximum (M)`.
 fn too_large(rest: &[u8]) -> Line<'_> {
-    if !crate::bytes::contains(rest, b") exceeds maximum (") {
+    if !contains(rest, b") exceeds maximum (") {
         return Line::Nothing;
     }
     Line::Refused(Refused {
@@ -770,4 +811,240 @@ fn relay_ip(text: &[u8]) -> Option<IpAddr> {
 /// A host's name or an address in brackets: nothing that could end a field.
 fn is_host(text: &[u8]) -> bool {
     text.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Line<'_> {
+        read(text.as_bytes()).1
+    }
+
+    fn shown(relay: Option<Relay<'_>>) -> String {
+        let Some(relay) = relay else { return "-".to_owned() };
+        let name = match relay.rdns {
+            None => "?".to_owned(),
+            Some(None) => "-".to_owned(),
+            Some(Some(name)) => String::from_utf8_lossy(name).into_owned(),
+        };
+        format!("{} {name}", relay.ip)
+    }
+
+    #[test]
+    fn clients_are_read_to_their_end() {
+        for (text, expected, rest) in [
+            ("a.example [192.0.2.7]", "192.0.2.7 a.example", ""),
+            ("a.example [192.0.2.7] (may be forged)", "192.0.2.7 -", ""),
+            ("[192.0.2.7]", "192.0.2.7 -", ""),
+            ("[192.0.2.7] [192.0.2.7]", "192.0.2.7 -", ""),
+            ("[192.0.2.7] (may be forged), x", "192.0.2.7 -", ", x"),
+            ("me@a.example [192.0.2.7], x", "192.0.2.7 a.example", ", x"),
+            ("localhost [IPv6:0:0:0:0:0:0:0:1]", "::1 localhost", ""),
+            ("a.example [IPv6:2001:db8:0:0:0:0:0:7]: x", "2001:db8::7 a.example", ": x"),
+        ] {
+            let (relay, after) = relay(text.as_bytes()).expect(text);
+            assert_eq!((shown(Some(relay)).as_str(), after), (expected, rest.as_bytes()), "{text}");
+        }
+        for text in [
+            "",
+            "root@localhost",
+            "a.example.",
+            "a, relay=b [192.0.2.7]",
+            "a [b] [192.0.2.7]",
+            "[192.0.2.7",
+        ] {
+            assert_eq!(relay(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn messages_are_read_from_both_ends() {
+        const TAIL: &str = "proto=ESMTPS, daemon=MTA, relay=a.example [192.0.2.7]";
+        for (head, whole) in [
+            ("<s@t>, size=1, class=0, nrcpts=1, msgid=<m>", Some(true)),
+            ("<s@t>, size=1, class=0, nrcpts=0", Some(false)),
+            ("<s@t>, size=1, class=0, nrcpts=1", Some(false)),
+            ("<>, size=1, class=-60, pri=3, nrcpts=2, msgid=<m>, bodytype=8BITMIME", Some(true)),
+            // The sender and the message's id are the client's.
+            ("<\", size=1, class=0, nrcpts=1, msgid=\"@t>, size=1, class=0, nrcpts=0", None),
+            ("<s@t>, size=1, class=0, nrcpts=1, msgid=<, size=1, class=0, nrcpts=0, x>", None),
+            (
+                "<s@t>, size=1, class=0, nrcpts=1, msgid=<m, proto=ESMTPA, daemon=MSA, relay=b [192.0.2.9]>",
+                Some(true),
+            ),
+            ("nothing", None),
+        ] {
+            let text = format!("6AKEEa37000291: from={head}, {TAIL}");
+            let Line::From(from) = one(&text) else { panic!("no message: {text}") };
+            assert_eq!(shown(Some(from.relay)), "192.0.2.7 a.example", "{text}");
+            assert_eq!(from.proto.map(Proto::word), Some("ESMTPS"), "{text}");
+            assert_eq!((from.submission, from.whole), (false, whole), "{text}");
+        }
+        let user =
+            "6AKEEa37000291: from=root, size=1, class=0, nrcpts=1, msgid=<m>, relay=root@localhost";
+        assert_eq!(one(user), Line::Nothing);
+        // Complaints about recipients.
+        for text in [
+            "6AKEEa37000291: ehlo-log,ip=[192.0.2.9],rdns=<a>,resolve=<OK>,helo=\"<b.example>\"@l... User unknown",
+            "6AKEEa37000291: from=\"<a>, size=1, class=0, nrcpts=1, msgid=<m>, proto=ESMTP, relay=b [192.0.2.9]\"@l... User unknown",
+            "6AKEEa37000291: from=\"<a>, size=1, class=0, nrcpts=1, msgid=<m>, relay=b [192.0.2.9], tls_verify=OK\"@l... User unknown",
+        ] {
+            let Line::Refused(refused) = one(text) else { panic!("no complaint: {text}") };
+            assert_eq!((refused.relay, refused.scope), (None, Scope::At(Stage::Rcpt)), "{text}");
+        }
+        let newer = "6AKEEa37000291: from=<a>, size=1, class=0, nrcpts=1, msgid=<m>, proto=ESMTPSA, daemon=MSA-v4, relay=b [192.0.2.9], tls_verify=NO, auth=PLAIN";
+        let Line::From(from) = one(newer) else { panic!("no message") };
+        assert!(from.submission && from.proto.is_some_and(|proto| proto.auth));
+    }
+
+    #[test]
+    fn refusals_are_believed_if_all_readings_agree() {
+        const QUEUE: &str = "6AKEEa37000291: ";
+        for (text, expected) in [
+            (
+                "ruleset=check_rcpt, arg1=<r@e>, relay=a.example [192.0.2.7], reject=550 5.7.1 <r@e>... Relaying denied",
+                "192.0.2.7 a.example Hard At(Rcpt)",
+            ),
+            (
+                "ruleset=check_relay, arg1=a.example, arg2=127.0.0.2, relay=a.example [192.0.2.7] (may be forged), reject=550 5.7.1 x",
+                "192.0.2.7 - Hard Commands",
+            ),
+            (
+                "ruleset=check_relay, arg1=[192.0.2.7], arg2=192.0.2.7, relay=[192.0.2.7], reject=421 4.3.2 x",
+                "192.0.2.7 - Soft Banner",
+            ),
+            (
+                "ruleset=CheckSubject, arg1= x, relay=[192.0.2.7], reject=451 4.7.1 later",
+                "192.0.2.7 - Soft At(EndOfMessage)",
+            ),
+            // The client repeats itself: no other client, no name and no words of its choice.
+            (
+                "ruleset=check_rcpt, arg1=<\"x, relay=good.example [192.0.2.7], reject=550 x\"@e>, relay=a.example [192.0.2.7], reject=550 5.7.1 no",
+                "192.0.2.7 ? Hard At(Rcpt)",
+            ),
+            (
+                "ruleset=check_mail, arg1=<\"x, relay=b.example [192.0.2.9], reject=550 x\"@e>, relay=a.example [192.0.2.7], reject=550 5.7.1 no",
+                "ruleset",
+            ),
+            (
+                "ruleset=check_mail, arg1=<\"x, relay=a.example [192.0.2.7], reject=450 x\"@e>, relay=a.example [192.0.2.7], reject=550 5.7.1 no",
+                "ruleset",
+            ),
+            (
+                "ruleset=\"x, arg1=, relay=b.example [192.0.2.9], reject=550 5.7.1 \"@l... User unknown",
+                "- Hard At(Rcpt)",
+            ),
+            ("ruleset=tls_server, arg1=SOFTWARE, relay=b.example, reject=403 4.7.0 x", "nothing"),
+            ("ruleset=check_rcpt, arg1=<r@e>, relay=[192.0.2.7], discard", "nothing"),
+            ("Milter: data, reject=550 5.7.1 Blocked", "- Hard At(EndOfMessage)"),
+            ("Milter: to=<r@e>, reject=451 4.7.1 Greylisting in action", "- Soft At(Rcpt)"),
+            ("Milter: to=<\"x, reject=450 y\"@e>, reject=550 5.7.1 no", "milter"),
+            ("Milter: from=<r@e>, discard", "nothing"),
+            (
+                "Milter: connect: host=a.example, addr=192.0.2.7, rejecting commands",
+                "192.0.2.7 ? Hard Banner",
+            ),
+            ("<r@e>... User unknown", "- Hard At(Rcpt)"),
+            ("Too many recipients", "- Soft At(Rcpt)"),
+            ("message size (2000) exceeds maximum (1000)", "- Hard At(EndOfMessage)"),
+            (
+                "rejecting commands from a.example [192.0.2.7] due to pre-greeting traffic after 0 seconds",
+                "192.0.2.7 a.example Hard Banner",
+            ),
+            (
+                "rejecting server EHLO from [192.0.2.7] [192.0.2.7] due to traffic before response",
+                "192.0.2.7 - Hard At(Ehlo)",
+            ),
+        ] {
+            let whole = format!("{QUEUE}{text}");
+            let found = match one(&whole) {
+                Line::Refused(Refused { relay, refusal, scope, .. }) => {
+                    format!("{} {refusal:?} {scope:?}", shown(relay))
+                }
+                Line::Ambiguous(why) => why.to_owned(),
+                Line::Nothing => "nothing".to_owned(),
+                other => format!("{other:?}"),
+            };
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn commands_come_back_as_they_were_sent() {
+        for (text, verb, argument) in [
+            ("EHLO a.example", Verb::Ehlo, b"a.example".as_slice()),
+            ("ehlo   a.example  ", Verb::Ehlo, b"a.example"),
+            ("  HELO\\ta.example", Verb::Helo, b"a.example"),
+            ("EHLO a\\351\\\\t\\000b c", Verb::Ehlo, b"a\xe9\\t\0b c"),
+            ("EHLO a.example\\r--- 250 x", Verb::Ehlo, b"a.example\r--- 250 x"),
+            ("EHLO", Verb::Ehlo, b""),
+            ("MAIL FROM:<> SIZE=1", Verb::Mail, b"FROM:<> SIZE=1"),
+            ("\\026\\003\\001", Verb::Other, b""),
+            ("EHLOx y", Verb::Other, b"y"),
+            ("", Verb::Other, b""),
+            ("\\9 \\", Verb::Other, b"\\"),
+        ] {
+            let whole = format!("6AKEEa37000291: <-- {text}");
+            let Line::Command(found, said) = one(&whole) else { panic!("no command: {text}") };
+            assert_eq!((found, said.as_ref()), (verb, argument), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_other_lines() {
+        for (text, expected) in [
+            (
+                "ehlo-log,ip=[192.0.2.7],rdns=<a.example>,resolve=<OK>,helo=<b.example>",
+                "192.0.2.7 a.example b.example",
+            ),
+            (
+                "ehlo-log,ip=[IPv6:2001:db8:0:0:0:0:0:7],rdns=<[IPv6:2001:db8:0:0:0:0:0:7]>,resolve=<FAIL>,helo=<[IPv6:2001:db8::7]>",
+                "2001:db8::7 - [IPv6:2001:db8::7]",
+            ),
+            (
+                "ehlo-log,ip=[192.0.2.7],rdns=<a.example>,resolve=<FORGED>,helo=<x>,helo=<y>",
+                "192.0.2.7 - x>,helo=<y",
+            ),
+        ] {
+            let whole = format!("6AKEEa37000291: {text}");
+            let Line::Said { relay, name } = one(&whole) else { panic!("no name: {text}") };
+            let found = format!("{} {}", shown(Some(relay)), String::from_utf8_lossy(name));
+            assert_eq!(found, expected, "{text}");
+        }
+        for (text, name) in [
+            ("a@b) from a.example [192.0.2.7]", Some(b"a@b".as_slice())),
+            ("x) from b [192.0.2.9]) from a.example [192.0.2.7]", Some(b"x) from b [192.0.2.9]")),
+            ("caf\\351.example) from a.example [192.0.2.7]", Some(b"caf\xe9.example")),
+            // More was said than is shown.
+            ("b.example) from a.example [192.0.2.7]", None),
+            ("too long) from a.example [192.0.2.7]", None),
+        ] {
+            let whole = format!("6AKEEa37000291: invalid domain name ({text}");
+            let Line::BadGreeting { relay, name: found, .. } = one(&whole) else {
+                panic!("no greeting: {text}")
+            };
+            assert_eq!(shown(relay), "192.0.2.7 a.example", "{text}");
+            assert_eq!(found.as_deref(), name, "{text}");
+        }
+        for text in [
+            "6AKEEa37000291: to=\"x, delay=00:00:00, pri=1, stat=y\"@l, delay=00:00:01, xdelay=00:00:01, mailer=local, stat=Sent",
+        ] {
+            assert!(matches!(one(text), Line::Ambiguous(_)), "{text}");
+        }
+        for text in [
+            "6AKEEa37000291: Milter: no active filter",
+            "6AKEEa37000291: Authentication-Warning: mx: root set sender to a using -f",
+            "6AKEEa37000291: 6AKEEa38000291: DSN: User unknown",
+            "6AKEEa37000291: STARTTLS=client, relay=b.example., version=TLSv1.3",
+            "STARTTLS=server, cert-subject=/CN=x, relay=b [192.0.2.9], version=TLSv1.3",
+            "STARTTLS=client, relay=b.example., version=TLSv1.3, verify=OK",
+            "poststats: /var/lib/sendmail/sendmail.st: No such file or directory",
+        ] {
+            assert_eq!(one(text), Line::Nothing, "{text}");
+        }
+        assert_eq!(one("6AKEEa37000291[2]: --- 250 ok"), Line::Split(false));
+        assert_eq!(one("6AKEEa37000291[1]: <-- EHLO x ..."), Line::Split(true));
+        assert_eq!(one("nonsense"), Line::Unknown);
+    }
 }
