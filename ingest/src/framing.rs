@@ -184,7 +184,7 @@ impl Framer {
         let (stamp, rest) = iso_stamp(line, b'T').ok_or("no-stamp")?;
         let rest = rest.strip_prefix(b" ").ok_or("no-stamp")?;
         // A host begins with a letter or a digit: this is a program that writes such stamps itself.
-        if rest.starts_with(b"[") {
+        if rest.starts_with(b"[") || rest.starts_with(b"{") {
             return Err("no-stamp");
         }
         tagged(self.stamps.time(&stamp)?, rest)

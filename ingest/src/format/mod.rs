@@ -11,6 +11,7 @@ pub(crate) mod exim;
 pub(crate) mod haraka;
 pub(crate) mod postfix;
 pub(crate) mod rspamd;
+pub(crate) mod stalwart;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -108,6 +109,12 @@ pub(crate) const TABLE: &[Row] = &[
         open: |setting| Box::new(haraka::Haraka::new(setting)),
         has_tag: |tag, _| haraka::is_tag(tag),
         own: Some(haraka::own),
+    },
+    Row {
+        program: Program::Stalwart,
+        open: |setting| Box::new(stalwart::Stalwart::new(setting)),
+        has_tag: |tag, _| stalwart::is_tag(tag),
+        own: Some(stalwart::own),
     },
 ];
 
