@@ -219,6 +219,11 @@ fn haraka_connections() {
             vec!["a.example rejected at rcpt"],
         ),
         (
+            "lines are missing, and a MAIL may have been refused",
+            vec![connect, &end("txns=2 rcpts=1/0/0 msgs=1/0/0", "550 blocked")],
+            vec!["? accepted"],
+        ),
+        (
             "lines are missing, and the counters do not agree",
             vec![connect, second, no2, &end("txns=3 rcpts=2/0/1 msgs=2/0/0", "550 no")],
             vec!["? partial at rcpt"],

@@ -503,8 +503,13 @@ impl Session {
         if hard + refused > 0 {
             all.refuse(Refusal::Hard, Stage::Rcpt, lr);
         }
-        let kinds = [taken, soft + put_off, hard + refused];
-        let uniform = kinds.iter().filter(|count| **count > 0).count() == 1;
+        // A refused MAIL is in no counter, but it is the last refusal.
+        let uniform = match (taken > 0, soft + put_off > 0, hard + refused > 0) {
+            (true, false, false) => summary.last_reject.is_empty(),
+            (false, true, false) => Refusal::of(&summary.last_reject) == Some(Refusal::Soft),
+            (false, false, true) => Refusal::of(&summary.last_reject) == Some(Refusal::Hard),
+            _ => false,
+        };
         (None, all, uniform)
     }
 
