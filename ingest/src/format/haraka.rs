@@ -28,8 +28,6 @@
 mod line;
 mod saved;
 
-use std::borrow::Cow;
-
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
@@ -662,7 +660,7 @@ fn without_stamp(text: &[u8]) -> &[u8] {
 }
 
 /// host NUL UUID.
-fn session_key(host: &[u8], uuid: &Cow<'_, [u8]>) -> Vec<u8> {
+fn session_key(host: &[u8], uuid: &[u8]) -> Vec<u8> {
     [host, uuid].join(&0)
 }
 
