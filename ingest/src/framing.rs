@@ -291,7 +291,7 @@ impl Framer {
         let Some((stamp, rest)) = iso_stamp(line, b'T') else { return self.with_number(line) };
         let rest = rest.strip_prefix(b" ").ok_or("no-stamp")?;
         // A host begins with a letter or a digit: this is a program that writes such stamps itself.
-        if rest.starts_with(b"[") || starts_with_level(rest) {
+        if rest.starts_with(b"[") || rest.starts_with(b"{") || starts_with_level(rest) {
             return Err("no-stamp");
         }
         if rest.starts_with(b"std") && docker::cri(rest).is_some() {

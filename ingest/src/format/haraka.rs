@@ -28,8 +28,6 @@
 mod line;
 mod saved;
 
-use std::borrow::Cow;
-
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
@@ -503,8 +501,13 @@ impl Session {
         if hard + refused > 0 {
             all.refuse(Refusal::Hard, Stage::Rcpt, lr);
         }
-        let kinds = [taken, soft + put_off, hard + refused];
-        let uniform = kinds.iter().filter(|count| **count > 0).count() == 1;
+        // A refused MAIL is in no counter, but it is the last refusal.
+        let uniform = match (taken > 0, soft + put_off > 0, hard + refused > 0) {
+            (true, false, false) => summary.last_reject.is_empty(),
+            (false, true, false) => Refusal::of(&summary.last_reject) == Some(Refusal::Soft),
+            (false, false, true) => Refusal::of(&summary.last_reject) == Some(Refusal::Hard),
+            _ => false,
+        };
         (None, all, uniform)
     }
 
@@ -657,7 +660,7 @@ fn without_stamp(text: &[u8]) -> &[u8] {
 }
 
 /// host NUL UUID.
-fn session_key(host: &[u8], uuid: &Cow<'_, [u8]>) -> Vec<u8> {
+fn session_key(host: &[u8], uuid: &[u8]) -> Vec<u8> {
     [host, uuid].join(&0)
 }
 

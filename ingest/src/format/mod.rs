@@ -21,6 +21,7 @@ pub(crate) mod powermta;
 pub(crate) mod qmail;
 pub(crate) mod rspamd;
 pub(crate) mod sendmail;
+pub(crate) mod stalwart;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -143,6 +144,12 @@ pub(crate) const TABLE: &[Row] = &[
         open: |setting| Box::new(haraka::Haraka::new(setting)),
         has_tag: |tag, _| haraka::is_tag(tag),
         own: Some(haraka::own),
+    },
+    Row {
+        program: Program::Stalwart,
+        open: |setting| Box::new(stalwart::Stalwart::new(setting)),
+        has_tag: |tag, _| stalwart::is_tag(tag),
+        own: Some(stalwart::own),
     },
     Row {
         program: Program::Exchange,

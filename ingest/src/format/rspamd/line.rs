@@ -161,8 +161,11 @@ fn task(said: &[u8]) -> Result<Option<Task>, &'static str> {
     Ok(Some(Task { ip, login: after.starts_with(b" user: "), action }))
 }
 
+/// What is before and after something.
+type Parts<'a> = (&'a [u8], &'a [u8]);
+
 /// The parts around `needle`; an error if it is there more than once.
-fn only<'a>(text: &'a [u8], needle: &[u8]) -> Result<Option<(&'a [u8], &'a [u8])>, &'static str> {
+fn only<'a>(text: &'a [u8], needle: &[u8]) -> Result<Option<Parts<'a>>, &'static str> {
     let Some(parts) = cut_at(text, needle) else { return Ok(None) };
     match cut_at(parts.1, needle) {
         Some(_) => Err("two-readings"),
