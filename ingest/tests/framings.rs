@@ -11,6 +11,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use helostat_ingest::framing::Framer;
 use helostat_ingest::heard::Heard;
 use helostat_ingest::reader::{FormatChoice, Reader};
 use helostat_zones::time::Time;
@@ -25,7 +26,8 @@ fn lines(log: &[u8]) -> Vec<&[u8]> {
     log.split(|&byte| byte == b'\n')
         .map(|line| {
             let nuls = line.iter().take_while(|&&byte| byte == 0).count();
-            line[nuls..].strip_suffix(b"\r").unwrap_or(&line[nuls..])
+            let line = &line[nuls..];
+            line.strip_suffix(b"\r").unwrap_or(line)
         })
         .collect()
 }
@@ -278,7 +280,7 @@ const WRITERS: &[(&str, Writer)] = &[
     ("fluentd", |it| {
         object(&[
             ("ident", string(&it.tag, false)),
-            ("pid", it.pid.clone().map_or(b"null".to_vec(), String::into_bytes)),
+            ("pid", it.pid.as_deref().unwrap_or("null").as_bytes().to_vec()),
             ("message", string(&it.text, false)),
             ("host", string(&it.host, false)),
             ("time", it.date("%s.%6f").into_bytes()),
@@ -460,6 +462,43 @@ fn every_framing_of_one_real_run_tells_the_same() {
                 missing.is_empty() && more.is_empty(),
                 "{run}/{log}: missing {missing:#?}, more {more:#?}"
             );
+        }
+    }
+}
+
+#[test]
+fn every_line_of_one_real_run_has_the_same_frame() {
+    let Some(logs) = shared() else {
+        eprintln!("SKIPPED every_line_of_one_real_run_has_the_same_frame: no folder 'shared'");
+        return;
+    };
+    for run in ["postfix", "exim", "sendmail", "opensmtpd"] {
+        let folder = logs.join("real").join(run).join("seed-1");
+        let frames = |log: &str| {
+            let log = fs::read(folder.join(log)).expect(log);
+            let latest = Time::parse(LATEST).expect("a time");
+            let (mut framer, mut room) = (Framer::new(TimeZone::UTC), Vec::new());
+            let frame = |line| {
+                let frame = framer.frame(line, latest, &mut room).ok()?;
+                let texts = [frame.host, frame.tag, frame.text].map(<[u8]>::to_vec);
+                Some((frame.time.0 % 60, frame.pid, texts))
+            };
+            lines(&log).into_iter().map(frame).collect::<Vec<_>>()
+        };
+        let expected = frames("mail.iso.log");
+        assert!(expected.len() > 1000 && expected.iter().all(Option::is_some), "{run}");
+        for log in ["mail.trad.log", "mail.json.log"] {
+            for (at, (found, expected)) in frames(log).iter().zip(&expected).enumerate() {
+                assert_eq!(found, expected, "{run}/{log}:{}", at + 1);
+            }
+        }
+        // What RFC 5424 calls the program ends at the slash.
+        for (at, (found, expected)) in frames("mail.5424.log").iter().zip(&expected).enumerate() {
+            let mut expected = expected.clone();
+            if let Some((_, _, [_, tag, _])) = &mut expected {
+                tag.truncate(tag.iter().position(|&byte| byte == b'/').unwrap_or(tag.len()));
+            }
+            assert_eq!(found, &expected, "{run}/mail.5424.log:{}", at + 1);
         }
     }
 }
