@@ -129,7 +129,9 @@ fn rows(logs: &Path) -> Vec<Row> {
 #[test]
 fn lines_of_other_projects() {
     let Some(logs) = shared() else {
-        eprintln!("SKIPPED lines_of_other_projects: no folder 'shared', HELOSTAT_SHARED is not set");
+        eprintln!(
+            "SKIPPED lines_of_other_projects: no folder 'shared', HELOSTAT_SHARED is not set"
+        );
         return;
     };
     let rows = rows(&logs);
@@ -163,7 +165,9 @@ fn lines_of_other_projects() {
 #[test]
 fn files_of_other_projects() {
     let Some(logs) = shared() else {
-        eprintln!("SKIPPED files_of_other_projects: no folder 'shared', HELOSTAT_SHARED is not set");
+        eprintln!(
+            "SKIPPED files_of_other_projects: no folder 'shared', HELOSTAT_SHARED is not set"
+        );
         return;
     };
     let mut files: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();

@@ -339,7 +339,12 @@ impl Session {
     }
 
     /// Where `event` goes under a name: what it belongs to goes on, or is told and begins anew.
-    fn event(&mut self, at: Option<usize>, event: Event, told: &mut Told<'_>) -> Option<&mut Named> {
+    fn event(
+        &mut self,
+        at: Option<usize>,
+        event: Event,
+        told: &mut Told<'_>,
+    ) -> Option<&mut Named> {
         let named = self.names.get_mut(at?)?;
         if named.done || (!self.alone && !named.goes_on(event)) {
             named.finish(&self.caller, told);
@@ -370,8 +375,7 @@ impl Session {
                 let name = Some(Name::parse(name));
                 // It may be a user who has logged in already.
                 let is_near = |named: &Named| named.login && !is_past(named.last, time, NEAR);
-                let user =
-                    self.names.iter().position(|named| named.name == name && is_near(named));
+                let user = self.names.iter().position(|named| named.name == name && is_near(named));
                 user.or_else(|| self.place(name, false, time, told))
             }
             // Early lines of a session show no name because none was given yet.
@@ -467,13 +471,7 @@ impl Session {
         }
     }
 
-    fn refused(
-        &mut self,
-        refused: &Refused<'_>,
-        by_us: bool,
-        time: Time,
-        told: &mut Told<'_>,
-    ) {
+    fn refused(&mut self, refused: &Refused<'_>, by_us: bool, time: Time, told: &mut Told<'_>) {
         if refused.login {
             self.log_in();
         }
@@ -532,13 +530,7 @@ impl Session {
         }
     }
 
-    fn refuse_name(
-        &mut self,
-        name: Option<Name>,
-        stage: Stage,
-        time: Time,
-        told: &mut Told<'_>,
-    ) {
+    fn refuse_name(&mut self, name: Option<Name>, stage: Stage, time: Time, told: &mut Told<'_>) {
         let at = self.place(name, false, time, told);
         let event = Event { time, sender: None, at_end: false, is_loss: false };
         let Some(named) = self.event(at, event, told) else { return };
@@ -549,9 +541,9 @@ impl Session {
     fn lost(&mut self, host: Host<'_>, when: Lost, time: Time, told: &mut Told<'_>) {
         let at = match when {
             Lost::BetweenCommands => None,
-            Lost::InMessage | Lost::InEnvelope => self
-                .shown(host, time, told)
-                .or_else(|| self.place(None, false, time, told)),
+            Lost::InMessage | Lost::InEnvelope => {
+                self.shown(host, time, told).or_else(|| self.place(None, false, time, told))
+            }
             // Whether it was asked for the next command or for the end of a message is not said.
             Lost::Silent => self.shown(host, time, told).filter(|&at| {
                 self.logged == Some(at) && self.names.get(at).is_some_and(|named| !named.done)

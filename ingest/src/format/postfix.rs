@@ -501,8 +501,8 @@ impl Session {
         let refused = |tally: &Tally| tally.hard.is_some() || tally.soft.is_some();
         let untouched =
             !refused(&self.unnamed) && !self.names.iter().any(|(_, tally)| refused(tally));
-        let (mail, mail_refused) =
-            summary.map_or((true, false), |summary| (summary.mail > 0, summary.mail_tried > summary.mail));
+        let (mail, mail_refused) = summary
+            .map_or((true, false), |summary| (summary.mail > 0, summary.mail_tried > summary.mail));
         let broken_off = mail
             && match self.lost {
                 Some(Stage::Rcpt) => true,
@@ -566,6 +566,14 @@ impl Session {
     /// The one name that was in force throughout, if the log proves that.
     fn only_name(&self, summary: Option<Summary>) -> Option<usize> {
         if self.names.len() != 1 {
+            return None;
+        }
+        // A greeting that was refused was not in force: another one may have been.
+        let was_refused = |tally: &Tally| {
+            let stages = [tally.hard, tally.soft];
+            stages.iter().flatten().any(|stage| matches!(stage, Stage::Helo | Stage::Ehlo))
+        };
+        if !self.in_mail && self.names.iter().any(|(_, tally)| was_refused(tally)) {
             return None;
         }
         let Some(summary) = summary else { return Some(0) };

@@ -21,10 +21,7 @@ pub(super) enum Value<'a> {
 }
 
 /// Gives each key (as it stands, escapes and all) with its value; `None` if the line is no object and nothing else.
-pub(super) fn object<'a>(
-    line: &'a [u8],
-    mut each: impl FnMut(&'a [u8], Value<'a>),
-) -> Option<()> {
+pub(super) fn object<'a>(line: &'a [u8], mut each: impl FnMut(&'a [u8], Value<'a>)) -> Option<()> {
     let mut rest = unblank(line).strip_prefix(b"{")?;
     if let Some(after) = unblank(rest).strip_prefix(b"}") {
         return unblank(after).is_empty().then_some(());
@@ -72,7 +69,8 @@ fn value(text: &[u8]) -> Option<(Value<'_>, &[u8])> {
         }
         b'{' => Some((Value::Other, nested(text)?.1)),
         b'-' | b'0'..=b'9' => {
-            let numeric = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+            let numeric =
+                |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
             let (number, rest) = text.split_at_checked(text.iter().take_while(numeric).count())?;
             Some((Value::Number(number), rest))
         }
@@ -177,7 +175,9 @@ mod tests {
 
     #[test]
     fn reads_flat_objects() {
-        let read = pairs(r#" { "a" : "x\"y" ,"b":[1,"]",{"c":"}"}], "d":{"log":"no"},"e":-1.5e3, "f":null,"":"" } "#);
+        let read = pairs(
+            r#" { "a" : "x\"y" ,"b":[1,"]",{"c":"}"}], "d":{"log":"no"},"e":-1.5e3, "f":null,"":"" } "#,
+        );
         let expected = [
             ("a", Value::Text(br#"x\"y"#, true)),
             ("b", Value::List(br#"[1,"]",{"c":"}"}]"#)),
@@ -194,8 +194,20 @@ mod tests {
     #[test]
     fn what_is_no_object_is_none() {
         for line in [
-            "", "{", "[]", "{\"a\"}", "{\"a\":}", "{\"a\":1", "{\"a\":1,}", "{\"a\":1}x", "{\"a\":\"x\\\"}",
-            "{\"a\":[1}", "{a:1}", "{\"a\":nil}", "{\"a\":\"x\\", "{\"a\":1} {\"a\":1}",
+            "",
+            "{",
+            "[]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1",
+            "{\"a\":1,}",
+            "{\"a\":1}x",
+            "{\"a\":\"x\\\"}",
+            "{\"a\":[1}",
+            "{a:1}",
+            "{\"a\":nil}",
+            "{\"a\":\"x\\",
+            "{\"a\":1} {\"a\":1}",
         ] {
             assert_eq!(pairs(line), None, "{line}");
         }
@@ -223,7 +235,9 @@ mod tests {
         let mut room = Vec::new();
         assert_eq!(byte_list(b"[104, 0,255]", &mut room), Some(()));
         assert_eq!(room, [104, 0, 255]);
-        for list in ["[]", "[256]", "[1,]", "[\"1\"]", "[1 2]", "[1]]", "[-1]", "[1.0]", "[0001000]"] {
+        for list in
+            ["[]", "[256]", "[1,]", "[\"1\"]", "[1 2]", "[1]]", "[-1]", "[1.0]", "[0001000]"]
+        {
             assert_eq!(byte_list(list.as_bytes(), &mut Vec::new()), None, "{list}");
         }
     }

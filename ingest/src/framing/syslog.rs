@@ -34,7 +34,8 @@ pub(super) fn tagged(time: Time, rest: &[u8]) -> Result<Frame<'_>, &'static str>
         Some(_) => (b"".as_slice(), rest),
     };
     let (head, text) = cut(rest, b':').ok_or_else(|| untagged(rest))?;
-    if let Some(rest) = text.first().filter(|byte| byte.is_ascii_lowercase()).and_then(|_| level(head, text))
+    if let Some(rest) =
+        text.first().filter(|byte| byte.is_ascii_lowercase()).and_then(|_| level(head, text))
     {
         let (head, text) = cut(rest, b':').ok_or_else(|| untagged(rest))?;
         return with_tag(time, host, head, text);
@@ -125,7 +126,8 @@ fn level<'a>(facility: &[u8], text: &'a [u8]) -> Option<&'a [u8]> {
 
 /// Why a line without a tag is not read: loggers write some of their own.
 fn untagged(rest: &[u8]) -> &'static str {
-    let own = [b"last message repeated ".as_slice(), b"message repeated ", b"-- MARK --", b"syslogd "];
+    let own =
+        [b"last message repeated ".as_slice(), b"message repeated ", b"-- MARK --", b"syslogd "];
     if own.iter().any(|own| rest.starts_with(own)) { NOTHING } else { "no-tag" }
 }
 

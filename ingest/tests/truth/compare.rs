@@ -45,7 +45,9 @@ pub(crate) fn compare(run: &Run, log: &Log, sessions: &[Session]) -> Report {
     let mut wanted: Vec<Wanted<'_>> = Vec::new();
     for session in sessions {
         rows.entry(session.listener.clone()).or_default().sessions += 1;
-        for unit in session.units(run.hides_loss).into_iter().filter(|unit| is_well_formed(&unit.name)) {
+        for unit in
+            session.units(run.hides_loss).into_iter().filter(|unit| is_well_formed(&unit.name))
+        {
             let lines = ties(run, log, session, &unit.name);
             wanted.push(Wanted { session, name: unit.name, classes: unit.classes, lines });
         }
@@ -65,7 +67,8 @@ pub(crate) fn compare(run: &Run, log: &Log, sessions: &[Session]) -> Report {
     // Those that are told rightly come first: the others must be tied by what is left.
     wanted.sort_by_key(|want| candidates(want, true).is_empty());
     let tied = matching(wanted.len(), |at| {
-        let groups: BTreeSet<usize> = wanted[at].lines.iter().map(|&line| log.group(line)).collect();
+        let groups: BTreeSet<usize> =
+            wanted[at].lines.iter().map(|&line| log.group(line)).collect();
         // Another name in the same connection is another tie.
         let first = wanted.iter().position(|other| other.name == wanted[at].name).unwrap_or(at);
         groups.into_iter().map(|group| group * wanted.len() + first).collect()
@@ -109,7 +112,8 @@ pub(crate) fn compare(run: &Run, log: &Log, sessions: &[Session]) -> Report {
             Verdict::Excused(why) => excused.push(format!("{why}: {}", show(heard))),
         }
     }
-    let is_odd = |heard: &&Heard| heard.name.as_ref().is_some_and(|name| name.kind() == NameKind::Malformed);
+    let is_odd =
+        |heard: &&Heard| heard.name.as_ref().is_some_and(|name| name.kind() == NameKind::Malformed);
     Report {
         title: format!("{}/{} {}", run.folder, run.log, run.listeners),
         rows,
@@ -173,7 +177,8 @@ fn verdict(run: &Run, heard: &Heard, sessions: &[Session]) -> Verdict {
         sessions.iter().filter(|session| session.holds(heard.ip, heard.time)).collect();
     if here.is_empty() {
         // The driver itself: it sees that a port is open, and is the proxy of XCLIENT.
-        if heard.ip.is_loopback() && heard.name.as_ref().is_none_or(|name| *name == Name::absent()) {
+        if heard.ip.is_loopback() && heard.name.as_ref().is_none_or(|name| *name == Name::absent())
+        {
             return Verdict::Excused("the driver");
         }
         return Verdict::Wrong("nobody was there");
@@ -204,14 +209,18 @@ fn verdict(run: &Run, heard: &Heard, sessions: &[Session]) -> Verdict {
         .filter(|session| {
             let said = session.said(cuts(session));
             said.contains(name)
-                || (odd && (is_mangled(session) || said.iter().any(|said| said.kind() == NameKind::Malformed)))
+                || (odd
+                    && (is_mangled(session)
+                        || said.iter().any(|said| said.kind() == NameKind::Malformed)))
         })
         .collect();
     if speakers.is_empty() {
         let own_literal = here.iter().any(|session| {
-            session.said(false).iter().any(|said| {
-                said.kind() == NameKind::Literal && said.ip() == Some(session.ip)
-            }) && heard.rdns.as_deref() == Some(name.text())
+            session
+                .said(false)
+                .iter()
+                .any(|said| said.kind() == NameKind::Literal && said.ip() == Some(session.ip))
+                && heard.rdns.as_deref() == Some(name.text())
         });
         if own_literal && run.reverse_for_literal {
             return Verdict::Excused("the reverse name for the address in brackets");

@@ -167,8 +167,9 @@ impl Line {
                 }
                 let port = rest.strip_prefix(b"]:").unwrap_or_default();
                 let digits = port.iter().take_while(|byte| byte.is_ascii_digit()).count();
-                let port: Option<u32> =
-                    port.get(..digits).and_then(|port| std::str::from_utf8(port).ok()?.parse().ok());
+                let port: Option<u32> = port
+                    .get(..digits)
+                    .and_then(|port| std::str::from_utf8(port).ok()?.parse().ok());
                 if port.is_none() || session.port.is_none() || port == session.port {
                     shown = true;
                 }

@@ -93,12 +93,8 @@ fn full_runs_in_every_framing() {
             eprintln!("SKIPPED {}/{}: no such file", run.folder, run.log);
             continue;
         }
-        let found = judge(
-            run,
-            &folder.join(run.log),
-            &folder.join("truth.jsonl"),
-            time_zone(&folder),
-        );
+        let found =
+            judge(run, &folder.join(run.log), &folder.join("truth.jsonl"), time_zone(&folder));
         if run.asserted {
             complaints.extend(found);
         }

@@ -135,11 +135,7 @@ pub(crate) const EXTRACTS: &[(Run, &str)] = &[
     (Run { log: "postfix-3.7.iso.log", ..POSTFIX }, "postfix-3.7.truth.jsonl"),
     (Run { log: "exim-4.96-a.mainlog", ..EXIM }, "exim-4.96-a.truth.jsonl"),
     (
-        Run {
-            log: "exim-4.96-c.mainlog",
-            format: FormatChoice::Only(Program::Exim),
-            ..EXIM
-        },
+        Run { log: "exim-4.96-c.mainlog", format: FormatChoice::Only(Program::Exim), ..EXIM },
         "exim-4.96-c.truth.jsonl",
     ),
 ];

@@ -178,7 +178,8 @@ impl Session {
     pub(crate) fn units(&self, hides_loss: bool) -> Vec<Unit> {
         let mut units: Vec<Unit> = Vec::new();
         let mut add = |said: &Option<String>, classes: Vec<Class>| {
-            let name = said.as_deref().map_or_else(Name::absent, |said| Name::parse(said.as_bytes()));
+            let name =
+                said.as_deref().map_or_else(Name::absent, |said| Name::parse(said.as_bytes()));
             match units.iter_mut().find(|unit| unit.name == name) {
                 Some(unit) => unit.classes.extend(classes),
                 None => units.push(Unit { name, classes }),
@@ -216,8 +217,11 @@ impl Session {
         let texts = || {
             let of_transactions = self.txs.iter().filter_map(|tx| tx.ehlo.as_ref());
             // A client that speaks before the banner: the driver takes the wrong reply for its EHLO's.
-            let unrecorded: &[String] =
-                if self.all_ehlos.is_empty() && self.kind == "pregreet" { &self.planned } else { &[] };
+            let unrecorded: &[String] = if self.all_ehlos.is_empty() && self.kind == "pregreet" {
+                &self.planned
+            } else {
+                &[]
+            };
             self.all_ehlos.iter().chain(&self.ehlo).chain(of_transactions).chain(unrecorded)
         };
         let mut names: Vec<Name> =

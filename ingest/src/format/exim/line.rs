@@ -265,7 +265,8 @@ fn about_host(line: &[u8], has_id: bool) -> Line<'_> {
         ];
         if let Some(sender) = BROKEN.iter().find_map(|start| text.strip_prefix(*start)) {
             // The recipients that were taken follow the sender.
-            let taken = address_of_sender(sender).is_some_and(|(_, rest)| rest.starts_with(b" for "));
+            let taken =
+                address_of_sender(sender).is_some_and(|(_, rest)| rest.starts_with(b" for "));
             return Line::Lost(host, if taken { Lost::InMessage } else { Lost::InEnvelope });
         }
         const SHOWS: [&[u8]; 5] = [
@@ -792,8 +793,12 @@ mod tests {
     #[test]
     fn a_reverse_name_is_kept() {
         let text = b"H=a.example (b) [192.0.2.7] Warning: odd";
-        let expected =
-            Host { ip: ip("192.0.2.7"), port: None, rdns: Some(b"a.example"), said: Said::Name(b"b") };
+        let expected = Host {
+            ip: ip("192.0.2.7"),
+            port: None,
+            rdns: Some(b"a.example"),
+            said: Said::Name(b"b"),
+        };
         assert_eq!(read(text), Line::Shown(expected));
     }
 }
