@@ -11,7 +11,9 @@ use crate::frame::{Session, Text, Told, Wrapping, address, check, greeting, host
 
 #[derive(Clone, Copy, Debug)]
 enum Story {
-    Refused { hard: bool },
+    Refused {
+        hard: bool,
+    },
     Taken,
     Partly,
     RefusedData,
@@ -160,8 +162,20 @@ fn write(number: usize, input: &Input) -> Session {
     };
     let mut lines: Vec<Vec<u8>> = Vec::new();
     let refuse = |how: &[u8]| {
-        [b"H=", &host[..], tls, b" F=<", &sender, b"> ", how, b" RCPT <", &recipient, b">: ", &words]
-            .concat()
+        [
+            b"H=",
+            &host[..],
+            tls,
+            b" F=<",
+            &sender,
+            b"> ",
+            how,
+            b" RCPT <",
+            &recipient,
+            b">: ",
+            &words,
+        ]
+        .concat()
     };
     let taken = || {
         [id, b" <= ", &sender[..], b" H=", &host, b" P=esmtp", tls, b" S=3 id=", &words].concat()
@@ -219,12 +233,8 @@ fn write(number: usize, input: &Input) -> Session {
         Story::Logged => {
             let rdns = if has_reverse { &reverse[..] } else { "" };
             lines.push(
-                [
-                    format!("ehlo-log ip={ip} port=4711 rdns={rdns} helo=<").as_bytes(),
-                    &said,
-                    b">",
-                ]
-                .concat(),
+                [format!("ehlo-log ip={ip} port=4711 rdns={rdns} helo=<").as_bytes(), &said, b">"]
+                    .concat(),
             );
             lines.push(refuse(b"rejected"));
             let name = match said.is_empty() {
@@ -246,8 +256,7 @@ fn write(number: usize, input: &Input) -> Session {
                 .concat(),
             );
             lines.push([b"rejected MAIL from ", &without[..], b": no HELO/EHLO given"].concat());
-            let name = Some(Name::parse(&said))
-                .filter(|name| name.kind() == NameKind::Malformed);
+            let name = Some(Name::parse(&said)).filter(|name| name.kind() == NameKind::Malformed);
             vec![Told { name, outcome: Outcome::Rejected }]
         }
         Story::Gone => {
@@ -264,12 +273,8 @@ fn write(number: usize, input: &Input) -> Session {
                 .concat(),
             );
             lines.push(
-                [
-                    b"unexpected disconnection while reading SMTP command from ",
-                    &host[..],
-                    b" D=0s",
-                ]
-                .concat(),
+                [b"unexpected disconnection while reading SMTP command from ", &host[..], b" D=0s"]
+                    .concat(),
             );
             let name = name.filter(|name| *name != Name::absent());
             vec![Told { name, outcome: Outcome::Aborted }]
@@ -283,8 +288,7 @@ fn write(number: usize, input: &Input) -> Session {
             vec![Told { name: Some(Name::absent()), outcome: Outcome::Refused }]
         }
     };
-    let lines =
-        lines.into_iter().map(|text| Text { tag: "exim", process: 0, text }).collect();
+    let lines = lines.into_iter().map(|text| Text { tag: "exim", process: 0, text }).collect();
     let in_part = match input.story {
         Story::Partly => vec![Outcome::Rejected, Outcome::Accepted],
         Story::Logged => vec![Outcome::None],

@@ -136,7 +136,12 @@ pub(crate) fn greeting() -> impl Strategy<Value = Vec<u8>> {
 
 /// Writes the sessions' lines in one log, their order mixed as `order` says, and reads it, stopping and going on
 /// before the lines whose number `stops` holds.
-pub(crate) fn check(sessions: &[Session], wrapping: Wrapping, order: &[u8], stops: &[usize]) -> Result<(), TestCaseError> {
+pub(crate) fn check(
+    sessions: &[Session],
+    wrapping: Wrapping,
+    order: &[u8],
+    stops: &[usize],
+) -> Result<(), TestCaseError> {
     let latest = Time(BEGIN + 86_400);
     let reader = || Reader::new(FormatChoice::Auto, "mx".into(), TimeZone::UTC);
     let (mut reading, mut out) = (reader(), Vec::new());
@@ -178,7 +183,10 @@ pub(crate) fn check(sessions: &[Session], wrapping: Wrapping, order: &[u8], stop
                 "{why}\nmeant {:?}\nheard {here:#?}\n{}",
                 session.told,
                 log.iter()
-                    .filter(|line| session.lines.iter().any(|one| line.ends_with(&*String::from_utf8_lossy(&one.text))))
+                    .filter(|line| session
+                        .lines
+                        .iter()
+                        .any(|one| line.ends_with(&*String::from_utf8_lossy(&one.text))))
                     .cloned()
                     .collect::<Vec<_>>()
                     .join("\n")

@@ -110,10 +110,9 @@ struct Writer {
 impl Writer {
     fn line(&mut self, tag: &'static str, process: u32, parts: &[&[u8]]) {
         let mut text = parts.concat();
-        if text.len() > RECORD {
-            text.truncate(RECORD);
-            self.cut = true;
-        }
+        // One of just that length may be whole, and nobody knows.
+        self.cut |= text.len() >= RECORD;
+        text.truncate(RECORD);
         self.lines.push(Text { tag, process, text });
     }
 }
@@ -133,8 +132,7 @@ fn write(number: usize, input: &Input) -> Session {
     let words = printable(&input.words);
     let proto: &[u8] = if input.helo { b"SMTP" } else { b"ESMTP" };
     let nameless = name.is_empty() || matches!(input.story, Story::Nameless);
-    let helo: Vec<u8> =
-        if nameless { Vec::new() } else { [b" helo=<", &name[..], b">"].concat() };
+    let helo: Vec<u8> = if nameless { Vec::new() } else { [b" helo=<", &name[..], b">"].concat() };
     let mut tail =
         [b"; from=<", &sender[..], b"> to=<", &recipient, b"> proto=", proto, &helo].concat();
     let verb = if input.helo { "helo" } else { "ehlo" };
@@ -155,7 +153,17 @@ fn write(number: usize, input: &Input) -> Session {
         writer.line(
             SMTPD,
             0,
-            &[b"NOQUEUE: reject: RCPT from ", client, b": ", code, b" <", &recipient, b">: ", &words, tail],
+            &[
+                b"NOQUEUE: reject: RCPT from ",
+                client,
+                b": ",
+                code,
+                b" <",
+                &recipient,
+                b">: ",
+                &words,
+                tail,
+            ],
         );
     };
     let end = match &input.story {
@@ -190,11 +198,7 @@ fn write(number: usize, input: &Input) -> Session {
             writer.line(CLEANUP, 1, &[id, b": message-id=<", &words, b">"]);
             let shows = matches!(input.story, Story::Taken);
             if shows && !nameless {
-                writer.line(
-                    SMTPD,
-                    0,
-                    &[id, b": info: END-OF-MESSAGE from ", client, b": ", &tail],
-                );
+                writer.line(SMTPD, 0, &[id, b": info: END-OF-MESSAGE from ", client, b": ", &tail]);
             }
             told.outcome = match input.story {
                 Story::Partly => Outcome::Partial,
@@ -204,7 +208,15 @@ fn write(number: usize, input: &Input) -> Session {
                 writer.line(
                     CLEANUP,
                     1,
-                    &[id, b": reject: header Subject: ", &words, b" from ", client, &tail, b": 5.7.1 no"],
+                    &[
+                        id,
+                        b": reject: header Subject: ",
+                        &words,
+                        b" from ",
+                        client,
+                        &tail,
+                        b": 5.7.1 no",
+                    ],
                 );
                 told.outcome = Outcome::Rejected;
                 doubtful = true;
