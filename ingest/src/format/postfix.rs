@@ -487,7 +487,7 @@ impl Session {
         let taken = self.taken(summary);
         let mut pending = None;
         for (message, taken) in self.messages.iter().zip(taken) {
-            let at = message.name.or(only).or(message.after.filter(|_| all_shown));
+            let at = message.name.or(only).or_else(|| message.after.filter(|_| all_shown));
             let tally = match at.and_then(|at| self.names.get_mut(at)) {
                 Some((_, tally)) => tally,
                 None => &mut self.unnamed,

@@ -231,7 +231,7 @@ fn write(number: usize, input: &Input) -> Session {
             vec![Told { name, outcome: Outcome::None }]
         }
         Story::Logged => {
-            let rdns = if has_reverse { &reverse[..] } else { "" };
+            let rdns = if has_reverse { reverse.as_str() } else { "" };
             lines.push(
                 [format!("ehlo-log ip={ip} port=4711 rdns={rdns} helo=<").as_bytes(), &said, b">"]
                     .concat(),
