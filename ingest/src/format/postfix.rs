@@ -63,6 +63,8 @@ struct Session {
     /// How many transactions the lines show at least, each other name being another one; and the last one's name.
     transactions: u32,
     present: Option<usize>,
+    /// A before-queue filter is asked.
+    proxied: bool,
     /// VRFY was refused under this name.
     probed: Option<(usize, Refusal)>,
     lost: Option<Stage>,
@@ -173,8 +175,17 @@ impl Postfix {
             }
             Line::Lost(stage, client) => {
                 let Some(client) = client else { return IRRELEVANT };
+                let key = session_key(frame, client);
+                let is_open =
+                    self.sessions.get_mut(&key).is_some_and(|open| open.caller.ip == client.ip);
                 let Some(session) = self.session_of(frame, client, out) else { return IRRELEVANT };
-                session.lost = stage;
+                // Of a session whose lines are not there nobody knows what it was in the middle of.
+                session.lost = stage.filter(|_| is_open);
+                SESSION
+            }
+            Line::Proxied(client) => {
+                let Some(session) = self.session_of(frame, client, out) else { return IRRELEVANT };
+                session.proxied = true;
                 SESSION
             }
             Line::ScreenLost(client) => {
@@ -259,7 +270,11 @@ impl Postfix {
                 self.session_of(frame, client, out)
             }
             (None, Some(client)) => self.orphan(frame, component, action.queue_id, client, out),
-            (None, None) => self.sessions.get_mut(&process_key(frame)),
+            // What a before-queue filter answers names no client.
+            (None, None) => {
+                let session = self.sessions.get_mut(&process_key(frame));
+                session.filter(|session| session.proxied)
+            }
         };
         let Some(session) = session else { return IRRELEVANT };
         session.last = frame.time;
@@ -333,6 +348,7 @@ impl Postfix {
             in_mail: false,
             transactions: 0,
             present: None,
+            proxied: false,
             probed: None,
             lost: None,
         };
@@ -471,7 +487,7 @@ impl Session {
         let taken = self.taken(summary);
         let mut pending = None;
         for (message, taken) in self.messages.iter().zip(taken) {
-            let at = message.name.or(only).or(message.after.filter(|_| all_shown));
+            let at = message.name.or(only).or_else(|| message.after.filter(|_| all_shown));
             let tally = match at.and_then(|at| self.names.get_mut(at)) {
                 Some((_, tally)) => tally,
                 None => &mut self.unnamed,
@@ -491,7 +507,8 @@ impl Session {
             && match self.lost {
                 Some(Stage::Rcpt) => true,
                 Some(Stage::Mail) => untouched || !mail_refused,
-                Some(Stage::Data | Stage::EndOfMessage) => untouched || pending.is_some(),
+                Some(Stage::Data) => untouched || pending.is_some(),
+                Some(Stage::EndOfMessage) => pending.is_some(),
                 _ => false,
             };
         // MAIL out of order (no greeting, no STARTTLS) is answered 5xx and not logged.
@@ -549,6 +566,14 @@ impl Session {
     /// The one name that was in force throughout, if the log proves that.
     fn only_name(&self, summary: Option<Summary>) -> Option<usize> {
         if self.names.len() != 1 {
+            return None;
+        }
+        // A greeting that was refused was not in force: another one may have been.
+        let was_refused = |tally: &Tally| {
+            let stages = [tally.hard, tally.soft];
+            stages.iter().flatten().any(|stage| matches!(stage, Stage::Helo | Stage::Ehlo))
+        };
+        if !self.in_mail && self.names.iter().any(|(_, tally)| was_refused(tally)) {
             return None;
         }
         let Some(summary) = summary else { return Some(0) };

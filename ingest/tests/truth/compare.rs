@@ -42,7 +42,7 @@ struct Wanted<'a> {
 
 pub(crate) fn compare(run: &Run, log: &Log, sessions: &[Session]) -> Report {
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
-    let mut wanted = Vec::new();
+    let mut wanted: Vec<Wanted<'_>> = Vec::new();
     for session in sessions {
         rows.entry(session.listener.clone()).or_default().sessions += 1;
         for unit in
@@ -52,16 +52,6 @@ pub(crate) fn compare(run: &Run, log: &Log, sessions: &[Session]) -> Report {
             wanted.push(Wanted { session, name: unit.name, classes: unit.classes, lines });
         }
     }
-    // A line, or a connection, ties one session: where a client comes back at once, each needs its own.
-    let tied = matching(wanted.len(), |at| {
-        let groups: BTreeSet<usize> =
-            wanted[at].lines.iter().map(|&line| log.group(line)).collect();
-        // Another name in the same connection is another tie.
-        let first = wanted.iter().position(|other| other.name == wanted[at].name).unwrap_or(at);
-        groups.into_iter().map(|group| group * wanted.len() + first).collect()
-    });
-    let wanted: Vec<&Wanted<'_>> =
-        wanted.iter().zip(&tied).filter(|(_, tie)| tie.is_some()).map(|(one, _)| one).collect();
     let named: Vec<usize> = (0..log.heard.len())
         .filter(|&at| log.heard[at].name.as_ref().is_some_and(is_well_formed))
         .collect();
@@ -73,6 +63,18 @@ pub(crate) fn compare(run: &Run, log: &Log, sessions: &[Session]) -> Report {
     let candidates = |want: &Wanted<'_>, judged: bool| -> Vec<usize> {
         named.iter().copied().filter(|&at| fits(want, &log.heard[at], judged)).collect()
     };
+    // A line, or a connection, ties one session: where a client comes back in the same second, each needs its own.
+    // Those that are told rightly come first: the others must be tied by what is left.
+    wanted.sort_by_key(|want| candidates(want, true).is_empty());
+    let tied = matching(wanted.len(), |at| {
+        let groups: BTreeSet<usize> =
+            wanted[at].lines.iter().map(|&line| log.group(line)).collect();
+        // Another name in the same connection is another tie.
+        let first = wanted.iter().position(|other| other.name == wanted[at].name).unwrap_or(at);
+        groups.into_iter().map(|group| group * wanted.len() + first).collect()
+    });
+    let wanted: Vec<&Wanted<'_>> =
+        wanted.iter().zip(&tied).filter(|(_, tie)| tie.is_some()).map(|(one, _)| one).collect();
     let found = matching(wanted.len(), |at| candidates(wanted[at], false));
     let right = matching(wanted.len(), |at| candidates(wanted[at], true));
     let (mut missed, mut misjudged) = (Vec::new(), Vec::new());

@@ -42,6 +42,8 @@ pub(crate) struct Session {
 #[derive(Deserialize)]
 pub(crate) struct Helo {
     #[serde(default)]
+    verb: String,
+    #[serde(default)]
     name: String,
     code: Option<u32>,
 }
@@ -192,7 +194,22 @@ impl Session {
         if let [only] = &mut units[..] {
             only.classes.extend(Class::parse(&self.outcome));
         }
+        for (name, class) in self.refused_greetings() {
+            if !units.iter().any(|unit| unit.name == name) {
+                units.push(Unit { name, classes: vec![class] });
+            }
+        }
         units
+    }
+
+    /// The names that were refused at once; not those of other protocols' greetings.
+    fn refused_greetings(&self) -> impl Iterator<Item = (Name, Class)> {
+        let smtp = |helo: &&Helo| ["", "EHLO", "HELO"].contains(&&*helo.verb.to_ascii_uppercase());
+        self.helos.iter().filter(smtp).filter_map(|helo| {
+            let code = helo.code.filter(|&code| code >= 400)?;
+            let class = if code < 500 { Class::Deferred } else { Class::Rejected };
+            Some((Name::parse(helo.name.as_bytes()), class))
+        })
     }
 
     /// Everything this client may be heard to have said.
@@ -238,15 +255,11 @@ impl Session {
         let heard = |said: &String| heard(said) == *name || first_word(said) == *name;
         let cut = self.txs.iter().filter(|tx| tx.ehlo.as_ref().is_some_and(heard));
         classes.extend(cut.flat_map(|tx| tx.classes(hides_loss)));
-        // The greeting itself was refused.
-        let refused = |helo: &&Helo| {
-            helo.code.is_some_and(|code| code >= 400)
-                && (Name::parse(helo.name.as_bytes()) == *name || malformed)
-        };
-        for helo in self.helos.iter().filter(refused) {
-            let soft = helo.code.is_some_and(|code| code < 500);
-            classes.push(if soft { Class::Deferred } else { Class::Rejected });
-        }
+        classes.extend(
+            self.refused_greetings()
+                .filter(|(said, _)| said == name || malformed)
+                .map(|(_, class)| class),
+        );
         if classes.is_empty() {
             // It was said, and never in force of anything.
             classes.push(Class::Nothing);

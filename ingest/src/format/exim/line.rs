@@ -198,13 +198,9 @@ fn with_host<'a>(text: &'a [u8], then: impl FnOnce(Host<'a>, &'a [u8]) -> Line<'
 
 /// `<= SENDER H=HOST ... P=esmtps ...`.
 fn taken(rest: &[u8]) -> Line<'_> {
-    let Some((sender, rest)) = cut(rest, b' ') else {
+    let Some((sender, rest)) = up_to(rest, b' ') else {
         return Line::Unknown;
     };
-    // A quoted local part may hold blanks and anything else, and so may one with backslashes.
-    if sender.iter().any(|byte| matches!(byte, b'"' | b'\\')) {
-        return Line::Doubtful("quoted-sender");
-    }
     let Some(rest) = rest.strip_prefix(b"H=") else {
         return Line::Nothing;
     };
@@ -321,24 +317,22 @@ fn fields(mut text: &[u8]) -> Option<Fields<'_>> {
     None
 }
 
-/// The sender and what follows its `>`. In a quoted local part, and behind a backslash, a `>` is the sender's own.
+/// The sender and what follows its `>`.
 fn address_of_sender(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    up_to(text, b'>')
+}
+
+/// An address and what follows the byte that ends it. In a quoted local part, and behind a backslash, that byte is
+/// the address' own: Exim takes no address whose quotes are not balanced.
+fn up_to(text: &[u8], last: u8) -> Option<(&[u8], &[u8])> {
     let (mut quoted, mut escaped) = (false, false);
     let end = text.iter().position(|&byte| {
-        let was_escaped = std::mem::replace(&mut escaped, false);
-        match byte {
-            _ if was_escaped => false,
-            b'\\' => {
-                escaped = true;
-                false
-            }
-            b'"' => {
-                quoted = !quoted;
-                false
-            }
-            b'>' => !quoted,
-            _ => false,
+        if std::mem::take(&mut escaped) {
+            return false;
         }
+        escaped = byte == b'\\';
+        quoted ^= byte == b'"';
+        byte == last && !quoted
     })?;
     Some((text.get(..end)?, text.get(end + 1..)?))
 }
@@ -607,8 +601,8 @@ mod tests {
             ("1xUPlL-000042-0g <= root@s.test U=root P=local S=4", "Nothing", ""),
             (
                 "1xUPlL-000042-0g <= \"x H=(evil) [6.6.6.6] P=esmtp\"@y H=(a) [192.0.2.7] P=esmtp S=1",
-                "Doubtful(\"quoted-sender\")",
-                "",
+                "taken ESMTP",
+                "192.0.2.7 a",
             ),
             (
                 "1xUPlL-000042-0g <= s@s H=(evil) [6.6.50.105]:25 P=esmtp (x) [127.236.110.96]:34799 I=[127.0.0.1]:2525 P=esmtp",

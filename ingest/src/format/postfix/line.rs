@@ -34,6 +34,8 @@ pub(super) enum Line<'a> {
     Lost(Option<Stage>, Option<Client<'a>>),
     /// The first recipient of a message was taken: `QID: client=`.
     Opened(&'a [u8], Option<Client<'a>>, Origin),
+    /// The first recipient of a message was taken, and a before-queue filter is asked: `NOQUEUE: client=`.
+    Proxied(Client<'a>),
     /// cleanup has seen the header of a message.
     MessageId(&'a [u8]),
     /// A check fired.
@@ -306,13 +308,14 @@ fn screen_client(text: &[u8]) -> Option<(Client<'_>, &[u8])> {
         .then_some((client, rest))
 }
 
-/// `NOQUEUE: client=`: of use only where it says that this is no stranger.
+/// `NOQUEUE: client=`: what the filter will answer is this client's.
 fn proxied(rest: &[u8]) -> Line<'_> {
     match client(rest) {
         Some((client, rest)) if origin(rest) != Origin::Client => {
             Line::Opened(b"NOQUEUE", Some(client), origin(rest))
         }
-        _ => Line::Nothing,
+        Some((client, _)) => Line::Proxied(client),
+        None => Line::Nothing,
     }
 }
 
@@ -500,8 +503,10 @@ fn verdict(word: &[u8], text: &[u8], stage: Stage) -> Verdict {
     match word {
         b"reject" | b"milter-reject" | b"proxy-reject" => match Refusal::of(text) {
             Some(refusal) => Verdict::Refused(refusal),
-            // What checks of headers and filters say need not have a code; a reply has one.
+            // What checks of headers and filters say need not have a code, nor what postscreen says for want of
+            // servers; a reply has one.
             None if stage == Stage::EndOfMessage => Verdict::Refused(Refusal::Hard),
+            None if stage == Stage::Connect => Verdict::Refused(Refusal::Soft),
             None => Verdict::Neutral,
         },
         // The client is told that it was taken.
@@ -854,7 +859,6 @@ mod tests {
     fn lines_of_other_kinds() {
         for text in [
             "4A: removed",
-            "NOQUEUE: client=a.example[192.0.2.7]",
             "4A: to=<a@b>, relay=none",
             "4A: from=<>, size=1, nrcpt=1 (queue active)",
             "warning: hostname a.example does not resolve to address 192.0.2.7",

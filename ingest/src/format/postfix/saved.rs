@@ -37,6 +37,8 @@ struct Saved {
     transactions: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     present: Option<usize>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    proxied: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     probed: Option<(usize, Refusal)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,6 +123,7 @@ impl Session {
             in_mail: self.in_mail,
             transactions: self.transactions,
             present: self.present,
+            proxied: self.proxied,
             probed: self.probed,
             lost: self.lost,
         }
@@ -148,6 +151,7 @@ impl Session {
             in_mail: saved.in_mail,
             transactions: saved.transactions,
             present: saved.present,
+            proxied: saved.proxied,
             probed: saved.probed,
             lost: saved.lost,
         })
