@@ -302,15 +302,13 @@ impl Learner {
 
     /// The batch so far with the record for `source`, which stands at `position`.
     pub fn batch_at(&mut self, source: &str, position: &[u8]) -> &mut Batch {
-        let state = self.reader.save();
-        let length = u32::try_from(position.len()).unwrap_or(u32::MAX);
-        let mut record = Vec::with_capacity(5 + position.len() + state.len());
-        record.push(RECORD_VERSION);
-        record.extend_from_slice(&length.to_be_bytes());
-        record.extend_from_slice(position);
-        record.extend_from_slice(&state);
-        self.batch.reach(source, record);
+        self.batch.reach(source, record(position, &self.reader.save()));
         &mut self.batch
+    }
+
+    /// Puts it into the batch that `source` was left at `position`, while its open sessions go on in another file.
+    pub fn leave(&mut self, source: &str, position: &[u8]) {
+        self.batch.reach(source, record(position, &self.learning.reader().save()));
     }
 
     /// Starts a new batch after a commit; gives back what was counted since the last one.
@@ -328,6 +326,17 @@ impl Learner {
         self.reader.close(&mut self.fresh);
         self.keep_fresh(Program::Other, now)
     }
+}
+
+/// A position and session state as they are stored.
+fn record(position: &[u8], state: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(position.len()).unwrap_or(u32::MAX);
+    let mut record = Vec::with_capacity(5 + position.len() + state.len());
+    record.push(RECORD_VERSION);
+    record.extend_from_slice(&length.to_be_bytes());
+    record.extend_from_slice(position);
+    record.extend_from_slice(state);
+    record
 }
 
 /// The position and the session state in a record.

@@ -24,8 +24,9 @@ use crate::heard::Heard;
 use crate::hint::{self, Taken};
 use crate::learner::{Learner, Learning, Tally, split_record};
 use crate::metrics::Metrics;
+use crate::old::Nothing;
 use crate::sink::{Sink, SinkError};
-use crate::source::{Follow, History, Position, Positions, SourceError, Step};
+use crate::source::{Files, History, Position, Positions, SourceError, Step};
 use crate::unread::Sample;
 
 /// How long to sleep when a log has nothing new: the share of the answer's age that is ours.
@@ -38,6 +39,10 @@ const RETRY: Duration = Duration::from_secs(1);
 const RECENT: Duration = Duration::from_secs(3600);
 /// How often at most samples of each kind of unreadable line are told.
 const SAMPLES_INTERVAL: Duration = Duration::from_secs(600);
+/// A log whose newest observations are older than this, and which has more to read, is behind.
+const BEHIND: Duration = Duration::from_secs(60);
+/// How often it is said that a log is behind.
+const BEHIND_INTERVAL: Duration = Duration::from_secs(600);
 /// At most this many pairs of a batch are told to `Watcher::seen`.
 const SEEN_MAX: usize = 1000;
 
@@ -64,6 +69,11 @@ pub trait Watcher: Send + Sync {
     fn hides_names(&self, log: &str, what: &str);
     /// The log was read to its end for the first time.
     fn caught_up(&self, log: &str);
+    /// What is read of the log is older than a minute, and this many octets of it wait. Told when it begins and every
+    /// ten minutes while it lasts.
+    fn behind(&self, _log: &str, _octets: u64, _age: Duration) {}
+    /// It no longer is.
+    fn no_longer_behind(&self, _log: &str) {}
 }
 
 /// A log to follow.
@@ -98,7 +108,7 @@ pub fn follow(
     metrics: &Metrics,
     stop: &AtomicBool,
 ) {
-    let mut source = Follow::new(log.path.clone());
+    let mut source = Files::new(log.path.clone());
     let mut run = Run::new(log, sink, watcher, metrics, stop);
     let mut told_caught_up = false;
     while !stop.load(Ordering::Relaxed) {
@@ -106,7 +116,7 @@ pub fn follow(
         match source.next(&run.stored) {
             Step::Line(line) => run.line(line.bytes, line.too_long, latest),
             Step::NewSource => {
-                if let Some(position) = source.previous_position() {
+                if let Some((_, position)) = source.previous() {
                     run.place(position);
                     run.commit();
                 }
@@ -116,6 +126,7 @@ pub fn follow(
                 run.store();
                 run.latest = now();
             }
+            Step::OtherFile => run.turn_to(&source),
             Step::Trouble(trouble) => {
                 run.trouble(&trouble.to_string());
                 source.wait(NAP);
@@ -123,7 +134,7 @@ pub fn follow(
             Step::Idle | Step::End => {
                 run.place(source.position());
                 run.commit_when_idle();
-                metrics.behind.with_label_values(&[log.label.as_str()]).set(0);
+                run.waits(0);
                 // A trouble that lasts is an idle step, too: such a log was not read to its end.
                 if !told_caught_up && !run.in_trouble {
                     told_caught_up = true;
@@ -136,8 +147,7 @@ pub fn follow(
         if run.is_due() {
             run.place(source.position());
             run.commit();
-            let behind = i64::try_from(source.lag_bytes()).unwrap_or(i64::MAX);
-            metrics.behind.with_label_values(&[log.label.as_str()]).set(behind);
+            run.waits(source.lag_bytes());
             run.latest = now();
         }
     }
@@ -163,6 +173,10 @@ struct Run<'a> {
     since: Instant,
     latest: Time,
     in_trouble: bool,
+    /// The time of the newest observation committed.
+    newest: Option<Time>,
+    /// When it was last said that the log is behind.
+    behind: Option<Instant>,
     /// Since when samples of unreadable lines are kept.
     sampled: Instant,
     /// Messages that were taken, since the start.
@@ -193,6 +207,8 @@ impl<'a> Run<'a> {
             since: Instant::now(),
             latest: now(),
             in_trouble: false,
+            newest: None,
+            behind: None,
             sampled: Instant::now(),
             taken: BTreeMap::new(),
         }
@@ -217,6 +233,18 @@ impl<'a> Run<'a> {
         if let Err(error) = taken_up {
             self.watcher.trouble(&self.log.label, &error);
         }
+    }
+
+    /// From now on lines come from another file of the same log. Where the one before was left goes into the batch; open
+    /// sessions are stored with the new one only, which the log's memory names.
+    fn turn_to(&mut self, source: &Files) {
+        self.mended();
+        if let Some((id, position)) = source.previous() {
+            let position = position.to_bytes();
+            self.learner.leave(id, &position);
+            self.stored.waiting.borrow_mut().insert(id.to_owned(), position);
+        }
+        (self.source, self.position) = (source.id().map(str::to_owned), Some(source.position()));
     }
 
     /// The record stored under exactly this name.
@@ -316,6 +344,7 @@ impl<'a> Run<'a> {
                 Ok(()) => {
                     self.metrics.commits.inc();
                     self.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
+                    self.newest = newest.or(self.newest);
                     if let Some(newest) = newest {
                         let seconds = i64::from(newest.0);
                         self.metrics.lag.set(i64::from(now().0) - seconds);
@@ -345,6 +374,7 @@ impl<'a> Run<'a> {
         let tally = self.learner.committed();
         count(self.metrics, &tally);
         self.tell(&tally);
+        self.stored.waiting.borrow_mut().clear();
         self.lines = 0;
         if !self.seen.is_empty() {
             self.watcher.seen(&self.seen);
@@ -355,6 +385,21 @@ impl<'a> Run<'a> {
 
 /// What the operator hears of, beside troubles.
 impl Run<'_> {
+    /// So many octets of the log wait to be read.
+    fn waits(&mut self, octets: u64) {
+        let gauge = self.metrics.behind.with_label_values(&[self.log.label.as_str()]);
+        gauge.set(i64::try_from(octets).unwrap_or(i64::MAX));
+        let age = self.newest.map_or(Duration::ZERO, |newest| now().since(newest));
+        if octets == 0 || age < BEHIND {
+            if self.behind.take().is_some() {
+                self.watcher.no_longer_behind(&self.log.label);
+            }
+        } else if self.behind.is_none_or(|said| said.elapsed() >= BEHIND_INTERVAL) {
+            self.behind = Some(Instant::now());
+            self.watcher.behind(&self.log.label, octets, age);
+        }
+    }
+
     fn tell(&mut self, tally: &Tally) {
         for sample in &tally.samples {
             self.watcher.unread(&self.log.label, sample);
@@ -379,11 +424,13 @@ struct Stored<'a> {
     sink: &'a dyn Sink,
     /// Why the last question had no answer. A source then looks new, and must not be read as that.
     failed: RefCell<Option<SinkError>>,
+    /// Positions that are in the batch not committed yet.
+    waiting: RefCell<BTreeMap<String, Vec<u8>>>,
 }
 
 impl<'a> Stored<'a> {
     fn new(sink: &'a dyn Sink) -> Self {
-        Self { sink, failed: RefCell::new(None) }
+        Self { sink, failed: RefCell::new(None), waiting: RefCell::default() }
     }
 }
 
@@ -393,14 +440,18 @@ impl Positions for Stored<'_> {
             self.failed.replace(Some(error));
             Vec::new()
         });
-        stored
+        let mut positions: BTreeMap<String, Vec<u8>> = stored
             .into_iter()
             .filter_map(|(source, record)| {
                 let (position, _) = split_record(&record).ok()?;
                 let position = position.to_vec();
                 Some((source, position))
             })
-            .collect()
+            .collect();
+        let waiting = self.waiting.borrow();
+        let waiting = waiting.iter().filter(|(source, _)| source.starts_with(fingerprint));
+        positions.extend(waiting.map(|(source, position)| (source.clone(), position.clone())));
+        positions.into_iter().collect()
     }
 }
 
@@ -438,15 +489,17 @@ pub enum LearnError {
 
 /// Learns a finished log from where it was last read. `progress` is told how many octets on disk are
 /// read, now and then. Returns what was counted; lines read before are not among it.
+///
+/// What is open in `learner`, at the end of the piece of the log before this one, goes on here, unless something was
+/// read of this one before: then what was open there is stored with it.
 pub fn learn(
     source: &mut History,
-    learning: &Learning,
+    learner: &mut Learner,
     batching: Batching,
     sink: &dyn Sink,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Tally, LearnError> {
     let stored = Stored::new(sink);
-    let mut learner = Learner::new(learning.clone());
     let mut total = Tally::default();
     let now = now();
     let mut id = None;
@@ -481,7 +534,7 @@ pub fn learn(
                     learner.resume(&record).ok();
                 }
             }
-            Step::Idle | Step::Trouble(_) => {}
+            Step::OtherFile | Step::Idle | Step::Trouble(_) => {}
             Step::End => break,
         }
         if learner.pending() >= batching.observations {
@@ -502,19 +555,24 @@ pub fn learn(
     Ok(total)
 }
 
-/// Reads a finished log and gives every observation to `each`; touches no ledger. Observations of our own
-/// clients and those with a wrong clock are given too: this is for looking, not for learning.
-pub fn observe(
-    source: &mut History,
-    learning: &Learning,
-    each: &mut dyn FnMut(&Heard) -> std::io::Result<()>,
-) -> Result<Tally, ObserveError> {
-    let mut learner = Learner::new(Learning {
+/// A learner for [`observe`]. Observations of our own clients and those with a wrong clock are given too: this is for
+/// looking, not for learning.
+pub fn onlooker(learning: &Learning) -> Learner {
+    Learner::new(Learning {
         own: Vec::new(),
         future_tolerance: Duration::MAX,
         earliest: Time::default(),
         ..learning.clone()
-    });
+    })
+}
+
+/// Reads a finished log and gives every observation to `each`; touches no ledger. What is open at its end stays open
+/// in `learner`, for the next piece of the log; [`observe_end`] is for after the last one.
+pub fn observe(
+    source: &mut History,
+    learner: &mut Learner,
+    each: &mut dyn FnMut(&Heard) -> std::io::Result<()>,
+) -> Result<Tally, ObserveError> {
     let now = now();
     let mut total = Tally::default();
     let latest = source.modified().unwrap_or(now);
@@ -531,14 +589,23 @@ pub fn observe(
                 }
             }
             Step::End => break,
-            Step::NewSource | Step::Idle | Step::Trouble(_) => {}
+            Step::NewSource | Step::OtherFile | Step::Idle | Step::Trouble(_) => {}
         }
-    }
-    for observation in learner.close(now) {
-        each(observation)?;
     }
     total.add(&learner.committed());
     Ok(total)
+}
+
+/// Gives what is still open to `each`, as if every client had gone away.
+pub fn observe_end(
+    learner: &mut Learner,
+    each: &mut dyn FnMut(&Heard) -> std::io::Result<()>,
+) -> std::io::Result<Tally> {
+    for observation in learner.close(now()) {
+        each(observation)?;
+    }
+    learner.clear();
+    Ok(learner.committed())
 }
 
 /// Why looking at a log ended early.
@@ -550,15 +617,6 @@ pub enum ObserveError {
     /// The observations could not be handed out.
     #[error(transparent)]
     Out(#[from] std::io::Error),
-}
-
-/// No position is known: everything is read from the beginning.
-struct Nothing;
-
-impl Positions for Nothing {
-    fn find(&self, _fingerprint: &str) -> Vec<(String, Vec<u8>)> {
-        Vec::new()
-    }
 }
 
 fn now() -> Time {

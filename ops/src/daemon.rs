@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use helostat_ingest::metrics::Metrics as IngestMetrics;
 use helostat_ingest::pipeline::{self, Followed, Watcher};
+use helostat_ingest::source::names;
 use helostat_ingest::unread::Sample;
 use helostat_server::handler::Handler;
 use helostat_server::ledger_judge::LedgerJudge;
@@ -91,7 +92,7 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
         None
     };
     let logs = settings::followed(&config).map_err(|error| Failure::new(Exit::Usage, error))?;
-    for log in &logs {
+    for log in logs.iter().filter(|log| !names::is_pattern(&log.path)) {
         check_readable(&log.path)?;
     }
 
@@ -451,6 +452,17 @@ impl Watcher for Attendant {
 
     fn hides_names(&self, log: &str, what: &str) {
         tracing::warn!("{log}: {what}");
+    }
+
+    fn behind(&self, log: &str, octets: u64, age: Duration) {
+        let (megabytes, minutes) = (octets as f64 / 1e6, age.as_secs() / 60);
+        tracing::warn!(
+            "{log}: {megabytes:.1} MB behind; what is read now is {minutes} minutes old"
+        );
+    }
+
+    fn no_longer_behind(&self, log: &str) {
+        tracing::info!("{log}: no longer behind");
     }
 
     fn caught_up(&self, log: &str) {

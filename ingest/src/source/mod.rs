@@ -7,6 +7,8 @@
 //!
 //! - [`identity`]: what makes a source the same source: its content, not its name
 //! - [`follow`]: [`Follow`], one growing log file
+//! - [`set`]: [`Set`], all files that match a pattern
+//! - [`names`]: which files a name or a pattern means
 //! - [`history`]: [`History`], a finished file, packed or not, or a stream
 //!
 //! Everything here blocks and is plain `std`: each source runs in a thread of its own. Offsets and
@@ -19,6 +21,8 @@
 pub mod follow;
 pub mod history;
 pub mod identity;
+pub mod names;
+pub mod set;
 
 mod beside;
 mod file;
@@ -31,11 +35,14 @@ mod unpack;
 mod whole;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use follow::Follow;
 pub use history::History;
 pub use identity::{Position, PositionError};
 pub use lines::LINE_BYTES;
+pub use rotated::log_of;
+pub use set::Set;
 pub use spool::nameless_file;
 pub use whole::Whole;
 
@@ -46,6 +53,78 @@ pub use whole::Whole;
 pub trait Positions {
     /// Everything stored under ids of `fingerprint`: each source id with its [`Position::to_bytes`].
     fn find(&self, fingerprint: &str) -> Vec<(String, Vec<u8>)>;
+}
+
+/// What is followed: one log file, or all files that match a pattern.
+pub enum Files {
+    /// One.
+    One(Follow),
+    /// Those that match.
+    Set(Set),
+}
+
+impl Files {
+    /// Follows `path`, or what it matches; neither need exist.
+    pub fn new(path: PathBuf) -> Self {
+        if names::is_pattern(&path) {
+            Self::Set(Set::new(path))
+        } else {
+            Self::One(Follow::new(path))
+        }
+    }
+
+    /// The next thing. After [`Step::NewSource`] and [`Step::OtherFile`], `positions` must know all that came before.
+    pub fn next(&mut self, positions: &dyn Positions) -> Step<'_> {
+        match self {
+            Self::One(follow) => follow.next(positions),
+            Self::Set(set) => set.next(positions),
+        }
+    }
+
+    /// The id of the source that lines come from; none before the first [`Step::NewSource`].
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::One(follow) => follow.id(),
+            Self::Set(set) => set.id(),
+        }
+    }
+
+    /// Just after the last line handed out.
+    pub fn position(&self) -> Position {
+        match self {
+            Self::One(follow) => follow.position(),
+            Self::Set(set) => set.position(),
+        }
+    }
+
+    /// The id of the source before, and where it was left.
+    pub fn previous(&self) -> Option<(&str, Position)> {
+        match self {
+            Self::One(follow) => follow.previous_id().zip(follow.previous_position()),
+            Self::Set(set) => set.previous_id().zip(set.previous_position()),
+        }
+    }
+
+    /// Whether the current source was known when it was begun.
+    pub fn resumed(&self) -> bool {
+        match self {
+            Self::One(follow) => follow.resumed(),
+            Self::Set(set) => set.resumed(),
+        }
+    }
+
+    /// Bytes that were not handed out yet, in all files; of packed ones, bytes on disk.
+    pub fn lag_bytes(&self) -> u64 {
+        match self {
+            Self::One(follow) => follow.lag_bytes(),
+            Self::Set(set) => set.lag_bytes(),
+        }
+    }
+
+    /// Sleeps: after [`Step::Idle`], before the next question. 20 to 50 ms are a good pace.
+    pub fn wait(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
 }
 
 /// A line of a log.
@@ -65,6 +144,9 @@ pub enum Step<'a> {
     /// one's. The caller stores what it has under `previous_id()` and `previous_position()`, which
     /// are final, *before* it asks again; its sessions carry over. Also said before the first line.
     NewSource,
+    /// From now on lines come from another file of the same log: `id()` and `position()` are its. The caller stores
+    /// what it has under `previous_id()` and `previous_position()` with its next batch; its sessions carry over.
+    OtherFile,
     /// The next line.
     Line(Line<'a>),
     /// Nothing more for now: a good moment to store, and then to wait.
@@ -111,6 +193,20 @@ pub enum SourceTrouble {
         byte: u64,
         /// What the decoder said.
         reason: String,
+    },
+    /// It is no pattern that names of files could be matched against.
+    #[error("'{}' is no pattern for names of files: {reason}", path.display())]
+    Pattern {
+        /// The pattern.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No file has a name that the pattern matches.
+    #[error("no file matches {}", path.display())]
+    NoMatch {
+        /// The pattern.
+        path: PathBuf,
     },
     /// Anything else the system says.
     #[error("{} cannot be read: {reason}", path.display())]
