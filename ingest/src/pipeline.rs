@@ -10,10 +10,11 @@
 //! stamps that have none, and to set aside observations from the future.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use helostat_zones::name::Name;
@@ -76,6 +77,14 @@ pub trait Watcher: Send + Sync {
     fn no_longer_behind(&self, _log: &str) {}
 }
 
+/// The sources that the logs of one ledger lead to. Two logs that begin with the same line, and are both new, must not
+/// take the same id for it: each sees here what the others took and have not stored yet.
+#[derive(Clone, Default)]
+pub struct InUse(Arc<Mutex<IdsInUse>>);
+
+/// Each source's id, with the log that leads to it.
+type IdsInUse = HashMap<String, String>;
+
 /// A log to follow.
 pub struct Followed {
     /// Its place among the configured logs: a label of metrics.
@@ -86,6 +95,8 @@ pub struct Followed {
     pub learning: Learning,
     /// How to cut batches.
     pub batching: Batching,
+    /// Shared by all logs of the ledger.
+    pub in_use: InUse,
 }
 
 impl Followed {
@@ -144,6 +155,7 @@ pub fn follow(
                 run.latest = now();
             }
         }
+        run.stored.named(&source);
         if run.is_due() {
             run.place(source.position());
             run.commit();
@@ -197,7 +209,7 @@ impl<'a> Run<'a> {
             watcher,
             metrics,
             stop,
-            stored: Stored::new(sink),
+            stored: Stored { log: Some(log), ..Stored::new(sink) },
             learner: Learner::new(log.learning.clone()),
             source: None,
             position: None,
@@ -426,11 +438,29 @@ struct Stored<'a> {
     failed: RefCell<Option<SinkError>>,
     /// Positions that are in the batch not committed yet.
     waiting: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// The log that asks, if others may ask at the same time.
+    log: Option<&'a Followed>,
+    /// While it asks: nobody else may.
+    asking: RefCell<Option<MutexGuard<'a, IdsInUse>>>,
 }
 
 impl<'a> Stored<'a> {
     fn new(sink: &'a dyn Sink) -> Self {
-        Self { sink, failed: RefCell::new(None), waiting: RefCell::default() }
+        Self {
+            sink,
+            failed: RefCell::new(None),
+            waiting: RefCell::default(),
+            log: None,
+            asking: RefCell::default(),
+        }
+    }
+
+    /// What was asked for has led to a source, or not.
+    fn named(&self, source: &Files) {
+        let Some(mut in_use) = self.asking.take() else { return };
+        if let (Some(id), Some(log)) = (source.id(), self.log) {
+            in_use.insert(id.to_owned(), log.memory());
+        }
     }
 }
 
@@ -451,6 +481,17 @@ impl Positions for Stored<'_> {
         let waiting = self.waiting.borrow();
         let waiting = waiting.iter().filter(|(source, _)| source.starts_with(fingerprint));
         positions.extend(waiting.map(|(source, position)| (source.clone(), position.clone())));
+        if let Some(log) = self.log {
+            let mut asking = self.asking.borrow_mut();
+            let in_use = asking
+                .get_or_insert_with(|| log.in_use.0.lock().unwrap_or_else(PoisonError::into_inner));
+            let memory = log.memory();
+            let others = in_use.iter().filter(|(_, other)| **other != memory);
+            for (id, _) in others.filter(|(id, _)| id.starts_with(fingerprint)) {
+                // Taken, but where it stands is not known here.
+                positions.entry(id.clone()).or_default();
+            }
+        }
         positions.into_iter().collect()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST};
 use helostat_ingest::ours::Ours;
-use helostat_ingest::pipeline::{Batching, Followed};
+use helostat_ingest::pipeline::{Batching, Followed, InUse};
 use helostat_server::config::{DnsConfig, Limits, NameServer, ZoneConfig};
 use helostat_server::live::LiveConfig;
 use helostat_zones::answer::Caps;
@@ -154,6 +154,7 @@ pub fn learning(config: &Config, log: &Log) -> anyhow::Result<Learning> {
 /// The logs to follow, each with a label of its own: the file's name, numbered where two share it.
 pub fn followed(config: &Config) -> anyhow::Result<Vec<Followed>> {
     let mut seen: HashMap<String, usize> = HashMap::new();
+    let in_use = InUse::default();
     config
         .logs
         .iter()
@@ -168,6 +169,7 @@ pub fn followed(config: &Config) -> anyhow::Result<Vec<Followed>> {
                 path: log.path.clone(),
                 learning: learning(config, log)?,
                 batching: batching(config),
+                in_use: in_use.clone(),
             })
         })
         .collect()

@@ -19,7 +19,7 @@ use helostat_ingest::learner::{Learner, Learning, PLAUSIBLE_PAST, Tally};
 use helostat_ingest::old::{self, OldLog};
 use helostat_ingest::pipeline::{self, LearnError, ObserveError};
 use helostat_ingest::sink::Sink;
-use helostat_ingest::source::History;
+use helostat_ingest::source::{History, names};
 use helostat_ingest::unread::Sample;
 use helostat_zones::ledger::{Ledger, Sizes};
 use helostat_zones::observation::ReporterKind;
@@ -46,6 +46,11 @@ pub fn run(config: &Config, args: &LearnArgs) -> Result<(), Failure> {
     let mut before = 0;
     let mut learners = Learners::new(&files, || Learner::new(learning.clone()));
     for file in &files {
+        if target.follows(config, &file.path) {
+            let path = file.path.display();
+            bar.suspend(|| out::note(format!("{path}: {}", LearnError::Followed)));
+            continue;
+        }
         let mut source = open(&file.path)?;
         bar.set_message(file.path.display().to_string());
         let mut learner = learners.take(file);
@@ -171,6 +176,19 @@ impl Target {
             Self::Daemon(daemon) => daemon,
             Self::Ledger(ledger) => ledger,
         }
+    }
+
+    /// Whether the daemon follows a pattern that this file matches. What it follows by a plain name is known by its
+    /// content, when it is read.
+    fn follows(&self, config: &Config, path: &Path) -> bool {
+        let patterns =
+            || config.logs.iter().map(|log| &log.path).filter(|path| names::is_pattern(path));
+        let named = [std::path::absolute(path).ok(), path.canonicalize().ok()];
+        matches!(self, Self::Daemon(_))
+            && named
+                .iter()
+                .flatten()
+                .any(|path| patterns().any(|pattern| names::matches(pattern, path)))
     }
 
     /// Puts the ledger in order and says what it holds.
