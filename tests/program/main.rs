@@ -5,6 +5,7 @@ mod dns;
 mod exactly_once;
 mod flood;
 mod follow;
+mod history;
 mod http;
 mod learn;
 mod ledger;

@@ -116,7 +116,8 @@ impl Site {
         fs::rename(self.path(from), self.path(to)).expect(from);
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// A command to be started.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.args(args).arg("--config").arg(self.config()).current_dir(self.folder.path());
         command.env("TZ", "UTC").stdin(Stdio::null());
