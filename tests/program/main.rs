@@ -6,6 +6,7 @@ mod exactly_once;
 mod flood;
 mod follow;
 mod http;
+mod journal;
 mod learn;
 mod ledger;
 mod ledger_care;
