@@ -3,9 +3,62 @@
 //! A log line is bytes, not text: it may hold Latin-1, broken UTF-8 or NUL. Everything here takes and
 //! returns slices of the line and never fails otherwise than with `None`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
+
+/// Where `needle` first occurs. For lines: `memmem` prepares itself longer than a line takes to look through.
+pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    let (anchor, byte) = anchor(needle)?;
+    let mut from = anchor;
+    loop {
+        let found = from + memchr(byte, text.get(from..)?)?;
+        let start = found - anchor;
+        if text.get(start..)?.starts_with(needle) {
+            return Some(start);
+        }
+        from = found + 1;
+    }
+}
+
+/// Every place where `needle` occurs; places do not overlap.
+pub(crate) fn find_all<'a>(
+    text: &'a [u8],
+    needle: &'a [u8],
+) -> impl Iterator<Item = usize> + use<'a> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let at = from + find(text.get(from..)?, needle)?;
+        from = at + needle.len();
+        Some(at)
+    })
+}
+
+/// Where `needle` last occurs.
+pub(crate) fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
+    let (anchor, byte) = anchor(needle)?;
+    // Beyond this no anchor can have room for what follows it.
+    let mut end = (text.len() + anchor + 1).checked_sub(needle.len())?;
+    loop {
+        let found = memrchr(byte, text.get(..end)?)?;
+        let start = found.checked_sub(anchor)?;
+        if text.get(start..)?.starts_with(needle) {
+            return Some(start);
+        }
+        end = found;
+    }
+}
+
+/// The byte of a needle that is rarest in log lines, and its place.
+fn anchor(needle: &[u8]) -> Option<(usize, u8)> {
+    let rareness = |byte: u8| match byte {
+        b' ' => 0,
+        b'a'..=b'z' | b'0'..=b'9' | b'.' => 1,
+        b'-' | b'/' | b':' | b',' => 2,
+        _ => 3,
+    };
+    needle.iter().copied().enumerate().max_by_key(|&(_, byte)| rareness(byte))
+}
 
 /// The parts before and after the first `byte`.
 pub(crate) fn cut(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
@@ -15,19 +68,19 @@ pub(crate) fn cut(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
 
 /// The parts before and after the first `needle`.
 pub(crate) fn cut_at<'a>(text: &'a [u8], needle: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let at = memchr::memmem::find(text, needle)?;
+    let at = find(text, needle)?;
     Some((text.get(..at)?, text.get(at + needle.len()..)?))
 }
 
 /// The parts before and after the last `needle`.
 pub(crate) fn cut_at_last<'a>(text: &'a [u8], needle: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let at = memchr::memmem::rfind(text, needle)?;
+    let at = rfind(text, needle)?;
     Some((text.get(..at)?, text.get(at + needle.len()..)?))
 }
 
 /// True if `needle` occurs in `text`.
 pub(crate) fn contains(text: &[u8], needle: &[u8]) -> bool {
-    memchr::memmem::find(text, needle).is_some()
+    find(text, needle).is_some()
 }
 
 /// True if `needle` occurs in `text`, in whatever case its ASCII letters are.
@@ -57,11 +110,40 @@ pub(crate) fn digits_of(text: &[u8]) -> Option<u32> {
 
 /// The address that the whole of `text` spells, canonical: never IPv4-mapped IPv6.
 pub(crate) fn address(text: &[u8]) -> Option<IpAddr> {
-    if text.len() > 45 {
+    if let Some(ip) = ipv4(text) {
+        return Some(ip.into());
+    }
+    if text.len() > 45 || !text.contains(&b':') {
         return None;
     }
     let text = std::str::from_utf8(text).ok()?;
     text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
+/// Four numbers, none with a zero in front.
+fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0u8; 4];
+    let mut rest = text;
+    for (at, octet) in octets.iter_mut().enumerate() {
+        let mut value = 0u16;
+        let mut digits = 0;
+        while let Some((byte @ b'0'..=b'9', after)) = rest.split_first() {
+            if digits == 3 || (digits == 1 && value == 0) {
+                return None;
+            }
+            value = value * 10 + u16::from(byte - b'0');
+            digits += 1;
+            rest = after;
+        }
+        if digits == 0 {
+            return None;
+        }
+        *octet = u8::try_from(value).ok()?;
+        if at < 3 {
+            rest = rest.strip_prefix(b".")?;
+        }
+    }
+    rest.is_empty().then(|| octets.into())
 }
 
 /// `[IP]` or `[IP]:PORT` at the start of `text`: the address, the port, and what follows.
@@ -88,6 +170,8 @@ pub(crate) fn from_text(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -116,5 +200,20 @@ mod tests {
         assert_eq!(number(b"x"), None);
         assert_eq!(digits_of(b"0031"), Some(31));
         assert_eq!(digits_of(b"3x"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_memmem_finds(text in "[ab: =]{0,40}", needle in "[ab: =]{1,4}") {
+            let (text, needle) = (text.as_bytes(), needle.as_bytes());
+            prop_assert_eq!(find(text, needle), memchr::memmem::find(text, needle));
+            prop_assert_eq!(rfind(text, needle), memchr::memmem::rfind(text, needle));
+        }
+
+        #[test]
+        fn reads_the_addresses_that_the_library_reads(text in "[0-9]{0,4}(\\.[0-9]{0,4}){2,4}|[0-9a-f:.]{0,20}|([0-9]{1,3}\\.){3}[0-9]{1,3}") {
+            let expected = text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical());
+            prop_assert_eq!(address(text.as_bytes()), expected, "{}", text);
+        }
     }
 }

@@ -111,6 +111,11 @@ impl Proto {
         }
     }
 
+    /// TLS and logins need EHLO.
+    pub(crate) fn canonical(self) -> Self {
+        Self { extended: self.extended || self.tls || self.auth, ..self }
+    }
+
     /// What a word of RFC 3848 means, in any case; also Exim's `smtps` (HELO under TLS).
     pub fn parse(word: &[u8]) -> Option<Self> {
         let word = word.to_ascii_uppercase();
@@ -137,9 +142,11 @@ pub(crate) fn reason(text: &[u8]) -> Option<Box<str>> {
         return None;
     }
     let kept = text.get(..REASON_MAX).unwrap_or(text);
-    let printable: String = kept
-        .iter()
-        .map(|&byte| if matches!(byte, b' '..=b'~') { char::from(byte) } else { '?' })
-        .collect();
-    Some(printable.into())
+    let mut printable = kept.trim_ascii_end().to_vec();
+    for byte in &mut printable {
+        if !matches!(*byte, b' '..=b'~') {
+            *byte = b'?';
+        }
+    }
+    String::from_utf8(printable).ok().map(Into::into)
 }

@@ -27,8 +27,10 @@ use jiff::tz::TimeZone;
 
 use crate::fate::{Fate, LineReading, Program};
 use crate::heard::{Apart, Heard};
+use crate::hint::Taken;
 use crate::ours::Ours;
 use crate::reader::{FormatChoice, Reader};
+use crate::unread::{Sample, Samples};
 
 const RECORD_VERSION: u8 = 1;
 /// 1995-01-01T00:00:00Z: what says that it is from before was stamped by a clock that was never set.
@@ -47,6 +49,8 @@ pub struct Learning {
     pub zone: TimeZone,
     /// Learn users who log in as if they were servers.
     pub logins: bool,
+    /// How many samples to keep of each kind of line that cannot be read.
+    pub samples: usize,
     /// Clients that are our own relays: never learned.
     pub own: Vec<IpNet>,
     /// By which signs refusals are known that our own answers caused.
@@ -97,10 +101,12 @@ pub struct Tally {
     observations: [u64; Outcome::ALL.len()],
     /// Observations not learned, by why.
     pub set_aside: BTreeMap<&'static str, u64>,
-    /// Messages of strangers taken, by program: with a name, and without.
-    pub taken: BTreeMap<&'static str, (u64, u64)>,
+    /// Messages of strangers that were taken, by program.
+    pub taken: BTreeMap<Program, Taken>,
     /// Sessions that were closed before their end, because too many were open.
     pub closed_early: u64,
+    /// Some of the lines that could not be read.
+    pub samples: Vec<Sample>,
 }
 
 impl Tally {
@@ -115,12 +121,11 @@ impl Tally {
             *sum += more;
         }
         sum(&mut self.set_aside, &other.set_aside);
-        for (program, (with, without)) in &other.taken {
-            let sums = self.taken.entry(program).or_default();
-            sums.0 += with;
-            sums.1 += without;
+        for (program, taken) in &other.taken {
+            self.taken.entry(*program).or_default().add(*taken);
         }
         self.closed_early += other.closed_early;
+        self.samples.extend_from_slice(&other.samples);
     }
 
     /// Counts a line.
@@ -213,6 +218,7 @@ pub struct Learner {
     batch: Batch,
     tally: Tally,
     fresh: Vec<Heard>,
+    samples: Samples,
 }
 
 /// One of those who send to a log, with its open sessions. Most logs have only one.
@@ -239,6 +245,7 @@ impl Sender {
 impl Learner {
     /// A learner at the beginning of a log.
     pub fn new(learning: Learning) -> Self {
+        let samples = Samples::of_each(learning.samples);
         Self {
             sender: Sender::new(None, learning.reader(None)),
             others: HashMap::new(),
@@ -246,7 +253,13 @@ impl Learner {
             batch: Batch::default(),
             tally: Tally::default(),
             fresh: Vec::new(),
+            samples,
         }
+    }
+
+    /// Samples of each kind of line that cannot be read may be kept once more.
+    pub fn sample_again(&mut self) {
+        self.samples.again();
     }
 
     /// Takes up the open sessions that a record holds; gives back its position.
@@ -330,6 +343,9 @@ impl Learner {
         self.sender.heard = true;
         let reading = self.sender.reader.read(line, latest, &mut self.fresh);
         self.tally.line(reading);
+        if reading.why.is_some() {
+            self.samples.see(line, reading);
+        }
         if self.fresh.is_empty() {
             return &[];
         }
@@ -350,8 +366,8 @@ impl Learner {
         for heard in &self.fresh {
             let why = self.learning.set_aside(heard, limit);
             if heard.outcome.is_accepted() && why.is_none_or(|why| why == SetAside::NoName) {
-                let taken = self.tally.taken.entry(program.word()).or_default();
-                let count = if why.is_none() { &mut taken.0 } else { &mut taken.1 };
+                let taken = self.tally.taken.entry(program).or_default();
+                let count = if why.is_none() { &mut taken.named } else { &mut taken.unnamed };
                 *count += 1;
             }
             let (None, Some(observation)) = (why, heard.observation()) else {
@@ -398,6 +414,7 @@ impl Learner {
             sender.closed_early = closed_early;
             sender.heard = false;
         }
+        self.tally.samples = self.samples.take();
         std::mem::take(&mut self.tally)
     }
 

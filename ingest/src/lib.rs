@@ -9,13 +9,19 @@
 //! - [`ours`]: which refusals our own answers caused
 //! - [`learner`]: observations into batches, with the record that makes them count exactly once
 //! - [`pipeline`]: a log into a sink, for ever or once; [`sink`]: the ledger, or what stands for it
+//! - [`unread`]: samples of what could not be read; [`hint`]: what a log that hides names lacks
 //! - [`metrics`]: what is counted
+//!
+//! Beside it: [`opensmtpd_filter`], what our filter for OpenSMTPD writes, next to what reads it.
 
 mod bytes;
+mod columns;
+mod dialogue;
 pub mod fate;
 mod format;
 pub mod framing;
 pub mod heard;
+pub mod hint;
 pub mod learner;
 pub mod metrics;
 pub mod ours;
@@ -25,3 +31,6 @@ pub mod session;
 pub mod sink;
 pub mod source;
 mod stamps;
+pub mod unread;
+
+pub use format::opensmtpd::filter as opensmtpd_filter;

@@ -17,6 +17,8 @@ pub struct Metrics {
     pub observations: IntCounterVec,
     /// Observations not learned, by why.
     pub set_aside: IntCounterVec,
+    /// Messages of strangers that were taken, by program and by whether the log shows their names.
+    pub taken: IntCounterVec,
     /// Batches committed.
     pub commits: IntCounter,
     /// Commits that failed and are tried again.
@@ -164,6 +166,11 @@ impl Metrics {
             )?,
             observations,
             set_aside,
+            taken: counters(
+                "helostat_ingest_messages_taken_total",
+                "Messages that mail servers took, by program and by whether the log shows the EHLO name.",
+                &["program", "ehlo"],
+            )?,
             commits: counter("helostat_ledger_commits_total", "Batches made durable.")?,
             commit_failures: counter(
                 "helostat_ledger_commit_failures_total",

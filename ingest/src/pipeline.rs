@@ -11,6 +11,7 @@
 //! stamps that have none, and to set aside observations from the future.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,11 +20,14 @@ use std::time::{Duration, Instant, SystemTime};
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 
+use crate::fate::Program;
 use crate::heard::Heard;
+use crate::hint::{self, Taken};
 use crate::learner::{Learner, Learning, Tally, split_record};
 use crate::metrics::Metrics;
 use crate::sink::{Sink, SinkError};
 use crate::source::{History, Positions, Source, SourceError, Step};
+use crate::unread::Sample;
 
 /// How long to sleep when a log has nothing new: the share of the answer's age that is ours.
 const NAP: Duration = Duration::from_millis(20);
@@ -33,6 +37,8 @@ const POSITION_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(1);
 /// Observations older than this are history: nobody is about to ask for them.
 const RECENT: Duration = Duration::from_secs(3600);
+/// How often at most samples of each kind of unreadable line are told.
+const SAMPLES_INTERVAL: Duration = Duration::from_secs(600);
 /// At most this many pairs of a batch are told to `Watcher::seen`.
 const SEEN_MAX: usize = 1000;
 
@@ -53,6 +59,10 @@ pub trait Watcher: Send + Sync {
     fn trouble(&self, log: &str, what: &str);
     /// The last trouble of this log is over.
     fn mended(&self, log: &str);
+    /// A line of it could not be read: told of a few.
+    fn unread(&self, log: &str, sample: &Sample);
+    /// It hides the names of the mail it tells of: what to do about it, in a sentence.
+    fn hides_names(&self, log: &str, what: &str);
     /// The log was read to its end for the first time.
     fn caught_up(&self, log: &str);
 }
@@ -153,6 +163,10 @@ struct Run<'a> {
     since: Instant,
     latest: Time,
     in_trouble: bool,
+    /// Since when samples of unreadable lines are kept.
+    sampled: Instant,
+    /// Messages that were taken, since the start.
+    taken: BTreeMap<Program, Taken>,
 }
 
 impl<'a> Run<'a> {
@@ -180,6 +194,8 @@ impl<'a> Run<'a> {
             since: Instant::now(),
             latest: now(),
             in_trouble: false,
+            sampled: Instant::now(),
+            taken: BTreeMap::new(),
         }
     }
 
@@ -355,11 +371,34 @@ impl<'a> Run<'a> {
         if failed {
             self.watcher.mended(&self.log.label);
         }
-        count(self.metrics, &self.learner.committed());
+        let tally = self.learner.committed();
+        count(self.metrics, &tally);
+        self.tell(&tally);
         self.lines = 0;
         if !self.seen.is_empty() {
             self.watcher.seen(&self.seen);
             self.seen.clear();
+        }
+    }
+}
+
+/// What the operator hears of, beside troubles.
+impl Run<'_> {
+    fn tell(&mut self, tally: &Tally) {
+        for sample in &tally.samples {
+            self.watcher.unread(&self.log.label, sample);
+        }
+        if self.sampled.elapsed() >= SAMPLES_INTERVAL {
+            self.sampled = Instant::now();
+            self.learner.sample_again();
+        }
+        for (&program, &taken) in &tally.taken {
+            let sums = self.taken.entry(program).or_default();
+            let before = hint::sentence(program, *sums);
+            sums.add(taken);
+            if let Some(sentence) = hint::sentence(program, *sums).filter(|_| before.is_none()) {
+                self.watcher.hides_names(&self.log.label, &sentence);
+            }
         }
     }
 }
@@ -402,6 +441,11 @@ fn count(metrics: &Metrics, tally: &Tally) {
         metrics.observations.with_label_values(&[outcome.word()]).inc_by(n);
     }
     metrics.closed_early.inc_by(tally.closed_early);
+    for (program, taken) in &tally.taken {
+        for (ehlo, n) in [("shown", taken.named), ("hidden", taken.unnamed)] {
+            metrics.taken.with_label_values(&[program.word(), ehlo]).inc_by(n);
+        }
+    }
     for (why, n) in &tally.set_aside {
         metrics.set_aside.with_label_values(&[why]).inc_by(*n);
     }
@@ -436,8 +480,8 @@ pub fn learn(
     let now = now();
     let mut id = None;
     let mut lines = 0u64;
+    let latest = source.modified().unwrap_or(now);
     loop {
-        let latest = source.modified().unwrap_or(now);
         match source.next(&stored)? {
             Step::Line(line) => {
                 lines += 1;
@@ -502,8 +546,8 @@ pub fn observe(
     });
     let now = now();
     let mut total = Tally::default();
+    let latest = source.modified().unwrap_or(now);
     loop {
-        let latest = source.modified().unwrap_or(now);
         match source.next(&Nothing)? {
             Step::Line(line) if line.too_long => learner.skip_long_line(),
             Step::Line(line) => {

@@ -50,6 +50,7 @@ fn learning() -> Learning {
         reporter_kind: ReporterKind::Mx,
         zone: TimeZone::UTC,
         logins: false,
+        samples: 0,
         own: Vec::new(),
         ours: Ours::default(),
         future_tolerance: Duration::from_secs(3600),

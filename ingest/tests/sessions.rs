@@ -188,7 +188,7 @@ fn exim_sessions() {
             vec![refused, lost],
             vec![
                 "192.0.2.7 a.example rejected rdns=r.example at rcpt",
-                "192.0.2.7 a.example aborted rdns=r.example not rejected",
+                "192.0.2.7 a.example aborted rdns=r.example at rcpt not rejected",
             ],
         ),
         (

@@ -178,6 +178,24 @@ fn gzip(content: impl AsRef<[u8]>) -> Vec<u8> {
     packer.finish().expect("packed")
 }
 
+fn xz(content: impl AsRef<[u8]>) -> Vec<u8> {
+    let options = lzma_rust2::XzOptions::with_preset(1);
+    let mut packer = lzma_rust2::XzWriter::new(Vec::new(), options).expect("an xz stream");
+    packer.write_all(content.as_ref()).expect("packed");
+    packer.finish().expect("packed")
+}
+
+fn zstd(content: impl AsRef<[u8]>) -> Vec<u8> {
+    let level = ruzstd::encoding::CompressionLevel::Fastest;
+    ruzstd::encoding::compress_to_vec(content.as_ref(), level)
+}
+
+type Pack = fn(&[u8]) -> Vec<u8>;
+
+/// Each way to pack.
+const PACKS: [(&str, Pack); 3] =
+    [("gz", |text| gzip(text)), ("xz", |text| xz(text)), ("zst", |text| zstd(text))];
+
 fn numbered(range: std::ops::Range<usize>) -> String {
     range.map(|number| format!("line {number} of this log\n")).collect()
 }
@@ -536,6 +554,108 @@ fn damaged_gzip_keeps_what_was_read() {
         scene.write("mail.gz", bytes);
         let (_, outcome) = finish(&mut scene.open("mail.gz"), &scene.store);
         assert!(matches!(outcome, Err(SourceTrouble::Damaged { .. })), "{what}: {outcome:?}");
+    }
+}
+
+#[test]
+fn every_packing_is_the_same_content() {
+    let text = numbered(0..30_000);
+    for (end, pack) in PACKS {
+        let scene = Scene::new();
+        let (half, rest) = text.split_at(text.len() / 2);
+        scene.write("mail.log", half);
+        assert!(scene.history("mail.log").len() > 10_000);
+        // Two members; the second one may be cut out of a line.
+        scene.write("mail.log.1", [pack(half.as_bytes()), pack(rest.as_bytes())].concat());
+        let read = scene.history("mail.log.1");
+        assert_eq!(read.last(), as_lines(&text).last(), "{end}");
+        assert_eq!(scene.store.ids().len(), 1, "{end}");
+        assert_eq!(scene.history("mail.log.1"), NOTHING, "{end}");
+        let whole = Box::new(Cursor::new(pack(text.as_bytes())));
+        let (read, outcome) = finish(&mut History::from_reader("a pipe", whole), &scene.store);
+        assert_eq!(
+            (read.as_slice(), outcome),
+            (NOTHING.map(str::to_owned).as_slice(), Ok(())),
+            "{end}"
+        );
+    }
+}
+
+#[test]
+fn damage_is_said_of_every_packing() {
+    let text: String = (0..40_000_u64)
+        .map(|number| format!("{} {number}\n", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        .collect();
+    for (end, pack) in PACKS {
+        let scene = Scene::new();
+        let whole = pack(text.as_bytes());
+        let mut wrong = whole.clone();
+        let middle = wrong.len() * 2 / 3;
+        wrong[middle..middle + 64].iter_mut().for_each(|octet| *octet ^= 0x55);
+        let trailing = [whole.as_slice(), b"and more"].concat();
+        for (what, content) in
+            [("cut", &whole[..whole.len() / 2]), ("wrong", &wrong), ("trailing", &trailing)]
+        {
+            scene.write("packed", content);
+            let (lines, outcome) = finish(&mut scene.open("packed"), &Store::default());
+            assert!(
+                matches!(outcome, Err(SourceTrouble::Damaged { .. })),
+                "{end} {what}: {outcome:?}"
+            );
+            assert!(lines.len() <= 40_000, "{end} {what}");
+            // Wrong octets may be wrong lines: what tells comes behind them.
+            if what != "wrong" {
+                assert!(lines == as_lines(&text)[..lines.len()], "{end} {what}");
+            }
+        }
+        let (lines, _) = {
+            scene.write("packed", &whole[..whole.len() / 2]);
+            finish(&mut scene.open("packed"), &scene.store)
+        };
+        assert!(!lines.is_empty(), "{end}");
+        scene.write("packed", &whole);
+        assert_eq!(scene.history("packed"), as_lines(&text)[lines.len()..], "{end}");
+    }
+}
+
+#[test]
+fn what_asks_for_much_memory_is_refused() {
+    let scene = Scene::new();
+    // A zstd frame with a window of 2 GiB (RFC 8878 section 3.1.1.1.2), and an xz block with as large a dictionary.
+    scene.write("zst", b"\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00");
+    let mut packed = xz("a line\n");
+    // Section 3.1 of the format: the properties of the only filter, and the checksum of the header.
+    assert_eq!(packed[12..16], [2, 0, 0x21, 1]);
+    packed[16] = 38;
+    let sum = crc32(&packed[12..20]);
+    packed[20..24].copy_from_slice(&sum.to_le_bytes());
+    scene.write("xz", packed);
+    for name in ["zst", "xz"] {
+        let (_, outcome) = finish(&mut scene.open(name), &scene.store);
+        let said = outcome.expect_err(name).to_string();
+        assert!(said.contains("64 MiB"), "{said}");
+    }
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut sum = flate2::Crc::new();
+    sum.update(bytes);
+    sum.sum()
+}
+
+#[test]
+fn rotations_of_every_packing_are_known_without_unpacking() {
+    for (end, pack) in PACKS {
+        let scene = Scene::new();
+        scene.append(numbered(0..10));
+        assert_eq!(scene.restart().len(), 10);
+        scene.append(numbered(10..15));
+        let name = format!("mail.log.2.{end}");
+        scene.write(&name, pack(numbered(0..15).as_bytes()));
+        scene.write("mail.log.1", numbered(15..20));
+        scene.write("mail.log", numbered(20..25));
+        assert_eq!(scene.restart(), as_lines(&numbered(10..25)), "{end}");
+        assert_eq!(scene.restart(), NOTHING, "{end}");
     }
 }
 

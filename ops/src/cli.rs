@@ -45,9 +45,19 @@ pub enum Command {
     Check(JsonArgs),
     /// Print the effective configuration
     Config(JsonArgs),
+    /// Run under a mail server, so that it logs the names that clients say
+    #[command(subcommand)]
+    Filter(FilterCommand),
     /// Look into the ledger
     #[command(subcommand)]
     Ledger(LedgerCommand),
+}
+
+/// `helostat filter ...`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum FilterCommand {
+    /// A report filter for smtpd.conf: filter "helostat" proc-exec "/usr/bin/helostat filter opensmtpd"
+    Opensmtpd,
 }
 
 /// Output as JSON.
@@ -64,7 +74,7 @@ pub struct LearnArgs {
     /// The logs; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Which program wrote them: auto, postfix, exim
+    /// Which program wrote them: auto finds out line by line; postfix, exim, sendmail and others
     #[arg(long, default_value = "auto")]
     pub format: String,
     /// Whose observations they are
@@ -79,6 +89,9 @@ pub struct LearnArgs {
     /// Print the observations as JSON lines to standard output and touch no ledger
     #[arg(long)]
     pub to_json: bool,
+    /// Show up to N lines of each kind that was not understood or could be read in two ways
+    #[arg(long, value_name = "N")]
+    pub unparsed: Option<usize>,
     /// Print the summary as JSON
     #[arg(long, conflicts_with = "to_json")]
     pub json: bool,

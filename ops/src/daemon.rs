@@ -20,6 +20,7 @@ use helostat_ingest::metrics::Metrics as IngestMetrics;
 use helostat_ingest::pipeline::{self, Followed, Watcher};
 use helostat_ingest::source::syslog::Sockets;
 use helostat_ingest::source::{Follow, Journal, Source};
+use helostat_ingest::unread::Sample;
 use helostat_server::handler::Handler;
 use helostat_server::ledger_judge::LedgerJudge;
 use helostat_server::listen::Listeners;
@@ -499,6 +500,17 @@ impl Watcher for Attendant {
             self.health.mended(&what);
             tracing::info!("{log}: read again");
         }
+    }
+
+    fn unread(&self, log: &str, sample: &Sample) {
+        tracing::info!(
+            program = sample.program.word(), why = sample.why, line = %sample.line,
+            "{log}: a line could not be read; more of this kind are counted, and one is shown every ten minutes"
+        );
+    }
+
+    fn hides_names(&self, log: &str, what: &str) {
+        tracing::warn!("{log}: {what}");
     }
 
     fn caught_up(&self, log: &str) {

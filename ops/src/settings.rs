@@ -151,6 +151,7 @@ struct Lines<'a> {
 fn learning(config: &Config, lines: &Lines<'_>) -> anyhow::Result<Learning> {
     Ok(Learning {
         logins: config.ingest.logins,
+        samples: 1,
         format: lines.format,
         reporter: lines.reporter.into(),
         reporter_kind: lines.reporter_kind,

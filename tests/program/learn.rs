@@ -179,7 +179,7 @@ fn what_cannot_be_read_is_said() {
     let whole = gzip(&sample());
     site.write("cut.gz", whole.split_at(20_000).0);
     std::fs::create_dir(site.path("folder")).expect("a folder");
-    let cut = "helostat: cut.gz is damaged: its gzip data cannot be read on near byte 20000 (they end too soon)";
+    let cut = "helostat: cut.gz is damaged: its packed data cannot be read on near byte 20000 (they end too soon)";
     for (file, says) in [
         ("missing.log", "helostat: missing.log does not exist"),
         ("folder", "helostat: folder is a directory, not a log file"),

@@ -123,7 +123,7 @@ fn what_cannot_be_read_is_said() {
         (
             ["load", "cut.gz"],
             5,
-            "cut.gz is damaged: its gzip data cannot be read on near byte 900 (they end too soon)",
+            "cut.gz is damaged: its packed data cannot be read on near byte 900 (they end too soon)",
         ),
         (["merge", "missing"], 5, "missing does not exist"),
         (["merge", "folder"], 5, "folder is no ledger: there is no db in it"),

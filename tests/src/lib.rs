@@ -3,5 +3,6 @@
 pub mod fakedns;
 pub mod fuzz;
 pub mod mail;
+pub mod maillog;
 pub mod program;
 pub mod vectors;

@@ -171,11 +171,14 @@ impl Name {
         let Some(text) = printable(said) else {
             return Self::malformed(said);
         };
-        let text = text.strip_suffix('.').unwrap_or(&text);
-        if let Ok(ip) = text.parse::<IpAddr>() {
+        let mut text = text;
+        if text.ends_with('.') {
+            text.pop();
+        }
+        if let Some(ip) = bare_ip(&text) {
             return Self::new(NameKind::BareIp, ip.to_string().into());
         }
-        match domain_kind(text) {
+        match domain_kind(&text) {
             Some(kind) => Self::new(kind, text.into()),
             None => Self::malformed(said),
         }
@@ -258,19 +261,42 @@ impl Serialize for Name {
 
 /// The text in lower case, if every octet is a graphic ASCII character (0x21 to 0x7E).
 fn printable(said: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(said).ok()?;
-    text.bytes().all(|byte| byte.is_ascii_graphic()).then(|| text.to_ascii_lowercase())
+    if !said.iter().all(u8::is_ascii_graphic) {
+        return None;
+    }
+    String::from_utf8(said.to_ascii_lowercase()).ok()
 }
 
-/// The kind of a domain name, or `None` if its syntax is not one.
+/// The address that a text without brackets is.
+fn bare_ip(text: &str) -> Option<IpAddr> {
+    let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let bytes = text.as_bytes();
+    // Most names are none; to see that costs less than to try.
+    let may_be = (digit(bytes.first()) && digit(bytes.last())) || bytes.contains(&b':');
+    if may_be { text.parse().ok() } else { None }
+}
+
+/// The kind of a domain name, or `None` if its syntax is not one. It is printable and in lower case.
 fn domain_kind(text: &str) -> Option<NameKind> {
     if text.is_empty() || text.len() > NAME_MAX {
         return None;
     }
-    if !text.split('.').all(is_label) {
+    let mut label = 0;
+    let mut before = b'.';
+    for byte in text.bytes() {
+        match byte {
+            b'.' if label == 0 || before == b'-' => return None,
+            b'.' => label = 0,
+            b'-' if label == 0 => return None,
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' if label < LABEL_MAX => label += 1,
+            _ => return None,
+        }
+        before = byte;
+    }
+    if label == 0 || before == b'-' {
         return None;
     }
-    let last = text.rsplit('.').next().unwrap_or(text);
+    let last = text.get(text.len() - label..)?;
     if RESERVED_TLDS.contains(&last) {
         return Some(NameKind::Reserved);
     }
@@ -279,15 +305,6 @@ fn domain_kind(text: &str) -> Option<NameKind> {
     }
     // An all-digit top label is no domain: `1.2.3` or `10.0.0.300`.
     (!last.bytes().all(|byte| byte.is_ascii_digit())).then_some(NameKind::Fqdn)
-}
-
-fn is_label(label: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    !label.is_empty()
-        && label.len() <= LABEL_MAX
-        && label.bytes().all(inner)
-        && !label.starts_with('-')
-        && !label.ends_with('-')
 }
 
 /// The address inside a literal's brackets; the `IPv6:` tag in any case.

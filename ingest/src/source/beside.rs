@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::file::{LogFile, Packing, Stamp, read_some};
+use super::file::{LogFile, Stamp, read_some};
 use super::identity::known;
 use super::resume::{Judgement, Sources, judge};
 use super::rotated::{Sibling, siblings};
+use super::stated::Stated;
 
 /// A file younger than this may be a copy still being made.
 const YOUNG: Duration = Duration::from_secs(60);
@@ -145,14 +146,15 @@ impl Siblings {
 }
 
 fn interest(log: &LogFile, sources: &Sources<'_>) -> Interest {
-    if log.packing == Packing::Gzip && states_known_length(log, sources) {
+    if states_known_length(log, sources) {
         return Interest::Settled;
     }
     match judge(log, sources, &Arc::default()) {
         Ok(Judgement::Known(mut known)) => {
-            let rest = match log.packing {
-                Packing::Gzip => read_some(&mut known.stream, &mut [0]).map(|read| read > 0),
-                Packing::Plain => log.has_line_at(known.offset),
+            let rest = if log.packing.is_packed() {
+                read_some(&mut known.stream, &mut [0]).map(|read| read > 0)
+            } else {
+                log.has_line_at(known.offset)
             };
             if rest.unwrap_or(false) { Interest::Rest } else { Interest::Settled }
         }
@@ -166,19 +168,19 @@ fn interest(log: &LogFile, sources: &Sources<'_>) -> Interest {
     }
 }
 
-/// Whether the length a gzip file states is a position stored for it: saves unpacking it all.
+/// Whether the length that a packed file states is a position stored for it: saves unpacking it all.
 fn states_known_length(log: &LogFile, sources: &Sources<'_>) -> bool {
-    let beginning = log.beginning(&Arc::default());
-    let Some(fingerprint) = beginning.ok().and_then(|beginning| beginning.fingerprint()) else {
+    let Some(stated) = Stated::of(log).ok().flatten() else {
         return false;
     };
-    let Ok(stated) = log.stated_length() else {
+    let beginning = log.beginning(&Arc::default());
+    let Some(fingerprint) = beginning.ok().and_then(|beginning| beginning.fingerprint()) else {
         return false;
     };
     known(sources.positions, &fingerprint, sources.own)
         .iter()
         .filter_map(|known| known.position)
-        .any(|position| position.offset & u64::from(u32::MAX) == u64::from(stated))
+        .any(|position| stated.is(position.offset))
 }
 
 fn is_young_and_short(log: &LogFile, furthest: u64) -> bool {

@@ -1,34 +1,27 @@
-//! An open log file on disk, plain or gzip by its first bytes.
+//! An open log file on disk, plain or packed by its first bytes.
 //!
 //! All reading is by offset, so that several readers can share one open file, and a file stays the
 //! same file under any renaming. What fails is an `io::Error`; the caller knows the path.
 
 use std::fs::{File, Metadata};
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use flate2::bufread::MultiGzDecoder;
 use helostat_zones::time::Time;
 
 use super::SourceTrouble;
 use super::identity::{Beginning, End, TAIL_BYTES};
+use super::unpack::{MAGIC_BYTES, Packing, unpacked};
 
-/// How much compressed data is read at once.
-const PACKED_BYTES: usize = 64 * 1024;
+/// How much is looked through for a line at once.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// Decompressed bytes, or those of a stream.
 pub(super) type Stream = Box<dyn Read + Send>;
-
-/// How the content lies in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packing {
-    Plain,
-    Gzip,
-}
 
 /// What tells files, and states of a file, apart without reading them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,12 +62,11 @@ impl LogFile {
     /// Opens `path`, whatever its packing.
     pub(super) fn open(path: &Path) -> Result<Self, SourceTrouble> {
         let mut log = Self::open_plain(path)?;
-        let mut magic = [0; 3];
-        let read = read_fully_at(&log.file, &mut magic, 0)
+        let mut magic = [0; MAGIC_BYTES];
+        let read = log
+            .read_fully_at(&mut magic, 0)
             .map_err(|error| SourceTrouble::from_io(path, &error))?;
-        if read == magic.len() && is_gzip(&magic) {
-            log.packing = Packing::Gzip;
-        }
+        log.packing = Packing::of(magic.get(..read).unwrap_or_default());
         Ok(log)
     }
 
@@ -112,30 +104,19 @@ impl LogFile {
 
     /// The content from its beginning; `consumed` counts bytes on disk.
     pub(super) fn stream(&self, consumed: &Arc<AtomicU64>) -> Stream {
-        let bytes = self.bytes_from(0, consumed);
-        match self.packing {
-            Packing::Plain => Box::new(bytes),
-            Packing::Gzip => {
-                Box::new(MultiGzDecoder::new(BufReader::with_capacity(PACKED_BYTES, bytes)))
-            }
-        }
+        unpacked(self.packing, self.plain_from(0, consumed))
     }
 
     /// Plain content from `offset` on.
     pub(super) fn plain_from(&self, offset: u64, consumed: &Arc<AtomicU64>) -> Stream {
-        Box::new(self.bytes_from(offset, consumed))
-    }
-
-    fn bytes_from(&self, at: u64, consumed: &Arc<AtomicU64>) -> FileBytes {
-        FileBytes { file: Arc::clone(&self.file), at, consumed: Arc::clone(consumed) }
+        let (file, consumed) = (Arc::clone(&self.file), Arc::clone(consumed));
+        Box::new(FileBytes { file, at: offset, consumed })
     }
 
     /// The first bytes of the content. Damage behind the first line is left for later reading.
     pub(super) fn beginning(&self, consumed: &Arc<AtomicU64>) -> io::Result<Beginning> {
-        match self.packing {
-            Packing::Plain => Beginning::read(&mut self.stream(consumed), End::Open),
-            Packing::Gzip => Beginning::read(&mut self.stream(consumed), End::Final),
-        }
+        let end = if self.packing.is_packed() { End::Final } else { End::Open };
+        Beginning::read(&mut self.stream(consumed), end)
     }
 
     /// The plain bytes that a position at `offset` has as its tail; none if the file is shorter.
@@ -143,13 +124,13 @@ impl LogFile {
         let covered = usize::try_from(offset).unwrap_or(TAIL_BYTES).min(TAIL_BYTES);
         let mut tail = vec![0; covered];
         let from = offset - u64::try_from(covered).unwrap_or_default();
-        let read = read_fully_at(&self.file, &mut tail, from)?;
+        let read = self.read_fully_at(&mut tail, from)?;
         Ok((read == covered).then_some(tail))
     }
 
     /// Whether a complete line of plain text begins at `offset`.
     pub(super) fn has_line_at(&self, offset: u64) -> io::Result<bool> {
-        let mut piece = vec![0; PACKED_BYTES];
+        let mut piece = vec![0; PIECE_BYTES];
         let mut offset = offset;
         loop {
             let read = self.read_at(&mut piece, offset)?;
@@ -164,19 +145,17 @@ impl LogFile {
         }
     }
 
-    /// What a gzip file says its length is, modulo 2^32 (RFC 1952 section 2.3.1; of its last member).
-    pub(super) fn stated_length(&self) -> io::Result<u32> {
-        let size = self.file.metadata()?.len();
-        let mut stated = [0; 4];
-        let from = size.saturating_sub(4);
-        read_fully_at(&self.file, &mut stated, from)?;
-        Ok(u32::from_le_bytes(stated))
+    /// Fills `room` from `offset`, or as much of it as there is.
+    pub(super) fn read_fully_at(&self, room: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = room.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.read_at(rest, offset + u64::try_from(filled).unwrap_or_default())? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        Ok(filled)
     }
-}
-
-/// Whether content begins as gzip does (RFC 1952 section 2.3.1: magic and the only method).
-pub(super) fn is_gzip(start: &[u8]) -> bool {
-    start.starts_with(&[0x1f, 0x8b, 8])
 }
 
 /// Refuses what is no regular file.
@@ -198,19 +177,6 @@ pub(super) fn read_some(stream: &mut dyn Read, room: &mut [u8]) -> io::Result<us
             done => return done,
         }
     }
-}
-
-fn read_fully_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = room.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, offset + u64::try_from(filled).unwrap_or_default()) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 /// A file's bytes, with a place of its own and a count for whoever watches.

@@ -27,10 +27,11 @@ use std::time::{Duration, Instant};
 use helostat_zones::time::Time;
 
 use super::beside::Siblings;
-use super::file::{LogFile, Packing, Stamp, Stream, read_some, regular};
+use super::file::{LogFile, Stamp, Stream, read_some, regular};
 use super::identity::{Position, is_id_of};
 use super::lines::{Found, Lines};
 use super::resume::{Judgement, Resume, Sources, judge};
+use super::unpack::ahead;
 use super::{Positions, Source, SourceTrouble, Step};
 
 /// How long a file that was left stays open for a late writer. logrotate's postrotate scripts take
@@ -415,7 +416,7 @@ impl Follow {
             return;
         };
         self.siblings.left(stamp.modified);
-        if held.log.packing == Packing::Gzip {
+        if held.log.packing.is_packed() {
             self.siblings.settle(stamp);
             return;
         }
@@ -493,9 +494,10 @@ impl Follow {
 
     fn read_from(&mut self, stream: Stream) {
         let Some(held) = &mut self.held else { return };
-        held.reading = match held.log.packing {
-            Packing::Plain => Reading::Plain,
-            Packing::Gzip => Reading::Packed(stream),
+        held.reading = if held.log.packing.is_packed() {
+            Reading::Packed(ahead(stream))
+        } else {
+            Reading::Plain
         };
     }
 

@@ -1,35 +1,29 @@
-//! A finished log, read once: a plain file, a gzip file (by its first bytes), or a stream.
+//! A finished log, read once: a plain file, a packed one (by its first bytes), or a stream.
 //!
 //! In: a path, or `-` for standard input. Out: its lines from where the stored positions say it was
 //! left, then [`Step::End`]. A file read to its end before gives no lines.
 //!
 //! - A plain file may still grow: its last line without a line feed is not handed out, only counted.
-//!   Of a gzip file or a stream it is handed out.
-//! - Damaged gzip data are an error after what was decoded before the damage was handed out; the
+//!   Of a packed file or a stream it is handed out.
+//! - Damaged packed data are an error after what was decoded before the damage was handed out; the
 //!   position stays good, so a whole copy of the same log is read on from there.
 //! - A stream without any content has no id, and nothing is to be stored for it.
 
 use std::fmt;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::bufread::MultiGzDecoder;
 use helostat_zones::time::Time;
 
-use super::file::{LogFile, Packing, Stream, is_gzip, read_some};
+use super::file::{LogFile, Stream, read_some};
 use super::identity::{Beginning, End, Position, free_id, known};
 use super::lines::{Found, Lines};
 use super::resume::{Judgement, Resume, Sources, judge};
 use super::spool::{NO_FILE, Spooled, resume_stream};
+use super::unpack::{MAGIC_BYTES, Packing, ahead, unpacked};
 use super::{Positions, SourceError, Step};
-
-/// How much of a stream is looked at to see whether it is gzip.
-const MAGIC_BYTES: u64 = 3;
-
-/// How much of a compressed stream is read at once.
-const PACKED_BYTES: usize = 64 * 1024;
 
 /// A finished log.
 pub struct History {
@@ -71,7 +65,7 @@ impl History {
         Ok(Self::new(path.to_path_buf(), Some(log.clone()), State::File(log)))
     }
 
-    /// Reads `stream`, plain or gzip, which `name` stands for in messages.
+    /// Reads `stream`, plain or packed, which `name` stands for in messages.
     pub fn from_reader(name: &str, stream: Box<dyn Read + Send>) -> Self {
         Self::new(PathBuf::from(name), None, State::Stream(stream))
     }
@@ -165,7 +159,7 @@ impl History {
             self.state = State::Reading(stream);
             return Ok(Turn::Again);
         }
-        if self.log.as_ref().is_some_and(|log| log.packing == Packing::Plain) {
+        if self.log.as_ref().is_some_and(|log| !log.packing.is_packed()) {
             return Ok(Turn::End);
         }
         Ok(self.lines.take_rest().map_or(Turn::End, Turn::Line))
@@ -174,8 +168,10 @@ impl History {
     fn begin_file(&mut self, log: &LogFile, positions: &dyn Positions) -> io::Result<Turn> {
         let sources = Sources { positions, own: None };
         match judge(log, &sources, &self.consumed)? {
-            Judgement::Known(resume) => Ok(self.begin_known(resume)),
-            Judgement::New { id, .. } => Ok(self.begin_as(id, log.stream(&self.consumed))),
+            Judgement::Known(resume) => Ok(self.begin_known(resume, log.packing)),
+            Judgement::New { id, .. } => {
+                Ok(self.begin_as(id, log.stream(&self.consumed), log.packing))
+            }
             Judgement::Nameless => {
                 // Read all the same: a last line without an end is counted.
                 self.state = State::Reading(log.stream(&self.consumed));
@@ -186,7 +182,7 @@ impl History {
 
     fn begin_stream(&mut self, stream: Stream, positions: &dyn Positions) -> io::Result<Turn> {
         let counted = Counted { stream, consumed: Arc::clone(&self.consumed) };
-        let mut content = unpacked(counted)?;
+        let (mut content, packing) = unpacked_stream(counted)?;
         let beginning = Beginning::read(&mut content, End::Final)?;
         let fingerprint = beginning.fingerprint();
         let content: Stream = Box::new(Cursor::new(beginning.bytes).chain(content));
@@ -195,20 +191,20 @@ impl History {
         };
         let known = known(positions, &fingerprint, None);
         Ok(match resume_stream(content, &known)? {
-            Spooled::Known(resume) => self.begin_known(resume),
-            Spooled::New(stream) => self.begin_as(free_id(&fingerprint, &known), stream),
+            Spooled::Known(resume) => self.begin_known(resume, packing),
+            Spooled::New(stream) => self.begin_as(free_id(&fingerprint, &known), stream, packing),
         })
     }
 
-    fn begin_known(&mut self, resume: Resume) -> Turn {
+    fn begin_known(&mut self, resume: Resume, packing: Packing) -> Turn {
         self.lines.restart(resume.offset, &resume.tail);
         self.skipped = resume.offset;
         self.resumed = true;
-        self.begin_as(resume.id, resume.stream)
+        self.begin_as(resume.id, resume.stream, packing)
     }
 
-    fn begin_as(&mut self, id: String, stream: Stream) -> Turn {
-        self.state = State::Reading(stream);
+    fn begin_as(&mut self, id: String, stream: Stream, packing: Packing) -> Turn {
+        self.state = State::Reading(if packing.is_packed() { ahead(stream) } else { stream });
         self.id = Some(id);
         Turn::NewSource
     }
@@ -220,16 +216,13 @@ impl fmt::Debug for History {
     }
 }
 
-/// The content of a stream, by its first bytes.
-pub(super) fn unpacked(mut stream: Counted) -> io::Result<Stream> {
+/// The content of a stream, by its first bytes, and how it was packed.
+pub(super) fn unpacked_stream(mut stream: Counted) -> io::Result<(Stream, Packing)> {
     let mut magic = Vec::new();
-    (&mut stream).take(MAGIC_BYTES).read_to_end(&mut magic)?;
-    let packed = is_gzip(&magic);
-    let whole = Cursor::new(magic).chain(stream);
-    if !packed {
-        return Ok(Box::new(whole));
-    }
-    Ok(Box::new(MultiGzDecoder::new(BufReader::with_capacity(PACKED_BYTES, whole))))
+    let most = u64::try_from(MAGIC_BYTES).unwrap_or_default();
+    (&mut stream).take(most).read_to_end(&mut magic)?;
+    let packing = Packing::of(&magic);
+    Ok((unpacked(packing, Box::new(Cursor::new(magic).chain(stream))), packing))
 }
 
 /// A stream whose bytes are counted.

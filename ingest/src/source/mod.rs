@@ -10,14 +10,14 @@
 //! - [`follow`]: [`Follow`], one growing log file
 //! - [`journal`]: [`Journal`], journald's journal, by its cursors
 //! - [`syslog`]: [`Listener`], what other hosts send; it comes once, and what is lost is counted
-//! - [`history`]: [`History`], a finished file, a `.gz` of one, or a stream
+//! - [`history`]: [`History`], a finished file, packed or not, or a stream
 //!
 //! Everything here blocks and is plain `std`: each source runs in a thread of its own. Offsets and
 //! sizes are bytes. A log that cannot be read is a [`SourceTrouble`], never a panic: a followed log is
 //! tried again for as long as it takes, a finished one fails with what was read before kept.
 //!
 //! What is not done here: character sets, framing and time stamps (lines are bytes), compression
-//! other than gzip, watching by inotify (a poll costs a few microseconds).
+//! other than gzip, xz and zstd, watching by inotify (a poll costs a few microseconds).
 
 pub mod follow;
 pub mod history;
@@ -31,6 +31,8 @@ mod lines;
 mod resume;
 mod rotated;
 mod spool;
+mod stated;
+mod unpack;
 mod whole;
 
 use std::path::{Path, PathBuf};
@@ -163,8 +165,8 @@ pub enum SourceTrouble {
         /// The log.
         path: PathBuf,
     },
-    /// The compressed data end too soon or are not gzip; what came before was handed out.
-    #[error("{} is damaged: its gzip data cannot be read on near byte {byte} ({reason})", path.display())]
+    /// The packed data end too soon, are damaged or need too much memory; what came before was handed out.
+    #[error("{} is damaged: its packed data cannot be read on near byte {byte} ({reason})", path.display())]
     Damaged {
         /// The log.
         path: PathBuf,

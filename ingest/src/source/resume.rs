@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::Positions;
-use super::file::{LogFile, Packing, Stream, read_some};
+use super::file::{LogFile, Stream, read_some};
 use super::identity::{Known, Position, TAIL_BYTES, free_id, known, tail_hash};
 
 /// How much is passed at once on the way to a position.
@@ -72,9 +72,10 @@ fn resume(log: &LogFile, known: &[Known], consumed: &Arc<AtomicU64>) -> io::Resu
     if candidates.is_empty() {
         return Ok(None);
     }
-    match log.packing {
-        Packing::Plain => resume_plain(log, candidates, consumed),
-        Packing::Gzip => resume_packed(log, candidates, consumed),
+    if log.packing.is_packed() {
+        resume_packed(log, candidates, consumed)
+    } else {
+        resume_plain(log, candidates, consumed)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The files beside a followed log that may hold what it held before.
 //!
 //! Any `<file>.*` and `<file>-*` in the same folder is a sibling. Only those that logrotate and
-//! newsyslog make (a number or a date, perhaps `.gz`; `.old`) are *rotations*: these have an order,
+//! newsyslog make (a number or a date, perhaps `.gz`, `.xz` or `.zst`; `.old`) are *rotations*: these have an order,
 //! and one that nobody has read yet may be read unseen. Other siblings (copies, extracts) are read on
 //! only where their content is known.
 //!
@@ -15,6 +15,9 @@ use super::file::Stamp;
 
 /// The longest digit string that counts as a rotation's number; longer ones are dates.
 const NUMBER_DIGITS: usize = 5;
+
+/// How names of packed files end.
+const PACKED_ENDS: [&[u8]; 3] = [b".gz", b".xz", b".zst"];
 
 /// A file beside the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +64,7 @@ fn suffix(name: &OsStr, log: &OsStr) -> Option<Vec<u8>> {
 
 /// Where a rotation stands: `.3` before `.1` before `.0`, `-20260101` before `-20260108`.
 fn age(suffix: &[u8]) -> Option<i64> {
-    let suffix = suffix.strip_suffix(b".gz").unwrap_or(suffix);
+    let suffix = without_packing(suffix);
     if suffix == b"old" {
         return Some(0);
     }
@@ -73,6 +76,11 @@ fn age(suffix: &[u8]) -> Option<i64> {
         suffix.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| char::from(*byte)).collect();
     let number: i64 = digits.parse().ok()?;
     Some(if digits.len() > NUMBER_DIGITS { number } else { -number })
+}
+
+/// A name without what says that its content is packed.
+pub(super) fn without_packing(name: &[u8]) -> &[u8] {
+    PACKED_ENDS.iter().find_map(|end| name.strip_suffix(*end)).unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -90,7 +98,10 @@ mod tests {
             ("mail.log-2026-01-03_0600", Some(Some(202_601_030_600))),
             ("mail.log.old", Some(Some(0))),
             ("mail.log.bak", Some(None)),
-            ("mail.log.1.xz", Some(None)),
+            ("mail.log.1.xz", Some(Some(-1))),
+            ("mail.log-20260103.zst", Some(Some(20_260_103))),
+            ("mail.log.1.bz2", Some(None)),
+            ("mail.log.gz", Some(None)),
             ("mail.log.extract.1", Some(None)),
             ("mail.log.99999999999999999999999", Some(None)),
             ("mail.log", None),

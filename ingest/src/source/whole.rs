@@ -1,4 +1,4 @@
-//! The whole content of a finished file, plain or gzip, or of standard input, for who reads something
+//! The whole content of a finished file, plain or packed, or of standard input, for who reads something
 //! else from it than log lines.
 //!
 //! In: a path, or `-`. Out: the unpacked content, as often as it is asked for from its beginning (of
@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::SourceError;
 use super::file::{LogFile, Stream};
-use super::history::{Counted, unpacked};
+use super::history::{Counted, unpacked_stream};
+use super::unpack::ahead;
 
 /// A finished file, or standard input.
 pub struct Whole {
@@ -39,10 +40,12 @@ impl Whole {
     pub fn content(&self) -> io::Result<Box<dyn io::Read + Send>> {
         self.consumed.store(0, Ordering::Relaxed);
         match &self.file {
+            Some(file) if file.packing.is_packed() => Ok(ahead(file.stream(&self.consumed))),
             Some(file) => Ok(file.stream(&self.consumed)),
             None => {
                 let stream: Stream = Box::new(io::stdin());
-                unpacked(Counted { stream, consumed: Arc::clone(&self.consumed) })
+                let counted = Counted { stream, consumed: Arc::clone(&self.consumed) };
+                Ok(unpacked_stream(counted)?.0)
             }
         }
     }

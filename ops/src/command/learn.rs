@@ -11,10 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use helostat_ingest::heard::Heard;
+use helostat_ingest::hint;
 use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST, Tally};
 use helostat_ingest::pipeline::{self, LearnError, ObserveError};
 use helostat_ingest::sink::Sink;
 use helostat_ingest::source::History;
+use helostat_ingest::unread::Sample;
 use helostat_zones::ledger::{Ledger, Sizes};
 use helostat_zones::observation::ReporterKind;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -78,6 +80,7 @@ fn learning(config: &Config, args: &LearnArgs) -> anyhow::Result<Learning> {
         },
         zone: settings::time_zone(args.time_zone.as_deref())?,
         logins: config.ingest.logins,
+        samples: args.unparsed.unwrap_or(0),
         own: config.ingest.own.clone(),
         ours: settings::ours(config),
         future_tolerance: config.ledger.future_tolerance,
@@ -161,6 +164,9 @@ fn summary(total: &Tally, sizes: Sizes, args: &LearnArgs) -> Result<(), Failure>
             "observations": total.learned(),
             "observations_by_outcome": outcomes,
             "set_aside": total.set_aside,
+            "messages_taken": taken_json(total),
+            "hints": hints(total),
+            "unparsed": samples_json(total),
             "ledger": sizes,
         }))?);
     }
@@ -180,6 +186,12 @@ fn summary(total: &Tally, sizes: Sizes, args: &LearnArgs) -> Result<(), Failure>
     for (why, n) in &total.unread {
         out::line(format!("  {n:>12}  {why}"))?;
     }
+    for sample in &total.samples {
+        out::line(sample_line(sample))?;
+    }
+    for hint in hints(total) {
+        out::note(hint);
+    }
     out::line(format!(
         "the ledger now holds {}, {}, {}",
         out::count(sizes.clients, "client"),
@@ -189,12 +201,40 @@ fn summary(total: &Tally, sizes: Sizes, args: &LearnArgs) -> Result<(), Failure>
     Ok(())
 }
 
+/// What the operator is to hear of logs that hide names.
+fn hints(total: &Tally) -> Vec<String> {
+    total.taken.iter().filter_map(|(&program, &taken)| hint::sentence(program, taken)).collect()
+}
+
+fn taken_json(total: &Tally) -> serde_json::Value {
+    let taken = total.taken.iter().map(|(program, taken)| {
+        let counts = json!({"ehlo_shown": taken.named, "ehlo_hidden": taken.unnamed});
+        (program.word().to_owned(), counts)
+    });
+    serde_json::Value::Object(taken.collect())
+}
+
+/// A line that could not be read, for people.
+fn sample_line(sample: &Sample) -> String {
+    format!("  {} {} ({}): {}", sample.program.word(), sample.fate, sample.why, sample.line)
+}
+
+fn samples_json(total: &Tally) -> Vec<serde_json::Value> {
+    let sample = |sample: &Sample| {
+        json!({
+            "program": sample.program.word(), "fate": sample.fate.word(), "why": sample.why,
+            "line": sample.line,
+        })
+    };
+    total.samples.iter().map(sample).collect()
+}
+
 /// `--to-json`: one observation a line, and no ledger is touched.
 fn print_observations(learning: &Learning, args: &LearnArgs) -> Result<(), Failure> {
     let mut stdout = io::BufWriter::with_capacity(1 << 20, io::stdout().lock());
     for path in &args.files {
         let mut source = open(path)?;
-        pipeline::observe(&mut source, learning, &mut |heard| {
+        let tally = pipeline::observe(&mut source, learning, &mut |heard| {
             serde_json::to_writer(&mut stdout, &heard_json(heard))?;
             stdout.write_all(b"\n")
         })
@@ -202,6 +242,12 @@ fn print_observations(learning: &Learning, args: &LearnArgs) -> Result<(), Failu
             ObserveError::Source(error) => Failure::new(Exit::Input, error),
             ObserveError::Out(error) => Failure::new(Exit::Failed, error),
         })?;
+        for sample in &tally.samples {
+            out::note(sample_line(sample));
+        }
+        for hint in hints(&tally) {
+            out::note(hint);
+        }
     }
     Ok(stdout.flush()?)
 }

@@ -218,10 +218,7 @@ fn warns_of_what_is_seldom_meant() {
             "[[syslog]]\nlisten = [\"192.0.2.1:514\"]\nallow = [\"10.0.0.0/8\"]\n",
             &["forge an address in 10.0.0.0/8"],
         ),
-        (
-            "[[syslog]]\nlisten = [\"[::1]:514\"]\nallow = [\"::/0\"]\ntransports = [\"tcp\"]\n",
-            &[],
-        ),
+        ("[[syslog]]\nlisten = [\"[::1]:514\"]\nallow = [\"::/0\"]\ntransports = [\"tcp\"]\n", &[]),
     ] {
         let warnings = parse(&format!("{text}{USEFUL}")).warnings();
         assert_eq!(warnings.len(), words.len(), "{text}\n{warnings:?}");

@@ -1,0 +1,470 @@
+//! Mail logs without end: what a busy Postfix or Exim writes, from a seed, faster than a disk takes it.
+//!
+//! In: a seed, how many clients there are, when the log begins and how many lines a day has. Out: lines, appended
+//! to a buffer in pieces of any size; the same settings give the same lines. The lines have the shapes of the real
+//! logs in ingest/testdata: Postfix with rsyslog's ISO stamps and the `INFO` line of the manual that names EHLO at
+//! the end of each message, Exim's mainlog as it is by default (the `<=` line names EHLO).
+//!
+//! A few sessions run at once, so their lines interleave. Of a hundred sessions about 62 bring a message, 14 are
+//! refused for an unknown recipient, 9 deferred (greylisting), 6 refused by a list, 5 leave in the middle and 4
+//! bring nothing. Few clients come often and many seldom. A client always has one address, one name, and in two of
+//! three cases a reverse name that leads back. Every eleventh is an IPv6 client.
+//!
+//! What is not done: hostile names (the formats' tests have them), logins, TLS lines of Postfix.
+
+use helostat_zones::time::Time;
+
+use crate::program::Random;
+
+/// How many sessions run at once.
+const AT_ONCE: usize = 6;
+/// What hosts are called, and domains.
+const HOSTS: [&str; 8] = ["mx", "mail", "smtp", "out", "relay", "mta", "srv", "web"];
+const DOMAINS: [&str; 12] = [
+    "alpha", "birch", "cedar", "delta", "ember", "fjord", "golf", "hotel", "india", "juliet",
+    "kilo", "lima",
+];
+const ENDS: [&str; 6] =
+    ["example", "example.com", "example.net", "example.org", "shop.test", "isp.test"];
+const USERS: [&str; 8] = ["ada", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
+
+/// Which program's log it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mta {
+    /// With the `INFO` line at the end of each message.
+    Postfix,
+    /// The mainlog with the default `log_selector`.
+    Exim,
+}
+
+/// A log that goes on for as long as somebody asks for more.
+pub struct MailLog {
+    mta: Mta,
+    random: Random,
+    clients: u64,
+    /// Microseconds since the epoch.
+    clock: u64,
+    /// Microseconds from one line to the next, on the average.
+    step: u64,
+    /// The stamp of `second`, without its fraction.
+    stamp: Vec<u8>,
+    second: u64,
+    sessions: Vec<Session>,
+    messages: u64,
+    lines: u64,
+}
+
+/// What a session still has to write.
+#[derive(Debug, Default)]
+struct Session {
+    text: Vec<u8>,
+    done: usize,
+}
+
+/// Who comes.
+struct Client {
+    address: Vec<u8>,
+    /// What it says in EHLO.
+    name: Vec<u8>,
+    /// Its reverse name, if that leads back.
+    rdns: Option<Vec<u8>>,
+}
+
+impl MailLog {
+    /// A log with these settings.
+    pub fn new(mta: Mta, seed: u64, clients: u64, begin: Time, lines_a_day: u64) -> Self {
+        Self {
+            mta,
+            random: Random(seed ^ 0x6d61_696c),
+            clients: clients.max(1),
+            clock: u64::from(begin.0) * 1_000_000,
+            step: 86_400_000_000 / lines_a_day.max(1),
+            stamp: Vec::new(),
+            second: 0,
+            sessions: (0..AT_ONCE).map(|_| Session::default()).collect(),
+            messages: seed << 20,
+            lines: 0,
+        }
+    }
+
+    /// Appends lines until `out` has at least `octets` more than now.
+    pub fn write(&mut self, out: &mut Vec<u8>, octets: usize) {
+        let end = out.len() + octets;
+        while out.len() < end {
+            self.line(out);
+        }
+    }
+
+    /// Appends the next line.
+    pub fn line(&mut self, out: &mut Vec<u8>) {
+        let place = self.random.below(AT_ONCE as u64) as usize;
+        if self.sessions[place].done == self.sessions[place].text.len() {
+            self.begin(place);
+        }
+        self.clock += 1 + self.random.below(2 * self.step);
+        let second = self.clock / 1_000_000;
+        if second != self.second {
+            self.second = second;
+            self.stamp = self.stamp_of(second);
+        }
+        out.extend_from_slice(&self.stamp);
+        if self.mta == Mta::Postfix {
+            let micros = self.clock % 1_000_000;
+            out.push(b'.');
+            digits(out, micros, 6);
+            out.extend_from_slice(b"+00:00 mx1 ");
+        } else {
+            out.push(b' ');
+        }
+        let session = &mut self.sessions[place];
+        let rest = &session.text[session.done..];
+        let line = memchr(rest) + 1;
+        out.extend_from_slice(&rest[..line]);
+        session.done += line;
+        self.lines += 1;
+    }
+
+    /// The lines so far.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// When the last line was written.
+    pub fn now(&self) -> Time {
+        Time((self.clock / 1_000_000) as u32)
+    }
+
+    fn stamp_of(&self, second: u64) -> Vec<u8> {
+        let text = Time(second as u32).to_string().replace('Z', "");
+        match self.mta {
+            Mta::Postfix => text.into_bytes(),
+            Mta::Exim => text.replace('T', " ").into_bytes(),
+        }
+    }
+
+    /// Writes down all lines of a new session at `place`, without their stamps.
+    fn begin(&mut self, place: usize) {
+        let client = self.client();
+        let class = self.random.below(100);
+        let user = USERS[self.random.below(8) as usize].as_bytes();
+        self.messages += 1;
+        let message = self.messages;
+        let session = &mut self.sessions[place];
+        session.text.clear();
+        session.done = 0;
+        match self.mta {
+            Mta::Postfix => postfix(&mut session.text, &client, class, user, message, place),
+            Mta::Exim => exim(&mut session.text, &client, class, user, message),
+        }
+    }
+
+    fn client(&mut self) -> Client {
+        // The least of three: the first clients come by far the most often.
+        let number = (0..3).map(|_| self.random.below(self.clients)).min().unwrap_or(0);
+        let mut of = Random(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let bits = of.below(u64::MAX);
+        let mut address = Vec::with_capacity(40);
+        if number % 11 == 10 {
+            address.extend_from_slice(b"2001:db8:");
+            for shift in [0, 16] {
+                hex(&mut address, (bits >> shift) & 0xffff | 0x1000);
+                address.push(b':');
+            }
+            address.push(b':');
+            hex(&mut address, (bits >> 32) & 0xffff | 1);
+        } else {
+            decimal(&mut address, 11 + (bits & 0xff) % 112);
+            for shift in [8, 16, 24] {
+                address.push(b'.');
+                decimal(&mut address, (bits >> shift) & 0xff);
+            }
+        }
+        let bits = of.below(u64::MAX);
+        let mut name = Vec::with_capacity(40);
+        name.extend_from_slice(HOSTS[(bits & 7) as usize].as_bytes());
+        decimal(&mut name, (bits >> 3) & 63);
+        name.push(b'.');
+        name.extend_from_slice(DOMAINS[((bits >> 9) % 12) as usize].as_bytes());
+        decimal(&mut name, number / 3);
+        name.push(b'.');
+        name.extend_from_slice(ENDS[((bits >> 20) % 6) as usize].as_bytes());
+        let rdns = match (bits >> 30) % 6 {
+            0 | 1 => None,
+            2 => Some([b"host-".as_slice(), &name].concat()),
+            _ => Some(name.clone()),
+        };
+        Client { address, name, rdns }
+    }
+}
+
+fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+fn postfix(
+    out: &mut Vec<u8>,
+    client: &Client,
+    class: u64,
+    user: &[u8],
+    message: u64,
+    place: usize,
+) {
+    let (name, ip) = (client.name.as_slice(), client.address.as_slice());
+    let host = client.rdns.as_deref().unwrap_or(b"unknown");
+    let mut id = Vec::with_capacity(12);
+    hex(&mut id, 0x3B_0000_0000 + message);
+    id.make_ascii_uppercase();
+    let mut pid = Vec::with_capacity(6);
+    decimal(&mut pid, 2600 + place as u64);
+    let end = |out: &mut Vec<u8>, counts: &[u8]| {
+        put(
+            out,
+            &[
+                b"postfix/smtpd[",
+                &pid,
+                b"]: disconnect from ",
+                host,
+                b"[",
+                ip,
+                b"] ",
+                counts,
+                b"\n",
+            ],
+        );
+    };
+    put(out, &[b"postfix/smtpd[", &pid, b"]: connect from ", host, b"[", ip, b"]\n"]);
+    let refuse = |out: &mut Vec<u8>, reply: &[&[u8]]| {
+        put(
+            out,
+            &[b"postfix/smtpd[", &pid, b"]: NOQUEUE: reject: RCPT from ", host, b"[", ip, b"]: "],
+        );
+        put(out, reply);
+        put(
+            out,
+            &[
+                b"; from=<post@",
+                name,
+                b"> to=<",
+                user,
+                b"@site.test> proto=ESMTP helo=<",
+                name,
+                b">\n",
+            ],
+        );
+    };
+    match class {
+        0..62 => {
+            put(out, &[b"postfix/smtpd[", &pid, b"]: ", &id, b": client=", host, b"[", ip, b"]\n"]);
+            put(
+                out,
+                &[
+                    b"postfix/smtpd[",
+                    &pid,
+                    b"]: ",
+                    &id,
+                    b": info: END-OF-MESSAGE from ",
+                    host,
+                    b"[",
+                    ip,
+                ],
+            );
+            put(
+                out,
+                &[
+                    b"]: ; from=<post@",
+                    name,
+                    b"> to=<",
+                    user,
+                    b"@site.test> proto=ESMTP helo=<",
+                    name,
+                    b">\n",
+                ],
+            );
+            put(
+                out,
+                &[b"postfix/cleanup[2700]: ", &id, b": message-id=<", &id, b"@", name, b">\n"],
+            );
+            end(out, b"ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5");
+            put(out, &[b"postfix/qmgr[2701]: ", &id, b": from=<post@", name, b">, size="]);
+            decimal(out, 700 + message * 7919 % 60_000);
+            put(out, &[b", nrcpt=1 (queue active)\npostfix/lmtp[2702]: ", &id, b": to=<", user]);
+            put(out, &[b"@site.test>, relay=mda.site.test[private/lmtp], delay=0.4, delays=0.3/0.01/0/0.09, dsn=2.0.0, status=sent (250 2.0.0 Ok: saved)\n"]);
+            put(out, &[b"postfix/qmgr[2701]: ", &id, b": removed\n"]);
+        }
+        62..76 => {
+            refuse(out, &[b"550 5.1.1 <", user, b"@site.test>: Recipient address rejected: User unknown in virtual mailbox table"]);
+            end(out, b"ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4");
+        }
+        76..85 => {
+            refuse(
+                out,
+                &[
+                    b"450 4.2.0 <",
+                    user,
+                    b"@site.test>: Recipient address rejected: Greylisted, try again later",
+                ],
+            );
+            end(out, b"ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4");
+        }
+        85..91 => {
+            refuse(
+                out,
+                &[
+                    b"554 5.7.1 Service unavailable; Client host [",
+                    ip,
+                    b"] blocked using bl.example.org",
+                ],
+            );
+            end(out, b"ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4");
+        }
+        91..96 => {
+            put(
+                out,
+                &[
+                    b"postfix/smtpd[",
+                    &pid,
+                    b"]: lost connection after EHLO from ",
+                    host,
+                    b"[",
+                    ip,
+                    b"]\n",
+                ],
+            );
+            end(out, b"ehlo=1 commands=1");
+        }
+        _ => end(out, b"ehlo=1 quit=1 commands=2"),
+    }
+}
+
+fn exim(out: &mut Vec<u8>, client: &Client, class: u64, user: &[u8], message: u64) {
+    let (name, ip) = (client.name.as_slice(), client.address.as_slice());
+    let mut id = vec![b'1'];
+    let mut rest = message;
+    for _ in 0..15 {
+        id.push(
+            b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(rest % 62) as usize],
+        );
+        rest /= 62;
+    }
+    // 1abcde-000abc-12: six, six and two digits.
+    id[6] = b'-';
+    id[13] = b'-';
+    let host = match &client.rdns {
+        Some(rdns) if rdns == name => [b"H=".as_slice(), name].concat(),
+        Some(rdns) => [b"H=".as_slice(), rdns, b" (", name, b")"].concat(),
+        None => [b"H=(".as_slice(), name, b")"].concat(),
+    };
+    if client.rdns.is_none() && class.is_multiple_of(4) {
+        put(out, &[b"no host name found for IP address ", ip, b"\n"]);
+    }
+    let refuse = |out: &mut Vec<u8>, how: &[&[u8]]| {
+        put(out, &[&host, b" [", ip, b"] F=<post@", name, b"> "]);
+        put(out, how);
+        out.push(b'\n');
+    };
+    match class {
+        0..62 => {
+            put(out, &[&id, b" <= post@", name, b" ", &host, b" [", ip, b"] "]);
+            if message.is_multiple_of(2) {
+                put(out, &[b"P=esmtps X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no S="]);
+            } else {
+                put(out, &[b"P=esmtp S="]);
+            }
+            decimal(out, 700 + message * 7919 % 60_000);
+            put(out, &[b" id=", &id, b"@", name, b"\n"]);
+            put(
+                out,
+                &[
+                    &id,
+                    b" => ",
+                    user,
+                    b" <",
+                    user,
+                    b"@site.test> R=virtual T=lmtp C=\"250 2.0.0 Ok: saved\"\n",
+                ],
+            );
+            put(out, &[&id, b" Completed\n"]);
+        }
+        62..76 => refuse(out, &[b"rejected RCPT <", user, b"@site.test>: Unknown user"]),
+        76..85 => refuse(out, &[b"temporarily rejected RCPT <", user, b"@site.test>: greylisted"]),
+        85..91 => {
+            refuse(out, &[b"rejected RCPT <", user, b"@site.test>: blocked using bl.example.org"])
+        }
+        91..96 => put(
+            out,
+            &[
+                b"SMTP connection from ",
+                host.get(2..).unwrap_or_default(),
+                b" [",
+                ip,
+                b"] lost D=1s\n",
+            ],
+        ),
+        _ => put(
+            out,
+            &[
+                b"no MAIL in SMTP connection from ",
+                host.get(2..).unwrap_or_default(),
+                b" [",
+                ip,
+                b"] D=0s C=EHLO,QUIT\n",
+            ],
+        ),
+    }
+}
+
+/// Where the line ends.
+fn memchr(text: &[u8]) -> usize {
+    text.iter().position(|octet| *octet == b'\n').expect("a session is whole lines")
+}
+
+fn decimal(out: &mut Vec<u8>, number: u64) {
+    let mut width = 1;
+    let mut limit = 10;
+    while number >= limit {
+        width += 1;
+        limit *= 10;
+    }
+    digits(out, number, width);
+}
+
+fn digits(out: &mut Vec<u8>, mut number: u64, width: usize) {
+    let begin = out.len();
+    out.resize(begin + width, b'0');
+    for place in out[begin..].iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+fn hex(out: &mut Vec<u8>, number: u64) {
+    let width = (64 - number.max(1).leading_zeros()).div_ceil(4);
+    for place in (0..width).rev() {
+        out.push(b"0123456789abcdef"[(number >> (4 * place) & 15) as usize]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_lines_in_pieces_of_any_size() {
+        for mta in [Mta::Postfix, Mta::Exim] {
+            let log = || MailLog::new(mta, 7, 500, Time(1_700_000_000), 100_000);
+            let (mut whole, mut pieces) = (Vec::new(), Vec::new());
+            log().write(&mut whole, 200_000);
+            let mut again = log();
+            while pieces.len() < whole.len() {
+                again.line(&mut pieces);
+            }
+            assert!(whole == pieces, "{mta:?}");
+            assert_eq!(whole.iter().filter(|octet| **octet == b'\n').count() as u64, again.lines());
+            let mut other = Vec::new();
+            MailLog::new(mta, 8, 500, Time(1_700_000_000), 100_000).write(&mut other, 200_000);
+            assert!(whole != other, "{mta:?}");
+        }
+    }
+}
