@@ -314,9 +314,9 @@ impl<'a> Run<'a> {
     }
 
     fn line(&mut self, bytes: &[u8], too_long: bool, latest: Time) {
+        self.mended();
         if self.lines == 0 {
             self.since = Instant::now();
-            self.mended();
         }
         self.lines += 1;
         if too_long {

@@ -7,6 +7,7 @@ mod flood;
 mod follow;
 mod history;
 mod http;
+mod journal;
 mod learn;
 mod ledger;
 mod ledger_care;
