@@ -18,8 +18,8 @@ fn session(n: u32) -> String {
     )
 }
 
-/// A site with a journalctl of its own in `bin`, which does what the script says. `$cursor` is what it was asked
-/// to go on at, `$run` the number of its run, from 1.
+/// A site with a journalctl of its own in `bin`, which does what the script says. `$run` is the
+/// number of its run, from 1.
 fn with_journalctl(script: &str) -> Site {
     let site = Site::new(
         "[[journal]]\nreporter = \"mx1\"\nunits = [\"postfix*\"]\nformat = \"postfix\"\n",
@@ -28,7 +28,8 @@ fn with_journalctl(script: &str) -> Site {
     let head = r#"#!/bin/sh
 echo "$*" >> asked
 run=$(wc -l < asked)
-for word; do case $word in --cursor=*) cursor=${word#--cursor=};; esac; done
+# As the real one, it ends with who reads it.
+stay() { while kill -0 $PPID 2>/dev/null; do sleep 0.1; done; }
 "#;
     site.write("bin/journalctl", format!("{head}{script}"));
     let executable = fs::Permissions::from_mode(0o755);
@@ -55,9 +56,9 @@ case $run in
    exit 1 ;;
 3) echo '{"__CURSOR":"c2","MESSAGE":"two, again"}'
    echo '{"__CURSOR":"c3","MESSAGE":"three"}'
-   sleep 1000 ;;
+   stay ;;
 *) echo '{"__CURSOR":"c7","MESSAGE":"seven"}'
-   sleep 1000 ;;
+   stay ;;
 esac
 "#,
     );
@@ -81,7 +82,7 @@ esac
     daemon.stop();
     let dump = site.ok(&["ledger", "dump", "--positions"]);
     assert!(dump.contains("journal:mx1"), "{dump}");
-    assert!(no_journalctl_is_left(&site), "it outlives the daemon");
+    eventually("journalctl to end with the daemon", || no_journalctl_is_left(&site).then_some(()));
 }
 
 /// No journalctl of this site runs any more.
@@ -116,7 +117,7 @@ head -c 300000 /dev/zero | tr '\0' 'x'
 echo
 echo '{"__CURSOR":"c1","MESSAGE":"one"}'
 echo "Hint: You are currently not seeing messages from other users and the system." >&2
-sleep 1000
+stay
 "#,
     );
     let daemon = site.start_with_programs("bin", "/usr/bin:/bin");
