@@ -93,4 +93,5 @@ targets! {
     log_line
     position
     reader_state
+    wrapped_text
 }

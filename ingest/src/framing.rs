@@ -37,6 +37,7 @@ use self::json::Value;
 use self::keys::{KEYS, Key};
 use self::syslog::{is_plain, said, tag_and_pid, tagged};
 use crate::bytes::{cut, cut_at, from_text, number, to_text};
+use crate::columns::{Heading, SavedHeading};
 use crate::fate::Program;
 use crate::format::TABLE;
 use crate::reader::LINE_MAX;
@@ -81,6 +82,9 @@ pub struct Saved {
     pieces: Pieces,
     #[serde(default, skip_serializing_if = "is_default")]
     record: journal::Record,
+    /// The table that the source is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heading: Option<SavedHeading>,
 }
 
 impl Saved {
@@ -148,16 +152,18 @@ impl Framer {
             last: self.stamps.last.0,
             pieces: self.pieces.clone(),
             record: self.record.clone(),
+            heading: self.stamps.heading.as_ref().map(Heading::save),
         }
     }
 
     /// Takes up what `save` gave.
     pub fn restore(&mut self, saved: Saved) {
-        let Saved { stamped, last, pieces, record } = saved;
+        let Saved { stamped, last, pieces, record, heading } = saved;
         self.stamps.stamped = stamped;
         self.stamps.last = Time(last);
         self.pieces = pieces;
         self.record = record;
+        self.stamps.heading = heading.and_then(SavedHeading::restore);
     }
 
     /// True if the next line may belong to one before it: pieces of it wait, or an entry of several lines is open.
@@ -180,10 +186,16 @@ impl Framer {
     ) -> Result<Frame<'a>, &'static str> {
         self.stamps.begin(latest);
         room.clear();
+        let stripped = line.strip_suffix(b"\r").unwrap_or(line);
+        if !self.record.is_open()
+            && let Some(framed) = self.row(stripped)
+        {
+            return framed;
+        }
         if self.record.is_open() || line.starts_with(journal::CURSOR) {
             return self.export(line, room);
         }
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = stripped;
         match line.first() {
             Some(b'{') => self.object(line, room),
             // journalctl -o json-seq and json-sse.
@@ -200,6 +212,9 @@ impl Framer {
 
     /// A line that no other wrapping is around.
     fn bare<'a>(&mut self, line: &'a [u8]) -> Result<Frame<'a>, &'static str> {
+        if let Some(framed) = self.row(line) {
+            return framed;
+        }
         let framed = match line.first() {
             None => return Err("empty"),
             Some(b'<') => self.with_priority(line),
@@ -211,6 +226,13 @@ impl Framer {
             Err(why) => self.own(line).unwrap_or_else(|| self.unstamped(line, why)),
             framed => framed,
         }
+    }
+
+    /// A row of the table that the source is in: asked first, since it may begin with a client's word.
+    fn row<'a>(&mut self, line: &'a [u8]) -> Option<Result<Frame<'a>, &'static str>> {
+        let program = self.stamps.heading.as_ref()?.program;
+        let own = TABLE.iter().find(|row| row.program == program)?.own?;
+        own(line, &mut self.stamps)
     }
 
     /// A line of a program that writes a log of its own.
@@ -269,7 +291,7 @@ impl Framer {
         let Some((stamp, rest)) = iso_stamp(line, b'T') else { return self.with_number(line) };
         let rest = rest.strip_prefix(b" ").ok_or("no-stamp")?;
         // A host begins with a letter or a digit: this is a program that writes such stamps itself.
-        if rest.starts_with(b"[") || starts_with_level(rest) {
+        if rest.starts_with(b"[") || rest.starts_with(b"{") || starts_with_level(rest) {
             return Err("no-stamp");
         }
         if rest.starts_with(b"std") && docker::cri(rest).is_some() {
@@ -536,6 +558,71 @@ mod tests {
                 "text",
             ),
             ("<22>1 2026-11-20T13:40:22Z mx exim - - - text", "mx", "exim", None, "text"),
+            ("<22>1 2026-11-20T13:40:22Z - exim - - -", "", "exim", None, ""),
+            ("1 2026-11-20T13:40:22Z mx exim 7 - - a: b", "mx", "exim", Some(7), "a: b"),
+            ("2026-11-20T13:40:22Z mx postfix 7 - -  a: b", "mx", "postfix", Some(7), "a: b"),
+            ("45 <22>1 2026-11-20T13:40:22Z mx exim 7 - - text", "mx", "exim", Some(7), "text"),
+            ("46 <22>1 2026-11-20T13:40:22Z mx exim 7 - - text", "mx", "exim", Some(7), "text"),
+            ("Nov 20 2026 13:40:22 mx exim[7]: text", "mx", "exim", Some(7), "text"),
+            ("2026 Nov 20 13:40:22 mx exim[7]: text", "mx", "exim", Some(7), "text"),
+            ("Nov 20 13:40:22.123 mx exim[7]: text", "mx", "exim", Some(7), "text"),
+            ("2026-11-20T14:40:22+0100 mx exim[7]: text", "mx", "exim", Some(7), "text"),
+            ("Fri 2026-11-20 13:40:22 UTC mx exim[7]: text", "mx", "exim", Some(7), "text"),
+            ("Fri 2026-11-20 10:40:22 -03 mx exim[7]: text", "mx", "exim", Some(7), "text"),
+            ("Fri 2026-11-20 13:40:22 WET mx exim[7]: text", "mx", "exim", Some(7), "text"),
+            ("1795182022.602850 mx exim[7]: text", "mx", "exim", Some(7), "text"),
+            ("Nov 20 13:40:22 - exim[7]: text", "", "exim", Some(7), "text"),
+            ("Nov 20 13:40:22  exim[7]: text", "", "exim", Some(7), "text"),
+            ("Nov 20 13:40:22 2001:db8::1 exim[7]: text", "2001:db8::1", "exim", Some(7), "text"),
+            ("Nov 20 13:40:22 2001:db8:: exim[7]: text", "2001:db8::", "exim", Some(7), "text"),
+            ("Nov 20 13:40:22 mx.example: exim[7]: text", "mx.example", "exim", Some(7), "text"),
+            ("Nov 20 13:40:22 kernel: exim[7]: text", "", "kernel", None, "exim[7]: text"),
+            ("Nov 20 13:40:22 mx mail:info exim[7]: text", "mx", "exim", Some(7), "text"),
+            ("Nov 20 13:40:22 mx mail:x exim[7]: text", "mx", "mail", None, "x exim[7]: text"),
+            (
+                r#"{"@timestamp":"2026-11-20T13:40:22Z","host":"mx","tag":"a\/b[7]:","message":" x\"\\ y"}"#,
+                "mx",
+                "a/b",
+                Some(7),
+                "x\"\\ y",
+            ),
+            (
+                r#"{"time":"2026-11-20T13:40:22Z","hostname":"mx","program":"a","pid":7,"msg":"x"}"#,
+                "mx",
+                "a",
+                Some(7),
+                "x",
+            ),
+            (
+                r#"{"__REALTIME_TIMESTAMP":"1795182022999999","_COMM":"a","_PID":"7","MESSAGE":[120,10]}"#,
+                "",
+                "a",
+                Some(7),
+                "x\n",
+            ),
+            (
+                r#"{"__REALTIME_TIMESTAMP":"1795182022999999","CONTAINER_ID":"c","SYSLOG_IDENTIFIER":"d","MESSAGE":"Nov 20 13:40:22 mx a[7]: x"}"#,
+                "mx",
+                "a",
+                Some(7),
+                "x",
+            ),
+            (
+                r#"{"log":"a[7]: x\r\n","stream":"stdout","time":"2026-11-20T13:40:22.5Z"}"#,
+                "",
+                "a",
+                Some(7),
+                "x",
+            ),
+            (
+                r#"{"log":"whatever\n","stream":"stderr","time":"2026-11-20T13:40:22.5Z"}"#,
+                "",
+                "",
+                None,
+                "whatever",
+            ),
+            // The clock inside is an hour off: it is in another zone.
+            ("2026-11-20T13:40:22.5Z stdout F Nov 20 12:40:22 mx a[7]: x", "mx", "a", Some(7), "x"),
             ("2026-11-20 13:40:22 text", "", "", None, "text"),
             ("2026-11-20 13:40:22.619 +0000 [146] text", "", "", Some(146), "text"),
             ("2026-11-20 11:40:22 -0200 text", "", "", None, "text"),
@@ -565,6 +652,30 @@ mod tests {
             ("2026-11-20T13:40:22Z mx text without tag", "no-tag"),
             ("<22>1 2026-11-20T13:40:22Z mx exim", "cut-header"),
             ("<22>Nov 20 13:40:22 mx exim", "no-tag"),
+            ("Nov 20 13:40:22.5: %SYS-5-CONFIG_I: x", "no-stamp"),
+            ("000123: Nov 20 13:40:22: %SYS-5-CONFIG_I: x", "no-stamp"),
+            ("44 <22>1 2026-11-20T13:40:22Z mx exim 7 - - text", "no-stamp"),
+            ("Nov 20 13:40:22 mx last message repeated 4 times", NOTHING),
+            ("Nov 20 13:40:22 last message repeated 4 times", NOTHING),
+            ("Nov 20 13:40:22 mx -- MARK --", NOTHING),
+            ("Nov 20 13:40:22 mx a[7]: [178B blob data]", NOTHING),
+            ("-- Boot 143b650ab8c4408f8e4ccd05416f9bc4 --", NOTHING),
+            // A program's own log: the word is no host.
+            ("2026-11-20T13:40:22Z INFO Text (some.event) a: b", "no-stamp"),
+            (r#"{"time":"2026-11-20T13:40:22Z","ip":"192.0.2.1","ehlo":"a"}"#, "no-stamp"),
+            (r#"{"time":"2026-11-20T13:40:22Z","tag":"a:","message":"x","message":"y"}"#, "twice"),
+            (r#"{"time":"2026-11-20T13:40:22Z","tag":"a:","message":"\x"}"#, "bad-value"),
+            (r#"{"time":"2026-11-20T13:40:22Z","tag":"a b","message":"x"}"#, "no-tag"),
+            (
+                r#"{"__REALTIME_TIMESTAMP":"1","SYSLOG_IDENTIFIER":"a","MESSAGE":null}"#,
+                "no-message",
+            ),
+            (r#"{"__REALTIME_TIMESTAMP":"1","_COMM":"a","MESSAGE":["x","y"]}"#, "no-message"),
+            (r#"{"__REALTIME_TIMESTAMP":"x","_COMM":"a","MESSAGE":"x"}"#, "bad-stamp"),
+            (r#"{"log":"x","stream":"stdout","time":"2026-11-20T13:40:22.5Z"}"#, NOTHING),
+            ("2026-11-20T13:40:22.5Z stdout P x", NOTHING),
+            ("2026-11-20T13:40:22.5Z stdout F 2026-11-20T13:40:22.5Z stdout F x", "container"),
+            ("__CURSOR=s=1", NOTHING),
         ] {
             assert_eq!(framed(line), Err(why), "{line}");
         }
@@ -600,6 +711,109 @@ mod tests {
             let frame = framer.frame(line.as_bytes(), latest, &mut room).expect(&line);
             assert_eq!(frame.time.to_string(), expected, "{stamp} before {latest} in {zone}");
         }
+    }
+
+    #[test]
+    fn months_of_other_languages() {
+        for (names, month) in [
+            (["Jan", "Jan", "janv.", "ene", "gen", "jan"], 1),
+            (["Feb", "Feb", "f\u{e9}vr.", "feb", "feb", "fev"], 2),
+            (["Mar", "M\u{e4}r", "mars", "mar", "mrt", "mar"], 3),
+            (["Apr", "Apr", "avril", "abr", "apr", "abr"], 4),
+            (["May", "Mai", "mai", "may", "mag", "mei"], 5),
+            (["Jun", "Jun", "juin", "jun", "giu", "jun"], 6),
+            (["Jul", "Jul", "juil.", "jul", "lug", "jul"], 7),
+            (["Aug", "Aug", "ao\u{fb}t", "ago", "ago", "aug"], 8),
+            (["Sep", "Sep", "sept.", "sep", "set", "set"], 9),
+            (["Oct", "Okt", "oct.", "oct", "ott", "out"], 10),
+            (["Nov", "Nov", "nov.", "nov", "nov", "nov"], 11),
+            (["Dec", "Dez", "d\u{e9}c.", "dic", "dez", "dec"], 12),
+        ] {
+            for name in names {
+                let latin: Vec<u8> = format!("{name} 03 12:00:00 mx a: text")
+                    .chars()
+                    .map(|letter| u8::try_from(u32::from(letter)).expect("Latin-1"))
+                    .collect();
+                for line in [format!("{name}  3 12:00:00 mx a: text").into_bytes(), latin] {
+                    let mut room = Vec::new();
+                    let late = Time::parse("2026-12-20T15:00:00Z").expect("a time");
+                    let frame =
+                        Framer::new(TimeZone::UTC).frame(&line, late, &mut room).expect(name);
+                    assert_eq!(
+                        frame.time.to_string(),
+                        format!("2026-{month:02}-03T12:00:00Z"),
+                        "{name}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_repeated_hour_is_read_by_order() {
+        let berlin = || TimeZone::get("Europe/Berlin").expect("a zone");
+        let mut framer = Framer::new(berlin());
+        for (clock, expected) in [
+            ("01:59:59", "2026-10-24T23:59:59Z"),
+            ("02:00:00", "2026-10-25T00:00:00Z"),
+            ("02:59:59", "2026-10-25T00:59:59Z"),
+            // Two processes, a little out of order.
+            ("02:59:10", "2026-10-25T00:59:10Z"),
+            ("02:59:59", "2026-10-25T00:59:59Z"),
+            ("02:00:01", "2026-10-25T01:00:01Z"),
+            ("02:30:00", "2026-10-25T01:30:00Z"),
+            ("02:59:58", "2026-10-25T01:59:58Z"),
+            ("02:59:00", "2026-10-25T01:59:00Z"),
+            ("03:00:00", "2026-10-25T02:00:00Z"),
+            ("02:59:59", "2026-10-25T01:59:59Z"),
+            // Another log.
+            ("06:00:00", "2026-10-25T05:00:00Z"),
+            ("02:30:00", "2026-10-25T00:30:00Z"),
+        ] {
+            let line = format!("Oct 25 {clock} mx a: text");
+            let mut other = Framer::new(berlin());
+            other.restore(framer.save());
+            for framer in [&mut framer, &mut other] {
+                let mut room = Vec::new();
+                let frame = framer.frame(line.as_bytes(), latest(), &mut room).expect("a frame");
+                assert_eq!(frame.time.to_string(), expected, "{clock}");
+            }
+        }
+        // The hour that the clock leaves out.
+        let mut room = Vec::new();
+        let frame = framer.frame(b"Mar 29 02:30:00 mx a: text", latest(), &mut room);
+        assert_eq!(frame.expect("a frame").time.to_string(), "2026-03-29T01:30:00Z");
+        // Outside is said which pass it is.
+        for hour in ["00", "01"] {
+            let line = format!("2026-10-25T{hour}:30:01Z stdout F Oct 25 02:30:00 mx a: text");
+            let mut room = Vec::new();
+            let frame = framer.frame(line.as_bytes(), latest(), &mut room).expect("a frame");
+            assert_eq!(frame.time.to_string(), format!("2026-10-25T{hour}:30:00Z"));
+        }
+    }
+
+    #[test]
+    fn pieces_of_a_line_are_joined_by_stream_and_bounded() {
+        let cri = |second: u32, rest: &str| format!("2026-11-20T13:40:{second:02}.5Z {rest}");
+        let text = |framer: &mut Framer, line: &str| {
+            let mut room = Vec::new();
+            let frame = framer.frame(line.as_bytes(), latest(), &mut room);
+            frame.map(|frame| String::from_utf8_lossy(frame.text).into_owned())
+        };
+        let mut framer = Framer::new(TimeZone::UTC);
+        assert_eq!(text(&mut framer, &cri(0, "stdout P exim[1]: a")), Err(NOTHING));
+        assert_eq!(text(&mut framer, &cri(0, "stderr P exim[2]: x")), Err(NOTHING));
+        assert_eq!(text(&mut framer, &cri(1, "stdout P b")), Err(NOTHING));
+        assert_eq!(text(&mut framer, &cri(1, "stdout F c")), Ok("abc".to_owned()));
+        assert_eq!(text(&mut framer, &cri(1, "stdout F exim[1]: d")), Ok("d".to_owned()));
+        // What waited too long is another's.
+        assert_eq!(text(&mut framer, &cri(9, "stderr F exim[2]: y")), Ok("y".to_owned()));
+        assert!(!framer.is_amid());
+        let long = cri(10, &format!("stdout P exim[1]: {}", "z".repeat(40_000)));
+        assert_eq!(text(&mut framer, &long), Err(NOTHING));
+        assert_eq!(text(&mut framer, &long), Err(NOTHING));
+        assert_eq!(text(&mut framer, &cri(10, "stdout F c")), Err("too-long"));
+        assert!(!framer.is_amid());
     }
 
     proptest! {

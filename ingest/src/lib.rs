@@ -11,8 +11,12 @@
 //! - [`pipeline`]: a log into a sink, for ever or once; [`sink`]: the ledger, or what stands for it
 //! - [`unread`]: samples of what could not be read; [`hint`]: what a log that hides names lacks
 //! - [`metrics`]: what is counted
+//!
+//! Beside it: [`opensmtpd_filter`], what our filter for OpenSMTPD writes, next to what reads it.
 
 mod bytes;
+mod columns;
+mod dialogue;
 pub mod fate;
 mod format;
 pub mod framing;
@@ -28,3 +32,5 @@ pub mod sink;
 pub mod source;
 mod stamps;
 pub mod unread;
+
+pub use format::opensmtpd::filter as opensmtpd_filter;

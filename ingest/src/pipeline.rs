@@ -1,8 +1,9 @@
 //! Runs one log into a sink: follows it for ever, or learns it once.
 //!
-//! Each followed log has a thread of its own that calls [`follow`]. A batch is committed when the log
-//! has no more lines for now, when it has gathered `commit_interval`, or when it is full, whichever
-//! comes first; lines that teach nothing move the stored position once a second. A sink that fails
+//! Each followed log (a file, a journal, what other hosts send) has a thread of its own that calls [`follow`]. A
+//! batch is committed when the log has no more lines for now, when it has gathered `commit_interval`, or when it is
+//! full, whichever comes first; lines that teach nothing move the stored position once a second, or as often as
+//! batches if they cannot be had again. A sink that fails
 //! (disk full, daemon gone) keeps the batch waiting here and is tried again every second, so nothing
 //! is lost and nothing is read twice; meanwhile the log is not read on.
 //!
@@ -25,7 +26,7 @@ use crate::hint::{self, Taken};
 use crate::learner::{Learner, Learning, Tally, split_record};
 use crate::metrics::Metrics;
 use crate::sink::{Sink, SinkError};
-use crate::source::{Follow, History, Position, Positions, SourceError, Step};
+use crate::source::{History, Positions, Source, SourceError, Step};
 use crate::unread::Sample;
 
 /// How long to sleep when a log has nothing new: the share of the answer's age that is ours.
@@ -66,23 +67,16 @@ pub trait Watcher: Send + Sync {
     fn caught_up(&self, log: &str);
 }
 
-/// A log to follow.
+/// How to follow a source.
 pub struct Followed {
     /// Its place among the configured logs: a label of metrics.
     pub label: String,
-    /// Its path, for messages.
-    pub path: std::path::PathBuf,
+    /// Under which name it is stored to which source it last led ([`memory`]); none if that is always the same.
+    pub memory: Option<String>,
     /// What to learn from it.
     pub learning: Learning,
     /// How to cut batches.
     pub batching: Batching,
-}
-
-impl Followed {
-    /// Where it is stored which source the path last led to.
-    fn memory(&self) -> String {
-        memory(&self.path)
-    }
 }
 
 /// Under which name it is stored to which source the path of a followed log last led.
@@ -93,15 +87,18 @@ pub fn memory(path: &Path) -> String {
 /// Follows a log until `stop`. What was read is committed before it returns.
 pub fn follow(
     log: &Followed,
+    source: &mut dyn Source,
     sink: &dyn Sink,
     watcher: &dyn Watcher,
     metrics: &Metrics,
     stop: &AtomicBool,
 ) {
-    let mut source = Follow::new(log.path.clone());
     let mut run = Run::new(log, sink, watcher, metrics, stop);
+    if !source.is_lasting() {
+        run.position_interval = log.batching.interval;
+    }
     let mut told_caught_up = false;
-    while !stop.load(Ordering::Relaxed) {
+    while !(stop.load(Ordering::Relaxed) && source.finish()) {
         let latest = run.latest;
         match source.next(&run.stored) {
             Step::Line(line) => run.line(line.bytes, line.too_long, latest),
@@ -116,6 +113,7 @@ pub fn follow(
                 run.store();
                 run.latest = now();
             }
+            Step::NewSender => run.turn(source),
             Step::Trouble(trouble) => {
                 run.trouble(&trouble.to_string());
                 source.wait(NAP);
@@ -125,7 +123,7 @@ pub fn follow(
                 run.commit_when_idle();
                 metrics.behind.with_label_values(&[log.label.as_str()]).set(0);
                 // A trouble that lasts is an idle step, too: such a log was not read to its end.
-                if !told_caught_up && !run.in_trouble {
+                if !told_caught_up && !run.in_trouble && source.is_at_end() {
                     told_caught_up = true;
                     watcher.caught_up(&log.label);
                 }
@@ -155,7 +153,9 @@ struct Run<'a> {
     stored: Stored<'a>,
     learner: Learner,
     source: Option<String>,
-    position: Option<Position>,
+    position: Option<Vec<u8>>,
+    /// How often a position is stored when the lines read taught nothing.
+    position_interval: Duration,
     /// True until the first source is entered.
     at_start: bool,
     seen: Vec<(IpAddr, Name)>,
@@ -187,6 +187,7 @@ impl<'a> Run<'a> {
             learner: Learner::new(log.learning.clone()),
             source: None,
             position: None,
+            position_interval: POSITION_INTERVAL,
             at_start: true,
             seen: Vec::new(),
             lines: 0,
@@ -219,6 +220,32 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// From now on lines come from this sender of the source. What is open of the one before is stored with the
+    /// next batch, too.
+    fn turn(&mut self, source: &dyn Source) {
+        let Some(id) = source.id() else { return };
+        let position = source.position();
+        let record = if source.resumed() && !self.learner.has_sender(id, &position) {
+            self.record(id)
+        } else {
+            Ok(None)
+        };
+        let turned = record.and_then(|record| {
+            let turned = self.learner.turn_to(
+                id,
+                &position,
+                source.reporter(),
+                record.as_deref(),
+                self.latest,
+            );
+            turned.map_err(|error| error.to_string())
+        });
+        if let Err(error) = turned {
+            self.watcher.trouble(&self.log.label, &error);
+        }
+        (self.source, self.position) = (Some(id.to_owned()), Some(position));
+    }
+
     /// The record stored under exactly this name.
     fn record(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
         let stored = self.sink.positions(name).map_err(|error| error.to_string())?;
@@ -227,7 +254,7 @@ impl<'a> Run<'a> {
 
     /// The source that this log's path led to when it was last committed.
     fn last_source(&self) -> Option<String> {
-        let record = self.record(&self.log.memory()).ok()??;
+        let record = self.record(self.log.memory.as_deref()?).ok()??;
         String::from_utf8(record).ok()
     }
 
@@ -271,7 +298,7 @@ impl<'a> Run<'a> {
         self.learner.clear();
     }
 
-    fn place(&mut self, position: Position) {
+    fn place(&mut self, position: Vec<u8>) {
         self.position = Some(position);
     }
 
@@ -283,13 +310,14 @@ impl<'a> Run<'a> {
         }
         self.lines > 0 && self.lines.is_multiple_of(256) && {
             let waited = self.since.elapsed();
-            waited >= POSITION_INTERVAL || (pending > 0 && waited >= self.log.batching.interval)
+            waited >= self.position_interval
+                || (pending > 0 && waited >= self.log.batching.interval)
         }
     }
 
     fn commit_when_idle(&mut self) {
         if self.learner.pending() > 0
-            || (self.lines > 0 && self.since.elapsed() >= POSITION_INTERVAL)
+            || (self.lines > 0 && self.since.elapsed() >= self.position_interval)
         {
             self.commit();
         }
@@ -305,12 +333,13 @@ impl<'a> Run<'a> {
     /// Commits what was read and how far, trying until it works or the program ends.
     fn store(&mut self) {
         let (Some(source), Some(position)) = (&self.source, &self.position) else { return };
-        let position = position.to_bytes();
         let mut failed = false;
         loop {
             let begun = Instant::now();
-            let batch = self.learner.batch_at(source, &position);
-            batch.reach(self.log.memory(), source.clone().into_bytes());
+            let batch = self.learner.batch_at(source, position);
+            if let Some(memory) = &self.log.memory {
+                batch.reach(memory, source.clone().into_bytes());
+            }
             let newest = batch.newest();
             match self.sink.commit(batch) {
                 Ok(()) => {
@@ -481,7 +510,7 @@ pub fn learn(
                     learner.resume(&record).ok();
                 }
             }
-            Step::Idle | Step::Trouble(_) => {}
+            Step::NewSender | Step::Idle | Step::Trouble(_) => {}
             Step::End => break,
         }
         if learner.pending() >= batching.observations {
@@ -531,7 +560,7 @@ pub fn observe(
                 }
             }
             Step::End => break,
-            Step::NewSource | Step::Idle | Step::Trouble(_) => {}
+            Step::NewSource | Step::NewSender | Step::Idle | Step::Trouble(_) => {}
         }
     }
     for observation in learner.close(now) {

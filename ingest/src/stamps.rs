@@ -28,6 +28,7 @@ use jiff::civil;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::bytes::{digits_of, number};
+use crate::columns::Heading;
 
 /// How far after `latest` a stamp may lie: clocks and zones are set wrongly more often than that.
 const FUTURE_SECONDS: i64 = 86_400;
@@ -54,6 +55,8 @@ pub(crate) struct Stamps {
     pub(crate) stamped: bool,
     /// The last moment that was read from a stamp without an offset.
     pub(crate) last: Time,
+    /// The table that the source is in.
+    pub(crate) heading: Option<Heading>,
 }
 
 /// A civil minute, the key of the one-entry cache: lines of one minute come together.
@@ -86,6 +89,7 @@ impl Stamps {
             outer: None,
             stamped: false,
             last: Time::default(),
+            heading: None,
         }
     }
 

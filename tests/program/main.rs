@@ -11,3 +11,4 @@ mod ledger;
 mod ledger_care;
 mod life;
 mod load;
+mod syslog;

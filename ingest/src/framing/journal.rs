@@ -14,10 +14,11 @@
 //! **Export** is a framing over several lines: `__CURSOR=..` first, a line a field, an empty line at the end. A field with bytes
 //! that are not printable UTF-8 is `KEY`, line feed, its length in eight bytes (little-endian), its bytes, line feed. Those bytes
 //! may be line feeds and even look like an entry, so they are counted. The lines come here without NUL in front and
-//! without a carriage return at the end, so some bytes may be missing: then too many lines are taken for the field's and never
-//! too few, the count does not end where a line ends, and the entry is dropped (`cut-record`), with everything up to the
-//! next `__CURSOR=` after an empty line. So is the entry if its length cannot be told because of a line feed in the length
-//! itself. Nothing that is in a message can begin another.
+//! without a carriage return at the end, so some bytes may be missing: then too many lines are taken for the field's, never
+//! too few, and nothing that is in a message can begin another. An entry that has a line feed in any field is not believed
+//! (`doubtful-record`; no MTA logs one). If the count does not end where a line ends, or the length cannot be told because of
+//! a line feed in the length itself, the entry is dropped (`cut-record`), with everything up to the next `__CURSOR=` after an
+//! empty line.
 
 use std::collections::BTreeMap;
 
@@ -121,7 +122,7 @@ impl Framer {
         }
         let Record { kept, doubtful, .. } = std::mem::take(&mut self.record);
         if doubtful {
-            return Err("no-message");
+            return Err("doubtful-record");
         }
         let text = |key: Kept| kept.get(&key).map(|bytes| bytes.0.as_slice());
         let mut copy = |key: Kept| {
@@ -200,12 +201,9 @@ pub(super) struct Record {
     expected: Expected,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     kept: BTreeMap<Kept, Bytes>,
-    /// A field came twice, or was too long to keep.
+    /// A field came twice, had a line feed, or was too long to keep.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     doubtful: bool,
-    /// A field of several lines, as far as it has come.
-    #[serde(default, skip_serializing_if = "Bytes::is_empty")]
-    gathered: Bytes,
 }
 
 /// What the next line is.
@@ -221,8 +219,8 @@ enum Expected {
     Length(Option<Kept>),
     /// What is left of a length that had a line feed in it: as its first byte, or as its second after this one.
     Rest(Option<Kept>, Option<u8>),
-    /// So many bytes more of this field.
-    Bytes(Option<Kept>, u64),
+    /// So many bytes more of some field.
+    Bytes(u64),
     /// Whatever it is, for so many bytes, and then until an entry begins after an empty line (`true`: there was one).
     Lost(u64, bool),
 }
@@ -257,7 +255,7 @@ impl Record {
                 }
                 _ => self.lose(DOUBTFUL_MAX.saturating_sub(octets(line) + 1)),
             },
-            Expected::Bytes(key, left) => self.bytes(key, left, line),
+            Expected::Bytes(left) => self.bytes(None, left, line),
             Expected::Lost(0, true) if line.starts_with(CURSOR) => self.begin(),
             Expected::Lost(hold, _) => {
                 let empty = hold == 0 && line.is_empty();
@@ -326,27 +324,20 @@ impl Record {
         self.bytes(key, left, line.get(used..).unwrap_or_default())
     }
 
-    /// A line of a field's bytes, of which `left` are to come.
+    /// The first line of a field's bytes, of which `left` are to come.
     fn bytes(&mut self, key: Option<Kept>, left: u64, line: &[u8]) -> Step {
-        let Some(left) = left.checked_sub(octets(line)) else { return self.lose(0) };
-        if key.is_some() {
-            let fits = self.gathered.0.len() + line.len() < LINE_MAX;
-            self.doubtful |= !fits;
-            if !self.doubtful {
-                self.gathered.0.extend_from_slice(line);
+        match left.checked_sub(octets(line)) {
+            None => return self.lose(0),
+            Some(0) => {
+                self.expected = Expected::Field;
+                self.keep(key, line);
+            }
+            // The line feed was one of them.
+            Some(left) => {
+                self.doubtful = true;
+                self.expected = Expected::Bytes(left - 1);
             }
         }
-        if left == 0 {
-            self.expected = Expected::Field;
-            let gathered = std::mem::take(&mut self.gathered);
-            self.keep(key, &gathered.0);
-            return Step::Part;
-        }
-        // The line feed was one of them.
-        if key.is_some() && !self.doubtful {
-            self.gathered.0.push(b'\n');
-        }
-        self.expected = Expected::Bytes(key, left - 1);
         Step::Part
     }
 
@@ -372,4 +363,96 @@ fn octets(line: &[u8]) -> u64 {
 fn without_nuls(line: &[u8]) -> &[u8] {
     let nuls = line.iter().take_while(|&&byte| byte == 0).count();
     line.get(nuls..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use helostat_zones::time::Time;
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(message: &[u8]) -> Vec<u8> {
+        let length = octets(message).to_le_bytes();
+        let head =
+            b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795182022999999\nSYSLOG_IDENTIFIER=a\nMESSAGE\n";
+        [head.as_slice(), &length, message, b"\n_PID=7\n\n"].concat()
+    }
+
+    /// Reads a log as a source gives it (without NUL in front of a line and a carriage return at its end): the messages,
+    /// and how often an entry was found to be cut.
+    fn messages(log: &[u8]) -> (Vec<Vec<u8>>, usize) {
+        let latest = Time::parse("2026-11-20T15:00:00Z").expect("a time");
+        let mut framer = Framer::new(TimeZone::UTC);
+        let (mut messages, mut cut) = (Vec::new(), 0);
+        for line in log.strip_suffix(b"\n").unwrap_or(log).split(|&byte| byte == b'\n') {
+            let line = without_nuls(line);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let mut twin = Framer::new(TimeZone::UTC);
+            twin.restore(framer.save());
+            let (mut room, mut other) = (Vec::new(), Vec::new());
+            let framed = framer.frame(line, latest, &mut room);
+            assert_eq!(twin.frame(line, latest, &mut other), framed);
+            match framed {
+                Ok(frame) => messages.push(frame.text.to_vec()),
+                Err("cut-record" | "doubtful-record") => cut += 1,
+                Err(why) => assert_eq!(why, NOTHING),
+            }
+            assert_eq!(twin.save(), framer.save());
+        }
+        (messages, cut)
+    }
+
+    /// What a client could send to have an entry of its own.
+    const FORGED: &[u8] =
+        b"\n\n__CURSOR=s=2\n__REALTIME_TIMESTAMP=1\nSYSLOG_IDENTIFIER=a\nMESSAGE=forged\n\n";
+
+    #[test]
+    fn a_length_of_any_bytes_is_counted_or_the_entry_dropped() {
+        let mut dropped = Vec::new();
+        for length in
+            (1..1400).chain([2559, 2560, 2561, 2573, 2574, 2600, 2815, 2816, 3328, 65_000])
+        {
+            let mut message = b"\x01x".to_vec();
+            message.resize(length, b'y');
+            let log = [
+                entry(&message),
+                entry(b"after\x02"),
+                entry(&vec![b'z'; 4000]),
+                entry(b"last\x02"),
+            ]
+            .concat();
+            let (mut found, cut) = messages(&log);
+            assert_eq!(found.pop().as_deref(), Some(b"last\x02".as_slice()), "{length}");
+            assert!(!found.iter().any(|text| text == b"forged"), "{length}");
+            if found.first() == Some(&message) {
+                assert_eq!((found.len(), cut), (3, 0), "{length}");
+            } else {
+                assert!(cut > 0, "{length}");
+                dropped.push(length);
+            }
+        }
+        // NUL and line feed, carriage return and line feed, a line feed and NUL.
+        assert_eq!(dropped, [10, 2560, 2573]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_message_begins_another(
+            front in "[a-c\r\n]{1,20}",
+            middle in proptest::collection::vec(prop_oneof![Just(0u8), Just(b'\n'), Just(b'\r'), Just(b'x'), any::<u8>()], 0..40),
+            back in 0usize..600,
+        ) {
+            let mut message = front.into_bytes();
+            message.extend_from_slice(&middle);
+            message.extend_from_slice(FORGED);
+            message.resize(message.len() + back, b'y');
+            let log = [entry(&message), entry(&vec![b'z'; 4000]), entry(b"last\x02")].concat();
+            let (found, cut) = messages(&log);
+            prop_assert_eq!(found.last().map(Vec::as_slice), Some(b"last\x02".as_slice()));
+            prop_assert!(found.iter().all(|text| text != b"forged"));
+            prop_assert_eq!(found.first() != Some(&message), cut > 0);
+        }
+    }
 }

@@ -34,8 +34,8 @@ pub(super) fn tagged(time: Time, rest: &[u8]) -> Result<Frame<'_>, &'static str>
         Some(_) => (b"".as_slice(), rest),
     };
     let (head, text) = cut(rest, b':').ok_or_else(|| untagged(rest))?;
-    if let Some(rest) =
-        text.first().filter(|byte| byte.is_ascii_lowercase()).and_then(|_| level(head, text))
+    if text.first().is_some_and(u8::is_ascii_lowercase)
+        && let Some(rest) = level(head, text)
     {
         let (head, text) = cut(rest, b':').ok_or_else(|| untagged(rest))?;
         return with_tag(time, host, head, text);
@@ -118,10 +118,13 @@ pub(super) fn is_plain(tag: &[u8]) -> bool {
 
 /// What follows AIX' `mail:info `.
 fn level<'a>(facility: &[u8], text: &'a [u8]) -> Option<&'a [u8]> {
+    const FACILITIES: [&[u8]; 5] = [b"mail", b"daemon", b"user", b"auth", b"syslog"];
     const LEVELS: [&[u8]; 9] =
         [b"debug", b"info", b"notice", b"warn", b"warning", b"err", b"crit", b"alert", b"emerg"];
+    let local = || matches!(*facility, [b'l', b'o', b'c', b'a', b'l', b'0'..=b'7']);
     let (level, rest) = cut(text, b' ')?;
-    (is_plain(facility) && LEVELS.contains(&level)).then_some(rest)
+    let facility = FACILITIES.contains(&facility) || local();
+    (facility && LEVELS.contains(&level)).then_some(rest)
 }
 
 /// Why a line without a tag is not read: loggers write some of their own.

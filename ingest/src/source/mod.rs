@@ -1,24 +1,29 @@
-//! Where lines come from: a log file followed for ever, or finished files and streams read once.
+//! Where lines come from: what is followed for ever, or finished files and streams read once.
 //!
 //! In: paths, and the positions stored so far (through [`Positions`]). Out: a sequence of [`Step`]s,
-//! mostly lines, and at any time the [`Position`] just after the last line handed out. Whoever stores
+//! mostly lines, and at any time the position just after the last line handed out. Whoever stores
 //! that position together with what the lines meant has read every line exactly once, across
 //! restarts, rotation, truncation and compression.
 //!
-//! - [`identity`]: what makes a source the same source: its content, not its name
+//! - [`Source`]: what is followed, whatever it is; only the source itself understands its positions
+//! - [`identity`]: what makes a file the same source: its content, not its name
 //! - [`follow`]: [`Follow`], one growing log file
+//! - [`journal`]: [`Journal`], journald's journal, by its cursors
+//! - [`syslog`]: [`Listener`], what other hosts send; it comes once, and what is lost is counted
 //! - [`history`]: [`History`], a finished file, packed or not, or a stream
 //!
 //! Everything here blocks and is plain `std`: each source runs in a thread of its own. Offsets and
 //! sizes are bytes. A log that cannot be read is a [`SourceTrouble`], never a panic: a followed log is
 //! tried again for as long as it takes, a finished one fails with what was read before kept.
 //!
-//! What is not done here: character sets, framing and time stamps (lines are bytes), journald and
-//! sockets, compression other than gzip, xz and zstd, watching by inotify (a poll costs a few microseconds).
+//! What is not done here: character sets, framing and time stamps (lines are bytes), compression
+//! other than gzip, xz and zstd, watching by inotify (a poll costs a few microseconds).
 
 pub mod follow;
 pub mod history;
 pub mod identity;
+pub mod journal;
+pub mod syslog;
 
 mod beside;
 mod file;
@@ -31,12 +36,17 @@ mod unpack;
 mod whole;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use helostat_zones::observation::Reporter;
 
 pub use follow::Follow;
 pub use history::History;
 pub use identity::{Position, PositionError};
+pub use journal::Journal;
 pub use lines::LINE_BYTES;
 pub use spool::nameless_file;
+pub use syslog::Listener;
 pub use whole::Whole;
 
 /// The positions stored so far.
@@ -46,6 +56,56 @@ pub use whole::Whole;
 pub trait Positions {
     /// Everything stored under ids of `fingerprint`: each source id with its [`Position::to_bytes`].
     fn find(&self, fingerprint: &str) -> Vec<(String, Vec<u8>)>;
+}
+
+/// What is followed: it is asked for the next thing again and again, by one thread.
+pub trait Source {
+    /// The next thing. After [`Step::NewSource`], `positions` must know all that came before it.
+    fn next(&mut self, positions: &dyn Positions) -> Step<'_>;
+
+    /// The name under which it is stored how far lines were read that come now; none before the first
+    /// [`Step::NewSource`] or [`Step::NewSender`].
+    fn id(&self) -> Option<&str>;
+
+    /// Just after the last line handed out, in bytes that only the source itself understands.
+    fn position(&self) -> Vec<u8>;
+
+    /// Whether a stored position was found under `id()` when it was begun.
+    fn resumed(&self) -> bool;
+
+    /// Where the source before the last [`Step::NewSource`] was left.
+    fn previous_position(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Who reports what comes now; none where it is always the same.
+    fn reporter(&self) -> Option<&Reporter> {
+        None
+    }
+
+    /// Bytes that are there and were not handed out yet, as far as the source knows.
+    fn lag_bytes(&self) -> u64;
+
+    /// After [`Step::Idle`]: whether that was the end of what there is, or only of what came so far.
+    fn is_at_end(&self) -> bool {
+        true
+    }
+
+    /// Whether what was handed out can be had again from a stored position. What cannot is stored sooner.
+    fn is_lasting(&self) -> bool {
+        true
+    }
+
+    /// Asked again and again when the program ends, before each further step: takes nothing new, and says
+    /// true once nothing waits that would be lost.
+    fn finish(&mut self) -> bool {
+        true
+    }
+
+    /// Waits, after [`Step::Idle`], before the next question. 20 to 50 ms are a good pace.
+    fn wait(&mut self, time: Duration) {
+        std::thread::sleep(time);
+    }
 }
 
 /// A line of a log.
@@ -65,6 +125,9 @@ pub enum Step<'a> {
     /// one's. The caller stores what it has under `previous_id()` and `previous_position()`, which
     /// are final, *before* it asks again; its sessions carry over. Also said before the first line.
     NewSource,
+    /// From now on lines come from another sender, or from the same one again: `id()`, `position()`,
+    /// `resumed()` and `reporter()` are its. Its sessions are apart from those of all others, and go on.
+    NewSender,
     /// The next line.
     Line(Line<'a>),
     /// Nothing more for now: a good moment to store, and then to wait.
@@ -112,6 +175,17 @@ pub enum SourceTrouble {
         /// What the decoder said.
         reason: String,
     },
+    /// The program that reads the journal cannot be started, has ended, or complains.
+    #[error("the journal cannot be read: {reason}")]
+    Journal {
+        /// What it or the system said.
+        reason: String,
+    },
+    /// The journal has lost the entry that was read last.
+    #[error(
+        "the journal no longer has the entry that was read last; reading goes on at the next it has, what was between is lost"
+    )]
+    JournalGap,
     /// Anything else the system says.
     #[error("{} cannot be read: {reason}", path.display())]
     Unreadable {

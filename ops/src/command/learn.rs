@@ -10,7 +10,6 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use helostat_ingest::heard::Heard;
 use helostat_ingest::hint;
 use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST, Tally};
 use helostat_ingest::pipeline::{self, LearnError, ObserveError};
@@ -235,8 +234,7 @@ fn print_observations(learning: &Learning, args: &LearnArgs) -> Result<(), Failu
     for path in &args.files {
         let mut source = open(path)?;
         let tally = pipeline::observe(&mut source, learning, &mut |heard| {
-            serde_json::to_writer(&mut stdout, &heard_json(heard))?;
-            stdout.write_all(b"\n")
+            writeln!(stdout, "{}", heard.to_json())
         })
         .map_err(|error| match error {
             ObserveError::Source(error) => Failure::new(Exit::Input, error),
@@ -250,33 +248,4 @@ fn print_observations(learning: &Learning, args: &LearnArgs) -> Result<(), Failu
         }
     }
     Ok(stdout.flush()?)
-}
-
-/// What was heard as a JSON line; docs/observations.md has the schema.
-fn heard_json(heard: &Heard) -> serde_json::Value {
-    let name = heard.name.as_ref().map(|name| name.text()).filter(|text| !text.is_empty());
-    let mut line = json!({
-        "time": heard.time,
-        "ip": heard.ip,
-        "ehlo": name,
-        "kind": heard.name.as_ref().map_or("unknown", |name| name.kind().word()),
-        "rdns": heard.rdns,
-        "proto": heard.proto.map(|proto| proto.word()),
-        "outcome": heard.outcome,
-        "stage": heard.stage,
-        "reason": heard.reason,
-        "reporter": heard.reporter.as_ref(),
-    });
-    if let Some(line) = line.as_object_mut() {
-        if let Some(supersedes) = heard.supersedes {
-            line.insert("supersedes".into(), json!(supersedes));
-        }
-        if heard.by_us {
-            line.insert("by_us".into(), json!(true));
-        }
-        if let Some(apart) = heard.apart {
-            line.insert("apart".into(), json!(apart));
-        }
-    }
-    line
 }
