@@ -246,6 +246,14 @@ impl Learner {
         Ok(position.to_vec())
     }
 
+    /// Goes on with the open sessions of another log, or with none; gives back those of the log so far.
+    pub fn exchange(&mut self, reader: Option<Reader>) -> Reader {
+        self.tally.closed_early += self.reader.closed_early() - self.closed_early;
+        let next = reader.unwrap_or_else(|| self.learning.reader());
+        self.closed_early = next.closed_early();
+        std::mem::replace(&mut self.reader, next)
+    }
+
     /// Reads one line. `latest` is the newest moment it can be from, `now` the clock.
     pub fn line(&mut self, line: &[u8], latest: Time, now: Time) -> &[Heard] {
         let reading = self.reader.read(line, latest, &mut self.fresh);
@@ -315,7 +323,7 @@ impl Learner {
     pub fn committed(&mut self) -> Tally {
         self.batch = Batch::default();
         let closed_early = self.reader.closed_early();
-        self.tally.closed_early = closed_early - self.closed_early;
+        self.tally.closed_early += closed_early - self.closed_early;
         self.closed_early = closed_early;
         self.tally.samples = self.samples.take();
         std::mem::take(&mut self.tally)

@@ -26,6 +26,7 @@ use crate::hint::{self, Taken};
 use crate::learner::{Learner, Learning, Tally, split_record};
 use crate::metrics::Metrics;
 use crate::old::Nothing;
+use crate::reader::Reader;
 use crate::sink::{Sink, SinkError};
 use crate::source::{Files, History, Position, Positions, SourceError, Step};
 use crate::unread::Sample;
@@ -131,7 +132,7 @@ pub fn follow(
                     run.place(position);
                     run.commit();
                 }
-                run.enter(source.id(), source.resumed());
+                run.enter(&source);
                 // Known from now on: if it is rotated before its first batch, it is still looked for.
                 run.place(source.position());
                 run.store();
@@ -178,6 +179,10 @@ struct Run<'a> {
     learner: Learner,
     source: Option<String>,
     position: Option<Position>,
+    /// Where it is stored to which source the log led whose lines come now.
+    memory: String,
+    /// The open sessions of the other logs of a set, by where that is stored.
+    readers: HashMap<String, Reader>,
     /// True until the first source is entered.
     at_start: bool,
     seen: Vec<(IpAddr, Name)>,
@@ -213,6 +218,8 @@ impl<'a> Run<'a> {
             learner: Learner::new(log.learning.clone()),
             source: None,
             position: None,
+            memory: memory(&log.path),
+            readers: HashMap::new(),
             at_start: true,
             seen: Vec::new(),
             lines: 0,
@@ -229,15 +236,46 @@ impl<'a> Run<'a> {
     /// From now on lines come from another source. Open sessions go on in it, since they span a
     /// rotation; only at the start there are none yet, and they are taken up from the newest record of
     /// this log, whichever file it was that it led to then.
-    fn enter(&mut self, id: Option<&str>, resumed: bool) {
+    fn enter(&mut self, source: &Files) {
         self.mended();
-        self.source = id.map(str::to_owned);
+        self.source = source.id().map(str::to_owned);
         self.position = None;
-        if !std::mem::take(&mut self.at_start) {
+        self.memory = memory(source.log());
+        if std::mem::take(&mut self.at_start) {
+            self.take_up(source.id().filter(|_| source.resumed()));
+        }
+    }
+
+    /// From now on lines come from another file. Where the one before was left goes into the batch. If both are
+    /// pieces of one log, its open sessions go on and are stored with the new one only; if not, those of each log wait here
+    /// and are stored with the file that was left.
+    fn turn_to(&mut self, source: &Files) {
+        self.mended();
+        let memory = memory(source.log());
+        let Some((id, position)) = source.previous() else { return };
+        let position = position.to_bytes();
+        if memory == self.memory {
+            self.learner.leave(id, &position);
+        } else {
+            self.learner.batch_at(id, &position).reach(&self.memory, id.as_bytes().to_vec());
+        }
+        self.stored.waiting.borrow_mut().insert(id.to_owned(), position);
+        (self.source, self.position) = (source.id().map(str::to_owned), Some(source.position()));
+        if memory == self.memory {
             return;
         }
-        let sessions_of = self.last_source().or_else(|| id.filter(|_| resumed).map(str::to_owned));
-        let Some(id) = sessions_of else { return };
+        let known = self.readers.remove(&memory);
+        let is_known = known.is_some();
+        let before = self.learner.exchange(known);
+        self.readers.insert(std::mem::replace(&mut self.memory, memory), before);
+        if !is_known {
+            self.take_up(source.id().filter(|_| source.resumed()));
+        }
+    }
+
+    /// Takes up the sessions of the newest record of this log; if it has none, those stored with source `id`.
+    fn take_up(&mut self, id: Option<&str>) {
+        let Some(id) = self.last_source().or_else(|| id.map(str::to_owned)) else { return };
         let taken_up = self.record(&id).and_then(|record| {
             let Some(record) = record else { return Ok(()) };
             self.learner.resume(&record).map(|_| ()).map_err(|error| error.to_string())
@@ -245,18 +283,6 @@ impl<'a> Run<'a> {
         if let Err(error) = taken_up {
             self.watcher.trouble(&self.log.label, &error);
         }
-    }
-
-    /// From now on lines come from another file of the same log. Where the one before was left goes into the batch; open
-    /// sessions are stored with the new one only, which the log's memory names.
-    fn turn_to(&mut self, source: &Files) {
-        self.mended();
-        if let Some((id, position)) = source.previous() {
-            let position = position.to_bytes();
-            self.learner.leave(id, &position);
-            self.stored.waiting.borrow_mut().insert(id.to_owned(), position);
-        }
-        (self.source, self.position) = (source.id().map(str::to_owned), Some(source.position()));
     }
 
     /// The record stored under exactly this name.
@@ -267,7 +293,7 @@ impl<'a> Run<'a> {
 
     /// The source that this log's path led to when it was last committed.
     fn last_source(&self) -> Option<String> {
-        let record = self.record(&self.log.memory()).ok()??;
+        let record = self.record(&self.memory).ok()??;
         String::from_utf8(record).ok()
     }
 
@@ -350,7 +376,7 @@ impl<'a> Run<'a> {
         loop {
             let begun = Instant::now();
             let batch = self.learner.batch_at(source, &position);
-            batch.reach(self.log.memory(), source.clone().into_bytes());
+            batch.reach(&self.memory, source.clone().into_bytes());
             let newest = batch.newest();
             match self.sink.commit(batch) {
                 Ok(()) => {

@@ -89,6 +89,14 @@ impl Files {
         }
     }
 
+    /// The log that lines come from: sessions span its pieces.
+    pub fn log(&self) -> &Path {
+        match self {
+            Self::One(follow) => follow.path(),
+            Self::Set(set) => set.log().unwrap_or_else(|| set.path()),
+        }
+    }
+
     /// Just after the last line handed out.
     pub fn position(&self) -> Position {
         match self {
@@ -145,7 +153,8 @@ pub enum Step<'a> {
     /// are final, *before* it asks again; its sessions carry over. Also said before the first line.
     NewSource,
     /// From now on lines come from another file of the same log: `id()` and `position()` are its. The caller stores
-    /// what it has under `previous_id()` and `previous_position()` with its next batch; its sessions carry over.
+    /// what it has under `previous_id()` and `previous_position()` with its next batch; its sessions carry over, if the
+    /// other file is a piece of the same log.
     OtherFile,
     /// The next line.
     Line(Line<'a>),
