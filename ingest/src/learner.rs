@@ -405,6 +405,11 @@ impl Learner {
         &mut self.batch
     }
 
+    /// Puts it into the batch that `source` was left at `position`, while its open sessions go on in another file.
+    pub fn leave(&mut self, source: &str, position: &[u8]) {
+        self.batch.reach(source, record(position, &self.learning.reader(None).save()));
+    }
+
     /// Starts a new batch after a commit; gives back what was counted since the last one.
     pub fn committed(&mut self) -> Tally {
         self.batch = Batch::default();

@@ -10,6 +10,7 @@
 //! - [`learner`]: observations into batches, with the record that makes them count exactly once
 //! - [`pipeline`]: a log into a sink, for ever or once; [`sink`]: the ledger, or what stands for it
 //! - [`unread`]: samples of what could not be read; [`hint`]: what a log that hides names lacks
+//! - [`old`]: in which order old logs are read
 //! - [`metrics`]: what is counted
 //!
 //! Beside it: [`opensmtpd_filter`], what our filter for OpenSMTPD writes, next to what reads it.
@@ -24,6 +25,7 @@ pub mod heard;
 pub mod hint;
 pub mod learner;
 pub mod metrics;
+pub mod old;
 pub mod ours;
 pub mod pipeline;
 pub mod reader;

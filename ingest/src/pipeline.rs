@@ -11,10 +11,11 @@
 //! stamps that have none, and to set aside observations from the future.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use helostat_zones::name::Name;
@@ -25,6 +26,7 @@ use crate::heard::Heard;
 use crate::hint::{self, Taken};
 use crate::learner::{Learner, Learning, Tally, split_record};
 use crate::metrics::Metrics;
+use crate::old::Nothing;
 use crate::sink::{Sink, SinkError};
 use crate::source::{History, Positions, Source, SourceError, Step};
 use crate::unread::Sample;
@@ -39,6 +41,10 @@ const RETRY: Duration = Duration::from_secs(1);
 const RECENT: Duration = Duration::from_secs(3600);
 /// How often at most samples of each kind of unreadable line are told.
 const SAMPLES_INTERVAL: Duration = Duration::from_secs(600);
+/// A log whose newest observations are older than this, and which has more to read, is behind.
+const BEHIND: Duration = Duration::from_secs(60);
+/// How often it is said that a log is behind.
+const BEHIND_INTERVAL: Duration = Duration::from_secs(600);
 /// At most this many pairs of a batch are told to `Watcher::seen`.
 const SEEN_MAX: usize = 1000;
 
@@ -65,7 +71,20 @@ pub trait Watcher: Send + Sync {
     fn hides_names(&self, log: &str, what: &str);
     /// The log was read to its end for the first time.
     fn caught_up(&self, log: &str);
+    /// What is read of the log is older than a minute, and this many octets of it wait. Told when it begins and every
+    /// ten minutes while it lasts.
+    fn behind(&self, _log: &str, _octets: u64, _age: Duration) {}
+    /// It no longer is.
+    fn no_longer_behind(&self, _log: &str) {}
 }
+
+/// The sources that the logs of one ledger lead to. Two logs that begin with the same line, and are both new, must not
+/// take the same id for it: each sees here what the others took and have not stored yet.
+#[derive(Clone, Default)]
+pub struct InUse(Arc<Mutex<IdsInUse>>);
+
+/// Each source's id, with the log that leads to it.
+type IdsInUse = HashMap<String, String>;
 
 /// How to follow a source.
 pub struct Followed {
@@ -77,6 +96,8 @@ pub struct Followed {
     pub learning: Learning,
     /// How to cut batches.
     pub batching: Batching,
+    /// Shared by all logs of the ledger.
+    pub in_use: InUse,
 }
 
 /// Under which name it is stored to which source the path of a followed log last led.
@@ -103,7 +124,7 @@ pub fn follow(
         match source.next(&run.stored) {
             Step::Line(line) => run.line(line.bytes, line.too_long, latest),
             Step::NewSource => {
-                if let Some(position) = source.previous_position() {
+                if let Some((_, position)) = source.previous() {
                     run.place(position);
                     run.commit();
                 }
@@ -113,7 +134,8 @@ pub fn follow(
                 run.store();
                 run.latest = now();
             }
-            Step::NewSender => run.turn(source),
+            Step::NewSender => run.turn_to_sender(source),
+            Step::OtherFile => run.turn_to_file(source),
             Step::Trouble(trouble) => {
                 run.trouble(&trouble.to_string());
                 source.wait(NAP);
@@ -121,7 +143,7 @@ pub fn follow(
             Step::Idle | Step::End => {
                 run.place(source.position());
                 run.commit_when_idle();
-                metrics.behind.with_label_values(&[log.label.as_str()]).set(0);
+                run.waits(0);
                 // A trouble that lasts is an idle step, too: such a log was not read to its end.
                 if !told_caught_up && !run.in_trouble && source.is_at_end() {
                     told_caught_up = true;
@@ -131,11 +153,11 @@ pub fn follow(
                 run.latest = now();
             }
         }
+        run.stored.named(source);
         if run.is_due() {
             run.place(source.position());
             run.commit();
-            let behind = i64::try_from(source.lag_bytes()).unwrap_or(i64::MAX);
-            metrics.behind.with_label_values(&[log.label.as_str()]).set(behind);
+            run.waits(source.lag_bytes());
             run.latest = now();
         }
     }
@@ -163,6 +185,10 @@ struct Run<'a> {
     since: Instant,
     latest: Time,
     in_trouble: bool,
+    /// The time of the newest observation committed.
+    newest: Option<Time>,
+    /// When it was last said that the log is behind.
+    behind: Option<Instant>,
     /// Since when samples of unreadable lines are kept.
     sampled: Instant,
     /// Messages that were taken, since the start.
@@ -183,7 +209,7 @@ impl<'a> Run<'a> {
             watcher,
             metrics,
             stop,
-            stored: Stored::new(sink),
+            stored: Stored { log: Some(log), ..Stored::new(sink) },
             learner: Learner::new(log.learning.clone()),
             source: None,
             position: None,
@@ -194,6 +220,8 @@ impl<'a> Run<'a> {
             since: Instant::now(),
             latest: now(),
             in_trouble: false,
+            newest: None,
+            behind: None,
             sampled: Instant::now(),
             taken: BTreeMap::new(),
         }
@@ -222,7 +250,7 @@ impl<'a> Run<'a> {
 
     /// From now on lines come from this sender of the source. What is open of the one before is stored with the
     /// next batch, too.
-    fn turn(&mut self, source: &dyn Source) {
+    fn turn_to_sender(&mut self, source: &dyn Source) {
         let Some(id) = source.id() else { return };
         let position = source.position();
         let record = if source.resumed() && !self.learner.has_sender(id, &position) {
@@ -244,6 +272,17 @@ impl<'a> Run<'a> {
             self.watcher.trouble(&self.log.label, &error);
         }
         (self.source, self.position) = (Some(id.to_owned()), Some(position));
+    }
+
+    /// From now on lines come from another file of the same log. Where the one before was left goes into the batch; open
+    /// sessions are stored with the new one only, which the log's memory names.
+    fn turn_to_file(&mut self, source: &dyn Source) {
+        self.mended();
+        if let Some((id, position)) = source.previous() {
+            self.learner.leave(id, &position);
+            self.stored.waiting.borrow_mut().insert(id.to_owned(), position);
+        }
+        (self.source, self.position) = (source.id().map(str::to_owned), Some(source.position()));
     }
 
     /// The record stored under exactly this name.
@@ -275,9 +314,9 @@ impl<'a> Run<'a> {
     }
 
     fn line(&mut self, bytes: &[u8], too_long: bool, latest: Time) {
+        self.mended();
         if self.lines == 0 {
             self.since = Instant::now();
-            self.mended();
         }
         self.lines += 1;
         if too_long {
@@ -345,6 +384,7 @@ impl<'a> Run<'a> {
                 Ok(()) => {
                     self.metrics.commits.inc();
                     self.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
+                    self.newest = newest.or(self.newest);
                     if let Some(newest) = newest {
                         let seconds = i64::from(newest.0);
                         self.metrics.lag.set(i64::from(now().0) - seconds);
@@ -374,6 +414,7 @@ impl<'a> Run<'a> {
         let tally = self.learner.committed();
         count(self.metrics, &tally);
         self.tell(&tally);
+        self.stored.waiting.borrow_mut().clear();
         self.lines = 0;
         if !self.seen.is_empty() {
             self.watcher.seen(&self.seen);
@@ -384,6 +425,21 @@ impl<'a> Run<'a> {
 
 /// What the operator hears of, beside troubles.
 impl Run<'_> {
+    /// So many octets of the log wait to be read.
+    fn waits(&mut self, octets: u64) {
+        let gauge = self.metrics.behind.with_label_values(&[self.log.label.as_str()]);
+        gauge.set(i64::try_from(octets).unwrap_or(i64::MAX));
+        let age = self.newest.map_or(Duration::ZERO, |newest| now().since(newest));
+        if octets == 0 || age < BEHIND {
+            if self.behind.take().is_some() {
+                self.watcher.no_longer_behind(&self.log.label);
+            }
+        } else if self.behind.is_none_or(|said| said.elapsed() >= BEHIND_INTERVAL) {
+            self.behind = Some(Instant::now());
+            self.watcher.behind(&self.log.label, octets, age);
+        }
+    }
+
     fn tell(&mut self, tally: &Tally) {
         for sample in &tally.samples {
             self.watcher.unread(&self.log.label, sample);
@@ -408,11 +464,31 @@ struct Stored<'a> {
     sink: &'a dyn Sink,
     /// Why the last question had no answer. A source then looks new, and must not be read as that.
     failed: RefCell<Option<SinkError>>,
+    /// Positions that are in the batch not committed yet.
+    waiting: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// The log that asks, if others may ask at the same time.
+    log: Option<&'a Followed>,
+    /// While it asks: nobody else may.
+    asking: RefCell<Option<MutexGuard<'a, IdsInUse>>>,
 }
 
 impl<'a> Stored<'a> {
     fn new(sink: &'a dyn Sink) -> Self {
-        Self { sink, failed: RefCell::new(None) }
+        Self {
+            sink,
+            failed: RefCell::new(None),
+            waiting: RefCell::default(),
+            log: None,
+            asking: RefCell::default(),
+        }
+    }
+
+    /// What was asked for has led to a source, or not.
+    fn named(&self, source: &dyn Source) {
+        let Some(mut in_use) = self.asking.take() else { return };
+        if let (Some(id), Some(log)) = (source.id(), self.log) {
+            in_use.insert(id.to_owned(), log.label.clone());
+        }
     }
 }
 
@@ -422,14 +498,28 @@ impl Positions for Stored<'_> {
             self.failed.replace(Some(error));
             Vec::new()
         });
-        stored
+        let mut positions: BTreeMap<String, Vec<u8>> = stored
             .into_iter()
             .filter_map(|(source, record)| {
                 let (position, _) = split_record(&record).ok()?;
                 let position = position.to_vec();
                 Some((source, position))
             })
-            .collect()
+            .collect();
+        let waiting = self.waiting.borrow();
+        let waiting = waiting.iter().filter(|(source, _)| source.starts_with(fingerprint));
+        positions.extend(waiting.map(|(source, position)| (source.clone(), position.clone())));
+        if let Some(log) = self.log {
+            let mut asking = self.asking.borrow_mut();
+            let in_use = asking
+                .get_or_insert_with(|| log.in_use.0.lock().unwrap_or_else(PoisonError::into_inner));
+            let others = in_use.iter().filter(|(_, other)| **other != log.label);
+            for (id, _) in others.filter(|(id, _)| id.starts_with(fingerprint)) {
+                // Taken, but where it stands is not known here.
+                positions.entry(id.clone()).or_default();
+            }
+        }
+        positions.into_iter().collect()
     }
 }
 
@@ -467,15 +557,17 @@ pub enum LearnError {
 
 /// Learns a finished log from where it was last read. `progress` is told how many octets on disk are
 /// read, now and then. Returns what was counted; lines read before are not among it.
+///
+/// What is open in `learner`, at the end of the piece of the log before this one, goes on here, unless something was
+/// read of this one before: then what was open there is stored with it.
 pub fn learn(
     source: &mut History,
-    learning: &Learning,
+    learner: &mut Learner,
     batching: Batching,
     sink: &dyn Sink,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Tally, LearnError> {
     let stored = Stored::new(sink);
-    let mut learner = Learner::new(learning.clone());
     let mut total = Tally::default();
     let now = now();
     let mut id = None;
@@ -510,7 +602,7 @@ pub fn learn(
                     learner.resume(&record).ok();
                 }
             }
-            Step::NewSender | Step::Idle | Step::Trouble(_) => {}
+            Step::NewSender | Step::OtherFile | Step::Idle | Step::Trouble(_) => {}
             Step::End => break,
         }
         if learner.pending() >= batching.observations {
@@ -531,19 +623,24 @@ pub fn learn(
     Ok(total)
 }
 
-/// Reads a finished log and gives every observation to `each`; touches no ledger. Observations of our own
-/// clients and those with a wrong clock are given too: this is for looking, not for learning.
-pub fn observe(
-    source: &mut History,
-    learning: &Learning,
-    each: &mut dyn FnMut(&Heard) -> std::io::Result<()>,
-) -> Result<Tally, ObserveError> {
-    let mut learner = Learner::new(Learning {
+/// A learner for [`observe`]. Observations of our own clients and those with a wrong clock are given too: this is for
+/// looking, not for learning.
+pub fn onlooker(learning: &Learning) -> Learner {
+    Learner::new(Learning {
         own: Vec::new(),
         future_tolerance: Duration::MAX,
         earliest: Time::default(),
         ..learning.clone()
-    });
+    })
+}
+
+/// Reads a finished log and gives every observation to `each`; touches no ledger. What is open at its end stays open
+/// in `learner`, for the next piece of the log; [`observe_end`] is for after the last one.
+pub fn observe(
+    source: &mut History,
+    learner: &mut Learner,
+    each: &mut dyn FnMut(&Heard) -> std::io::Result<()>,
+) -> Result<Tally, ObserveError> {
     let now = now();
     let mut total = Tally::default();
     let latest = source.modified().unwrap_or(now);
@@ -560,14 +657,24 @@ pub fn observe(
                 }
             }
             Step::End => break,
-            Step::NewSource | Step::NewSender | Step::Idle | Step::Trouble(_) => {}
+            Step::NewSource | Step::NewSender | Step::OtherFile | Step::Idle | Step::Trouble(_) => {
+            }
         }
-    }
-    for observation in learner.close(now) {
-        each(observation)?;
     }
     total.add(&learner.committed());
     Ok(total)
+}
+
+/// Gives what is still open to `each`, as if every client had gone away.
+pub fn observe_end(
+    learner: &mut Learner,
+    each: &mut dyn FnMut(&Heard) -> std::io::Result<()>,
+) -> std::io::Result<Tally> {
+    for observation in learner.close(now()) {
+        each(observation)?;
+    }
+    learner.clear();
+    Ok(learner.committed())
 }
 
 /// Why looking at a log ended early.
@@ -579,15 +686,6 @@ pub enum ObserveError {
     /// The observations could not be handed out.
     #[error(transparent)]
     Out(#[from] std::io::Error),
-}
-
-/// No position is known: everything is read from the beginning.
-struct Nothing;
-
-impl Positions for Nothing {
-    fn find(&self, _fingerprint: &str) -> Vec<(String, Vec<u8>)> {
-        Vec::new()
-    }
 }
 
 fn now() -> Time {

@@ -99,11 +99,6 @@ impl Stamps {
         self.outer = None;
     }
 
-    /// The newest moment the present line can be from.
-    pub(crate) fn latest(&self) -> Time {
-        self.latest
-    }
-
     /// A wrapping states when: for what is inside and has no stamp of its own, or none with a year. A later
     /// stamp inside cannot be.
     pub(crate) fn inside(&mut self, outer: Time) {

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST};
+use helostat_ingest::learner::{Learner, Learning, PLAUSIBLE_PAST};
 use helostat_ingest::ours::Ours;
 use helostat_ingest::pipeline::{Batching, LearnError, learn};
 use helostat_ingest::reader::FormatChoice;
@@ -84,7 +84,8 @@ fn what_a_wrong_clock_stamped_is_set_aside() {
         std::fs::write(&path, log).expect("written");
         let sink = Counting::default();
         let mut source = History::open(&path).expect("a file");
-        let tally = learn(&mut source, &learning(), BATCHING, &sink, &mut |_| {}).expect(stamp);
+        let tally = learn(&mut source, &mut Learner::new(learning()), BATCHING, &sink, &mut |_| {})
+            .expect(stamp);
         let aside: Vec<_> = tally.set_aside.into_iter().collect();
         assert_eq!(aside, why.map(|why| (why, 1)).into_iter().collect::<Vec<_>>(), "{stamp}");
         assert_eq!(sink.0.into_inner(), u64::from(why.is_none()), "{stamp}");
@@ -98,6 +99,7 @@ fn a_log_whose_position_cannot_be_asked_for_is_not_taken_for_new() {
     std::fs::write(&path, "2026-11-20T13:40:22Z mx postfix/smtpd[9]: connect from x[192.0.2.7]\n")
         .expect("written");
     let mut source = History::open(&path).expect("a file");
-    let error = learn(&mut source, &learning(), BATCHING, &Forgetful, &mut |_| {});
+    let error =
+        learn(&mut source, &mut Learner::new(learning()), BATCHING, &Forgetful, &mut |_| {});
     assert!(matches!(error, Err(LearnError::Sink(SinkError(why))) if why == "busy"));
 }

@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
             }
             Step::Trouble(trouble) => self.troubles.push(trouble),
             Step::Idle => return false,
-            Step::End => panic!("a followed log has no end"),
+            step => panic!("{step:?} of one followed log"),
         }
         true
     }

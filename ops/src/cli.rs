@@ -35,7 +35,7 @@ pub struct ConfigArgs {
 pub enum Command {
     /// Run the daemon: follow the logs, answer DNS and HTTP
     Run,
-    /// Learn old logs: plain or .gz files, or - for standard input
+    /// Learn old logs: files, plain or packed (.gz, .xz, .zst), patterns, or - for standard input
     Learn(LearnArgs),
     /// Say everything known of an address, and of a name it says in EHLO
     Explain(ExplainArgs),
@@ -71,7 +71,7 @@ pub struct JsonArgs {
 /// `helostat learn`.
 #[derive(Debug, Args)]
 pub struct LearnArgs {
-    /// The logs; - is standard input
+    /// The logs, in any order; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Which program wrote them: auto finds out line by line; postfix, exim, sendmail and others
@@ -132,7 +132,7 @@ pub enum LedgerCommand {
     Dump(DumpArgs),
     /// Count what is held, what was forgotten, and what each reporter told
     Stats(StatsArgs),
-    /// Take dumps in, plain or .gz, or - for standard input; the same content is taken in once
+    /// Take dumps in, plain or packed, or - for standard input; the same content is taken in once
     Load(LoadArgs),
     /// Add what another ledger knows: a snapshot, a dump, or the folder of a ledger that nobody has open
     Merge(MergeArgs),

@@ -19,7 +19,7 @@ use anyhow::Context;
 use helostat_ingest::metrics::Metrics as IngestMetrics;
 use helostat_ingest::pipeline::{self, Followed, Watcher};
 use helostat_ingest::source::syslog::Sockets;
-use helostat_ingest::source::{Follow, Journal, Source};
+use helostat_ingest::source::{self, Journal, Source, names};
 use helostat_ingest::unread::Sample;
 use helostat_server::handler::Handler;
 use helostat_server::ledger_judge::LedgerJudge;
@@ -361,7 +361,9 @@ impl Ready {
     fn of(place: Place) -> Result<Self, Failure> {
         Ok(match place {
             Place::File(path) => {
-                check_readable(&path)?;
+                if !names::is_pattern(&path) {
+                    check_readable(&path)?;
+                }
                 Self::File(path)
             }
             Place::Journal(setting) => Self::Journal(Box::new(Journal::new(setting))),
@@ -381,7 +383,7 @@ impl Ready {
 
     fn source(self, metrics: &IngestMetrics) -> std::io::Result<Box<dyn Source>> {
         Ok(match self {
-            Self::File(path) => Box::new(Follow::new(path)),
+            Self::File(path) => source::files(path),
             Self::Journal(journal) => journal,
             Self::Syslog(sockets) => Box::new(sockets.listen(metrics.syslog.clone())?),
         })
@@ -511,6 +513,17 @@ impl Watcher for Attendant {
 
     fn hides_names(&self, log: &str, what: &str) {
         tracing::warn!("{log}: {what}");
+    }
+
+    fn behind(&self, log: &str, octets: u64, age: Duration) {
+        let (megabytes, minutes) = (octets as f64 / 1e6, age.as_secs() / 60);
+        tracing::warn!(
+            "{log}: {megabytes:.1} MB behind; what is read now is {minutes} minutes old"
+        );
+    }
+
+    fn no_longer_behind(&self, log: &str) {
+        tracing::info!("{log}: no longer behind");
     }
 
     fn caught_up(&self, log: &str) {

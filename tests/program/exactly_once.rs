@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "what a long run did is worth a line")]
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -144,4 +145,93 @@ fn assert_same(expected: &str, found: &str, seed: u64) {
         some(&expected, &found),
         some(&found, &expected)
     );
+}
+
+/// All files of a folder are one log: dated pieces of two logs, of which some are packed meanwhile.
+#[test]
+fn killed_over_many_files() {
+    let kills = number("HELOSTAT_KILLS", 20);
+    let lines = number("HELOSTAT_KILL_LINES", 60_000) / 2;
+    let seed = number("HELOSTAT_KILL_SEED", 1) as u64;
+    let (mail, exim) = (long_postfix(lines * 2 / 3), long_exim(lines / 3));
+    let site = || {
+        let site = Site::following(&["logs/*"]);
+        std::fs::create_dir(site.path("logs")).expect("a folder");
+        site
+    };
+    let undisturbed = {
+        let site = site();
+        write_dated(&site, &mail, &exim, 0, seed, &AtomicUsize::new(0));
+        let daemon = site.start();
+        daemon.wait_caught_up(&["*"]);
+        daemon.stop();
+        site.dump()
+    };
+    assert!(undisturbed.lines().count() > 1000, "the logs have something to teach");
+
+    let site = site();
+    let steps = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| write_dated(&site, &mail, &exim, kills, seed, &steps));
+        let mut random = Random(seed);
+        for kill in 1..=kills {
+            let daemon = site.launch();
+            if random.below(4) > 0 {
+                daemon.wait_said("helostat answers");
+            }
+            steps.store(kill, Ordering::Relaxed);
+            let latest = random.below(400) + 1;
+            std::thread::sleep(Duration::from_millis(random.below(latest)));
+            daemon.kill();
+        }
+        steps.store(kills + 1, Ordering::Relaxed);
+        writer.join().expect("all is written");
+    });
+    let daemon = site.start();
+    daemon.wait_caught_up(&["*"]);
+    daemon.stop();
+    assert_same(&undisturbed, &site.dump(), seed);
+}
+
+/// Writes both logs in pieces that end anywhere, into files of which each goes on where the one before ended.
+fn write_dated(site: &Site, mail: &str, exim: &str, kills: usize, seed: u64, steps: &AtomicUsize) {
+    const FILES: usize = 9;
+    let mut random = Random(seed ^ 0xDA7E);
+    let mut texts = [("mail.log", Text::new(mail)), ("mainlog", Text::new(exim))];
+    let mut written = [1; 2];
+    while texts.iter().any(|(_, text)| !text.is_written()) {
+        let share = (steps.load(Ordering::Relaxed) + 1) as f64 / (kills + 1) as f64;
+        for ((log, text), file) in texts.iter_mut().zip(&mut written) {
+            let limit = text.bytes.len() * *file / FILES;
+            let name = |file: usize| format!("logs/{log}-202611{file:02}");
+            if text.done > limit && text.bytes.get(text.done - 1) == Some(&b'\n') {
+                *file += 1;
+                if *file > 3 {
+                    pack(site, &name(*file - 3));
+                }
+            }
+            let size = 1 + random.below(16 << 10) as usize;
+            let whole = text.bytes.get(text.done..).unwrap_or_default();
+            // Beyond its share a file gets the rest of a line.
+            let over = whole.iter().position(|octet| *octet == b'\n').map_or(0, |feed| feed + 1);
+            let most = if text.done > limit { over } else { size };
+            site.append(&name(*file), text.piece(most, share));
+        }
+        if kills > 0 {
+            std::thread::sleep(Duration::from_micros(500));
+        }
+    }
+}
+
+/// Packs a file beside itself, and takes it away.
+fn pack(site: &Site, name: &str) {
+    let Ok(content) = std::fs::read(site.path(name)) else { return };
+    let modified = std::fs::metadata(site.path(name)).and_then(|metadata| metadata.modified());
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(&content).expect("memory takes everything");
+    let packed = format!("{name}.gz");
+    site.write(&packed, packer.finish().expect("memory takes everything"));
+    let file = std::fs::File::options().write(true).open(site.path(&packed)).expect("opened");
+    file.set_modified(modified.expect("a time")).expect("set");
+    std::fs::remove_file(site.path(name)).expect("removed");
 }

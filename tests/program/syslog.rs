@@ -1,6 +1,5 @@
 //! What other hosts send by syslog: both framings in any pieces, senders who misbehave, kills, and who may not speak.
 
-use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -16,15 +15,8 @@ fn listening(keys: &str) -> Site {
     Site::new(&format!("[[syslog]]\nlisten = [\"127.0.0.1:0\"]\nreporter = \"mx9\"\n{keys}"))
 }
 
-fn place(daemon: &Daemon, mark: &str) -> SocketAddr {
-    let line = daemon.wait_said("listens for syslog");
-    let place = line.split_once(mark).and_then(|(_, rest)| rest.split([']', ',']).next());
-    let place = place.and_then(|place| place.parse().ok());
-    place.unwrap_or_else(|| panic!("no {mark} in {line}"))
-}
-
 fn tcp(daemon: &Daemon) -> TcpStream {
-    let stream = TcpStream::connect(place(daemon, "tcp=[")).expect("it listens");
+    let stream = TcpStream::connect(daemon.syslog("tcp=[")).expect("it listens");
     stream.set_nodelay(true).expect("an option");
     stream
 }
@@ -289,17 +281,15 @@ fn only_who_is_allowed_speaks_and_only_as_himself() {
         "[[syslog]]\nlisten = [\"127.0.0.1:0\"]\nallow = [\"127.0.0.1\", \"127.0.0.2\", \"127.0.0.3\"]\nsenders = 2\n",
     );
     let daemon = site.start();
-    let to = place(&daemon, "udp=[");
+    let to = daemon.syslog("udp=[");
     let say = |from: [u8; 4], line: &str| {
         let socket = UdpSocket::bind((IpAddr::from(from), 0)).expect("Linux has all of 127/8");
-        socket.send_to(format!("{PRI}{line}").as_bytes(), to).expect("sent");
         let messages =
             || daemon.metric("helostat_ingest_lines_total", &[]) + limit(&daemon, "allow");
         let before = messages();
+        socket.send_to(format!("{PRI}{line}").as_bytes(), to).expect("sent");
         // One at a time, for order.
-        eventually("the message to be counted", || {
-            (messages() > before || before > 0.0).then_some(())
-        });
+        eventually("the message to be counted", || (messages() > before).then_some(()));
     };
     // Not allowed, over UDP and TCP.
     say([127, 0, 0, 9], session(9).lines().next().expect("a line"));
@@ -321,9 +311,7 @@ fn only_who_is_allowed_speaks_and_only_as_himself() {
     daemon.stop();
     assert_eq!(accepted(&site), [1, 2, 3]);
     let dump = site.ok(&["ledger", "dump", "--positions"]);
-    let mut expected = String::new();
     for n in 1..=3 {
-        write!(expected, "127.0.0.{n} ").expect("memory");
         let line = dump.lines().find(|line| line.contains(&format!("\"mx{n}.example.com\"")));
         let line = line.unwrap_or_else(|| panic!("{dump}"));
         assert!(line.contains(&format!(r#""127.0.0.{n}""#)), "{line}");

@@ -477,16 +477,17 @@ impl Session {
             }
             return (None, self.ended(last, summary, informed), true);
         }
-        let seen = self.earlier.counts.transactions + u32::from(last.whole) == summary.transactions;
-        let taken_seen = self.earlier.counts.taken + u32::from(last.taken) == taken;
-        let hidden = hard.saturating_sub(self.earlier.counts.refused + last.hard);
+        let seen = self.earlier.counts.transactions.saturating_add(last.whole.into())
+            == summary.transactions;
+        let taken_seen = self.earlier.counts.taken.saturating_add(last.taken.into()) == taken;
+        let hidden = hard.saturating_sub(self.earlier.counts.refused).saturating_sub(last.hard);
         let last_unsure = if last.counted { 0 } else { last.ok };
         let of_one = hidden == 0 || self.earlier.counts.unsure == 0 || last_unsure == 0;
         if seen && taken_seen && of_one {
             let mut earlier = self.earlier.tally.clone();
             if last_unsure >= hidden {
                 last.ok -= hidden.min(last.ok);
-                last.hard += hidden;
+                last.hard = last.hard.saturating_add(hidden);
             } else {
                 earlier.refuse(Refusal::Hard, Stage::Rcpt, b"");
             }
@@ -514,7 +515,7 @@ impl Session {
     /// What the last transaction came to.
     fn ended(&self, mut last: Transaction, summary: &Summary<'_>, informed: bool) -> Tally {
         let lr = &*summary.last_reject;
-        let untouched = last.ok + last.soft + last.hard == 0;
+        let untouched = last.ok == 0 && last.soft == 0 && last.hard == 0;
         if last.taken || last.refused.is_some() {
             return last.tally();
         }
@@ -531,7 +532,8 @@ impl Session {
         // With no recipient refused, the last refusal is of what follows them.
         let after_data = last.ok > 0
             && !self.gone
-            && last.soft + last.hard == 0
+            && last.soft == 0
+            && last.hard == 0
             && !starts_with_any(lr, &OF_NO_MAIL)
             && !starts_with_any(lr, &OF_MAIL);
         if (at_data || after_data)
@@ -554,10 +556,11 @@ impl Earlier {
             return;
         }
         self.tally.absorb(&over.tally());
-        self.counts.transactions += 1;
-        self.counts.refused += over.hard;
-        self.counts.unsure += if over.counted { 0 } else { over.ok };
-        self.counts.taken += u32::from(over.taken);
+        self.counts.transactions = self.counts.transactions.saturating_add(1);
+        self.counts.refused = self.counts.refused.saturating_add(over.hard);
+        let unsure = if over.counted { 0 } else { over.ok };
+        self.counts.unsure = self.counts.unsure.saturating_add(unsure);
+        self.counts.taken = self.counts.taken.saturating_add(u32::from(over.taken));
     }
 }
 

@@ -120,6 +120,14 @@ impl Siblings {
         None
     }
 
+    /// The bytes on disk of the rotations that come after the one at `path`.
+    pub(super) fn newer_bytes(&self, path: &Path) -> u64 {
+        let listed = siblings(&self.log);
+        let is_other = |sibling: &&Sibling| sibling.path != path;
+        let newer = listed.iter().rev().take_while(is_other).filter(|it| it.age.is_some());
+        newer.map(|sibling| sibling.stamp.size).sum()
+    }
+
     /// Opens what is not settled; open files stay what they are while their names move on.
     fn open(&mut self) -> Vec<(Sibling, Option<LogFile>)> {
         let mut listed = siblings(&self.log);
@@ -169,7 +177,7 @@ fn interest(log: &LogFile, sources: &Sources<'_>) -> Interest {
 }
 
 /// Whether the length that a packed file states is a position stored for it: saves unpacking it all.
-fn states_known_length(log: &LogFile, sources: &Sources<'_>) -> bool {
+pub(super) fn states_known_length(log: &LogFile, sources: &Sources<'_>) -> bool {
     let Some(stated) = Stated::of(log).ok().flatten() else {
         return false;
     };
@@ -183,10 +191,16 @@ fn states_known_length(log: &LogFile, sources: &Sources<'_>) -> bool {
         .any(|position| stated.is(position.offset))
 }
 
-fn is_young_and_short(log: &LogFile, furthest: u64) -> bool {
+/// Whether a file may be a copy still being made of content of which `furthest` octets are known.
+pub(super) fn is_young_and_short(log: &LogFile, furthest: u64) -> bool {
+    log.stamp().is_ok_and(|stamp| stamp.size < furthest) && is_young(log)
+}
+
+/// Whether somebody may be writing the file just now.
+pub(super) fn is_young(log: &LogFile) -> bool {
     let Ok(stamp) = log.stamp() else {
         return false;
     };
     let age = stamp.modified.and_then(|modified| modified.elapsed().ok());
-    stamp.size < furthest && age.is_none_or(|age| age < YOUNG)
+    age.is_none_or(|age| age < YOUNG)
 }

@@ -204,8 +204,8 @@ impl Follow {
         (current.origin == Origin::Stored).then_some(current.id.as_str())
     }
 
-    /// Bytes of the file being read that were not handed out yet; of a packed one, bytes on disk.
-    /// What waits in other files is not in it.
+    /// Bytes that were not handed out yet, in the file being read and in those to be read after it; of packed ones,
+    /// bytes on disk.
     pub fn lag_bytes(&self) -> u64 {
         let Some(held) = &self.held else {
             return 0;
@@ -215,7 +215,12 @@ impl Follow {
             Reading::Plain => self.lines.offset(),
             Reading::Packed(_) => held.consumed.load(Ordering::Relaxed),
         };
-        held.log.stamp().map_or(0, |stamp| stamp.size.saturating_sub(read))
+        let own = held.log.stamp().map_or(0, |stamp| stamp.size.saturating_sub(read));
+        if held.place == Place::AtPath {
+            return own;
+        }
+        let at_path = std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        own + self.siblings.newer_bytes(&held.path) + at_path
     }
 
     /// When the file being read was last written.
@@ -571,8 +576,8 @@ impl Source for Follow {
         Self::resumed(self)
     }
 
-    fn previous_position(&self) -> Option<Vec<u8>> {
-        Self::previous_position(self).map(|position| position.to_bytes())
+    fn previous(&self) -> Option<(&str, Vec<u8>)> {
+        self.previous_id().zip(self.previous_position().map(|position| position.to_bytes()))
     }
 
     fn lag_bytes(&self) -> u64 {

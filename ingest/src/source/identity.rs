@@ -2,7 +2,9 @@
 //!
 //! A log keeps its content when it is renamed, copied or compressed, so a source is named by
 //! content: its **fingerprint** is FNV-1a 128 (RFC 9923) in 32 hex digits over its first line without
-//! the line feed, or over its first [`FINGERPRINT_BYTES`] bytes if that line is longer. `mail.log`,
+//! the line feed, or over its first [`FINGERPRINT_BYTES`] bytes if that line is longer. If it begins with lines that
+//! begin with `#`, as W3C and Exchange logs do, these count together with the first line after them: they are alike in
+//! all files of a day. `mail.log`,
 //! `mail.log.1` and `mail.log.2.gz` are one source; what is written after a copytruncate is another.
 //! The **id** of a source is its fingerprint, or `fingerprint#2`, `#3`, ... when other content that
 //! begins with the same line has taken the ids before. Both are stored: neither may ever change.
@@ -13,6 +15,7 @@
 //! A [`Position`] is stored as 33 bytes: version (1), then offset, tail, device and inode as
 //! big-endian `u64`.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 
 use super::Positions;
@@ -128,13 +131,26 @@ impl Beginning {
 
     /// The fingerprint, once the first line is there.
     pub(super) fn fingerprint(&self) -> Option<String> {
-        let line = match memchr::memchr(b'\n', &self.bytes) {
+        let line = match self.first_line_end() {
             Some(end) => self.bytes.get(..end)?,
             None if self.bytes.len() >= FINGERPRINT_BYTES => &self.bytes,
             None if self.end == End::Final && !self.bytes.is_empty() => &self.bytes,
             None => return None,
         };
         Some(format!("{:032x}", fnv1a_128(line)))
+    }
+
+    /// Where the first line ends that is not a head line (`#Software: ...`): heads are alike in all files of a program.
+    fn first_line_end(&self) -> Option<usize> {
+        let mut begin = 0;
+        loop {
+            let rest = self.bytes.get(begin..)?;
+            let end = begin + memchr::memchr(b'\n', rest)?;
+            if rest.first() != Some(&b'#') {
+                return Some(end);
+            }
+            begin = end + 1;
+        }
     }
 }
 
@@ -166,7 +182,8 @@ pub(super) fn known(
 
 /// The first id of `fingerprint` that nobody has taken.
 pub(super) fn free_id(fingerprint: &str, known: &[Known]) -> String {
-    let taken = |id: &str| known.iter().any(|other| other.id == id);
+    let ids: HashSet<&str> = known.iter().map(|other| other.id.as_str()).collect();
+    let taken = |id: &str| ids.contains(id);
     if !taken(fingerprint) {
         return fingerprint.to_owned();
     }
@@ -222,9 +239,13 @@ mod tests {
             ("", End::Open, None),
             ("", End::Final, None),
             ("\n", End::Open, Some("6c62272e07bb014262b821756295c58d".to_owned())),
+            ("#head\n", End::Open, None),
         ] {
             assert_eq!(of(text, end), expected, "{text:?} {end:?}");
         }
+        assert!(of("#head\na\n", End::Open).is_some());
+        assert_ne!(of("#head\na\n", End::Open), of("#head\nb\n", End::Open));
+        assert!(of("#head\n", End::Final).is_some());
         assert!(of(&long, End::Open).is_some());
         assert_eq!(of(&long, End::Open), of(&long, End::Final));
     }

@@ -9,6 +9,8 @@
 //! - [`identity`]: what makes a file the same source: its content, not its name
 //! - [`follow`]: [`Follow`], one growing log file
 //! - [`journal`]: [`Journal`], journald's journal, by its cursors
+//! - [`set`]: [`Set`], all files that match a pattern
+//! - [`names`]: which files a name or a pattern means
 //! - [`syslog`]: [`Listener`], what other hosts send; it comes once, and what is lost is counted
 //! - [`history`]: [`History`], a finished file, packed or not, or a stream
 //!
@@ -23,6 +25,8 @@ pub mod follow;
 pub mod history;
 pub mod identity;
 pub mod journal;
+pub mod names;
+pub mod set;
 pub mod syslog;
 
 mod beside;
@@ -45,6 +49,8 @@ pub use history::History;
 pub use identity::{Position, PositionError};
 pub use journal::Journal;
 pub use lines::LINE_BYTES;
+pub use rotated::log_of;
+pub use set::Set;
 pub use spool::nameless_file;
 pub use syslog::Listener;
 pub use whole::Whole;
@@ -73,8 +79,8 @@ pub trait Source {
     /// Whether a stored position was found under `id()` when it was begun.
     fn resumed(&self) -> bool;
 
-    /// Where the source before the last [`Step::NewSource`] was left.
-    fn previous_position(&self) -> Option<Vec<u8>> {
+    /// The id of the source before the last [`Step::NewSource`] or [`Step::OtherFile`], and where it was left.
+    fn previous(&self) -> Option<(&str, Vec<u8>)> {
         None
     }
 
@@ -108,6 +114,11 @@ pub trait Source {
     }
 }
 
+/// What follows `path`: one log file, or all files that a pattern matches. None of them need exist.
+pub fn files(path: PathBuf) -> Box<dyn Source> {
+    if names::is_pattern(&path) { Box::new(Set::new(path)) } else { Box::new(Follow::new(path)) }
+}
+
 /// A line of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
@@ -128,6 +139,9 @@ pub enum Step<'a> {
     /// From now on lines come from another sender, or from the same one again: `id()`, `position()`,
     /// `resumed()` and `reporter()` are its. Its sessions are apart from those of all others, and go on.
     NewSender,
+    /// From now on lines come from another file of the same log: `id()` and `position()` are its. The caller stores
+    /// what it has under `previous_id()` and `previous_position()` with its next batch; its sessions carry over.
+    OtherFile,
     /// The next line.
     Line(Line<'a>),
     /// Nothing more for now: a good moment to store, and then to wait.
@@ -186,6 +200,20 @@ pub enum SourceTrouble {
         "the journal no longer has the entry that was read last; reading goes on at the next it has, what was between is lost"
     )]
     JournalGap,
+    /// It is no pattern that names of files could be matched against.
+    #[error("'{}' is no pattern for names of files: {reason}", path.display())]
+    Pattern {
+        /// The pattern.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No file has a name that the pattern matches.
+    #[error("no file matches {}", path.display())]
+    NoMatch {
+        /// The pattern.
+        path: PathBuf,
+    },
     /// Anything else the system says.
     #[error("{} cannot be read: {reason}", path.display())]
     Unreadable {

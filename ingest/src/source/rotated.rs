@@ -16,6 +16,9 @@ use super::file::Stamp;
 /// The longest digit string that counts as a rotation's number; longer ones are dates.
 const NUMBER_DIGITS: usize = 5;
 
+/// The fewest digits of a date: `261120`.
+const DATE_DIGITS: usize = 6;
+
 /// How names of packed files end.
 const PACKED_ENDS: [&[u8]; 3] = [b".gz", b".xz", b".zst"];
 
@@ -62,6 +65,14 @@ fn suffix(name: &OsStr, log: &OsStr) -> Option<Vec<u8>> {
     (!suffix.is_empty()).then(|| suffix.to_vec())
 }
 
+/// Whether `path` is called as a copy or a rotation of `other` would be.
+pub(super) fn is_copy_of(path: &Path, other: &Path) -> bool {
+    let (Some(name), Some(log)) = (path.file_name(), other.file_name()) else {
+        return false;
+    };
+    path.parent() == other.parent() && suffix(name, log).is_some()
+}
+
 /// Where a rotation stands: `.3` before `.1` before `.0`, `-20260101` before `-20260108`.
 fn age(suffix: &[u8]) -> Option<i64> {
     let suffix = without_packing(suffix);
@@ -81,6 +92,49 @@ fn age(suffix: &[u8]) -> Option<i64> {
 /// A name without what says that its content is packed.
 pub(super) fn without_packing(name: &[u8]) -> &[u8] {
     PACKED_ENDS.iter().find_map(|end| name.strip_suffix(*end)).unwrap_or(name)
+}
+
+/// The log that the file at `path` is a piece of, and its place among the pieces: older ones lower.
+///
+/// The log is a name, which need not exist: without what rotation and packing add, and with `#` for every date.
+pub fn log_of(path: &Path) -> (PathBuf, i64) {
+    let Some(name) = path.file_name() else {
+        return (path.to_path_buf(), i64::MAX);
+    };
+    let name = without_packing(name.as_bytes());
+    let rotation = name.iter().enumerate().skip(1).find_map(|(at, sign)| {
+        let (log, suffix) = name.split_at_checked(at)?;
+        let suffix = suffix.get(1..).filter(|_| matches!(sign, b'.' | b'-'))?;
+        Some((log, age(suffix)?))
+    });
+    let (log, age) = rotation.unwrap_or((name, i64::MAX));
+    (path.with_file_name(OsStr::from_bytes(&without_dates(log))), age)
+}
+
+/// A name with `#` for each run of digits, and signs between them, that has a date's length.
+fn without_dates(name: &[u8]) -> Vec<u8> {
+    let is_of_date = |byte: &u8| byte.is_ascii_digit() || b"-_.T:".contains(byte);
+    let mut kept = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(&first) = rest.first() {
+        let run = rest.iter().take_while(|byte| is_of_date(byte)).count();
+        let run = rest.get(..run).unwrap_or_default();
+        let end = run.iter().rposition(u8::is_ascii_digit).map_or(0, |last| last + 1);
+        let digits = run.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let taken = if first.is_ascii_digit() && digits >= DATE_DIGITS {
+            kept.push(b'#');
+            end
+        } else if first.is_ascii_digit() {
+            // A shorter number stays whole.
+            kept.extend_from_slice(run.get(..end).unwrap_or_default());
+            end
+        } else {
+            kept.push(first);
+            1
+        };
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -111,6 +165,28 @@ mod tests {
         ] {
             let found = suffix(OsStr::new(name), OsStr::new("mail.log")).map(|end| age(&end));
             assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn pieces_of_one_log() {
+        for (name, log, age) in [
+            ("mail.log", "mail.log", i64::MAX),
+            ("mail.log.gz", "mail.log", i64::MAX),
+            ("mail.log.1", "mail.log", -1),
+            ("mail.log.12.xz", "mail.log", -12),
+            ("mail.log-20260103.zst", "mail.log", 20_260_103),
+            ("mainlog-20261120", "mainlog", 20_261_120),
+            ("mainlog.2026-11-20", "mainlog", 20_261_120),
+            ("RECV2026112007-1.LOG", "RECV#.LOG", i64::MAX),
+            ("hmailserver_2026-11-20.log", "hmailserver_#.log", i64::MAX),
+            ("SMTP-Activity-261120.log", "SMTP-Activity-#.log", i64::MAX),
+            ("mx1.log", "mx1.log", i64::MAX),
+            ("mx2.log", "mx2.log", i64::MAX),
+            ("2026.log", "2026.log", i64::MAX),
+        ] {
+            let folder = Path::new("/var/log");
+            assert_eq!(log_of(&folder.join(name)), (folder.join(log), age), "{name}");
         }
     }
 

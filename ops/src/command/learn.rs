@@ -4,17 +4,22 @@
 //! file that was learned before, even under another name or compressed since, is taken up where it was
 //! left, so learning twice does not count twice. A log that the running daemon follows is left to it: both
 //! would read the same lines at once.
+//!
+//! Several files are read from the oldest to the newest, whatever order they are given in, and a session that
+//! spans a rotation goes on in the next piece of its log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use helostat_ingest::heard::Heard;
 use helostat_ingest::hint;
-use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST, Tally};
+use helostat_ingest::learner::{Learner, Learning, PLAUSIBLE_PAST, Tally};
+use helostat_ingest::old::{self, OldLog};
 use helostat_ingest::pipeline::{self, LearnError, ObserveError};
 use helostat_ingest::sink::Sink;
-use helostat_ingest::source::History;
+use helostat_ingest::source::{History, names};
 use helostat_ingest::unread::Sample;
 use helostat_zones::ledger::{Ledger, Sizes};
 use helostat_zones::observation::ReporterKind;
@@ -33,33 +38,52 @@ pub fn run(config: &Config, args: &LearnArgs) -> Result<(), Failure> {
     if args.to_json {
         return print_observations(&learning, args);
     }
+    let files = in_order(args, &learning)?;
     let target = Target::open(config)?;
     let mut total = Tally::default();
-    for path in &args.files {
-        let mut source = open(path)?;
-        let bar = progress_bar(path, source.total_bytes());
+    let bytes: Option<u64> = files.iter().map(|file| file.bytes).sum();
+    let bar = progress_bar(Path::new(""), bytes);
+    let mut before = 0;
+    let mut learners = Learners::new(&files, || Learner::new(learning.clone()));
+    for file in &files {
+        if target.follows(config, &file.path) {
+            let path = file.path.display();
+            bar.suspend(|| out::note(format!("{path}: {}", LearnError::Followed)));
+            continue;
+        }
+        let mut source = open(&file.path)?;
+        bar.set_message(file.path.display().to_string());
+        let mut learner = learners.take(file);
         let tally = pipeline::learn(
             &mut source,
-            &learning,
+            &mut learner,
             settings::batching(config),
             target.sink(),
-            &mut |bytes| bar.set_position(bytes),
+            &mut |bytes| bar.set_position(before + bytes),
         );
-        bar.finish_and_clear();
+        before += file.bytes.unwrap_or_default();
         let tally = match tally {
             Ok(tally) => tally,
             Err(error @ LearnError::Followed) => {
-                out::note(format!("{}: {error}", path.display()));
+                bar.suspend(|| out::note(format!("{}: {error}", file.path.display())));
                 continue;
             }
-            Err(LearnError::Source(error)) => return Err(Failure::new(Exit::Input, error)),
-            Err(LearnError::Sink(error)) => return Err(Failure::new(Exit::Ledger, error)),
+            Err(error) => {
+                bar.finish_and_clear();
+                return Err(match error {
+                    LearnError::Sink(error) => Failure::new(Exit::Ledger, error),
+                    error => Failure::new(Exit::Input, error),
+                });
+            }
         };
         if tally.lines == 0 && source.skipped_bytes() > 0 {
-            out::note(format!("{}: learned before, nothing new", path.display()));
+            let path = file.path.display();
+            bar.suspend(|| out::note(format!("{path}: learned before, nothing new")));
         }
         total.add(&tally);
+        learners.put_back(file, learner);
     }
+    bar.finish_and_clear();
     let sizes = target.finish()?;
     summary(&total, sizes, args)
 }
@@ -87,6 +111,46 @@ fn learning(config: &Config, args: &LearnArgs) -> anyhow::Result<Learning> {
     })
 }
 
+/// The files to read, the oldest first.
+fn in_order(args: &LearnArgs, learning: &Learning) -> Result<Vec<OldLog>, Failure> {
+    old::in_order(&args.files, &learning.zone).map_err(|error| Failure::new(Exit::Input, error))
+}
+
+/// One learner for each log, from its first piece to its last: sessions go on from piece to piece.
+struct Learners<'a> {
+    make: Box<dyn Fn() -> Learner + 'a>,
+    waiting: HashMap<PathBuf, Learner>,
+    /// How many pieces of each log are still to be read.
+    pieces: HashMap<PathBuf, usize>,
+}
+
+impl<'a> Learners<'a> {
+    fn new(files: &[OldLog], make: impl Fn() -> Learner + 'a) -> Self {
+        let mut pieces = HashMap::new();
+        for file in files {
+            *pieces.entry(file.log.clone()).or_default() += 1;
+        }
+        Self { make: Box::new(make), waiting: HashMap::new(), pieces }
+    }
+
+    /// The learner for the next piece.
+    fn take(&mut self, file: &OldLog) -> Learner {
+        if let Some(pieces) = self.pieces.get_mut(&file.log) {
+            *pieces -= 1;
+        }
+        self.waiting.remove(&file.log).unwrap_or_else(|| (self.make)())
+    }
+
+    /// Keeps it for the piece after this one; gives it back if there is none.
+    fn put_back(&mut self, file: &OldLog, learner: Learner) -> Option<Learner> {
+        if self.pieces.get(&file.log).is_none_or(|pieces| *pieces == 0) {
+            return Some(learner);
+        }
+        self.waiting.insert(file.log.clone(), learner);
+        None
+    }
+}
+
 fn open(path: &Path) -> Result<History, Failure> {
     History::open(path).map_err(|error| Failure::new(Exit::Input, error))
 }
@@ -112,6 +176,19 @@ impl Target {
             Self::Daemon(daemon) => daemon,
             Self::Ledger(ledger) => ledger,
         }
+    }
+
+    /// Whether the daemon follows a pattern that this file matches. What it follows by a plain name is known by its
+    /// content, when it is read.
+    fn follows(&self, config: &Config, path: &Path) -> bool {
+        let patterns =
+            || config.logs.iter().map(|log| &log.path).filter(|path| names::is_pattern(path));
+        let named = [std::path::absolute(path).ok(), path.canonicalize().ok()];
+        matches!(self, Self::Daemon(_))
+            && named
+                .iter()
+                .flatten()
+                .any(|path| patterns().any(|pattern| names::matches(pattern, path)))
     }
 
     /// Puts the ledger in order and says what it holds.
@@ -231,15 +308,21 @@ fn samples_json(total: &Tally) -> Vec<serde_json::Value> {
 /// `--to-json`: one observation a line, and no ledger is touched.
 fn print_observations(learning: &Learning, args: &LearnArgs) -> Result<(), Failure> {
     let mut stdout = io::BufWriter::with_capacity(1 << 20, io::stdout().lock());
-    for path in &args.files {
-        let mut source = open(path)?;
-        let tally = pipeline::observe(&mut source, learning, &mut |heard| {
-            writeln!(stdout, "{}", heard.to_json())
-        })
-        .map_err(|error| match error {
+    let files = in_order(args, learning)?;
+    let mut learners = Learners::new(&files, || pipeline::onlooker(learning));
+    let mut each = |heard: &Heard| writeln!(stdout, "{}", heard.to_json());
+    for file in &files {
+        let mut source = open(&file.path)?;
+        let mut learner = learners.take(file);
+        let seen = pipeline::observe(&mut source, &mut learner, &mut each);
+        let mut tally = seen.map_err(|error| match error {
             ObserveError::Source(error) => Failure::new(Exit::Input, error),
             ObserveError::Out(error) => Failure::new(Exit::Failed, error),
         })?;
+        if let Some(mut learner) = learners.put_back(file, learner) {
+            let rest = pipeline::observe_end(&mut learner, &mut each);
+            tally.add(&rest.map_err(|error| Failure::new(Exit::Failed, error))?);
+        }
         for sample in &tally.samples {
             out::note(sample_line(sample));
         }

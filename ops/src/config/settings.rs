@@ -203,7 +203,7 @@ section! {
     /// `[[log]]`: a mail log to learn from.
     Log in "log" {
         "path" path: PathBuf = Needed(r#""/var/log/mail.log""#), Free, Restart,
-            "The log file; it is followed as it grows and is rotated.";
+            "The log file, or a pattern for all files of one log (`mainlog-*`); followed as it grows and is rotated.";
         "format" format: FormatChoice = Is(r#""auto""#), Free, Restart,
             "Which program writes it; auto finds out from the lines.";
         "reporter" reporter: String = Is(r#""local""#), Word, Restart,

@@ -149,6 +149,11 @@ impl Queue {
         self.state().bytes
     }
 
+    /// Whether nobody takes any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     /// From now on nobody takes: who brings something need not wait.
     pub(super) fn close(&self) {
         self.state().closed = true;

@@ -51,6 +51,10 @@ fn begin(stream: TcpStream, from: IpAddr, shared: &Arc<Shared>) {
         shared.metrics.limit("connections");
         return;
     };
+    if shared.ending.load(Ordering::Relaxed) {
+        // It came between the end of all others and its being noted.
+        shared.connections.end();
+    }
     shared.metrics.connections.inc();
     let own = shared.clone();
     let started = std::thread::Builder::new().name("syslog-tcp".to_owned()).spawn(move || {
@@ -108,6 +112,9 @@ fn serve(stream: &TcpStream, from: IpAddr, shared: &Shared) {
         }
         if shared.queue.bring(parcel, Patience::CanWait) {
             shared.metrics.limit("queue");
+        }
+        if shared.queue.is_closed() {
+            return;
         }
         if fed.is_err() {
             shared.metrics.limit("garbled");

@@ -44,6 +44,9 @@ pub(super) fn serve(socket: &UdpSocket, shared: &Shared) {
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
         }
         if looked.elapsed() >= LOOK {
+            if shared.queue.is_closed() {
+                break;
+            }
             looked = Instant::now();
             shared.metrics.udp_drops.inc_by(drops.more());
         }
