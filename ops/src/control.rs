@@ -32,6 +32,7 @@ pub struct Daemon {
 }
 
 /// Names of `source::memory`.
+#[derive(Clone, Debug)]
 enum Followed {
     /// A file's.
     One(String),
