@@ -14,8 +14,9 @@
 //! A filter's lines come by another process and may be late, by seconds if that waits for the DNS: once a source
 //! has shown a filter, a session whose end smtpd logged is kept for a while, until the filter tells its end.
 //!
-//! Traps: `503 Already identified` refuses a greeting for another one that was taken, and judges nothing; `503 Command
-//! not allowed` follows from what happened before; RSET, QUIT and an end of the connection all roll back. An empty
+//! Traps: `503 Already identified` refuses a greeting for another one that was taken: it shows a name that is not in force, so
+//! none is told; `503 Command not allowed` follows from what happened before; RSET, QUIT and an end of the connection all
+//! roll back. An empty
 //! command is a refusal at the banner, or an empty line.
 //!
 //! Kept apart: sessions with a login, and who was told that mail needs one. Mail of programs on this machine (`local`) is
@@ -327,6 +328,9 @@ impl Session {
         let Verb::At(stage) = command.verb else { return SESSION };
         let Some(refusal) = Refusal::of(reply) else { return SESSION };
         if matches!(stage, Stage::Helo | Stage::Ehlo) {
+            if is_identified_already(reply) {
+                return ambiguous("greeted-before");
+            }
             let Some(said) = command.name else {
                 self.refuse_greeting(None, refusal, stage, reply, by_us);
                 return ambiguous("refused-greeting");
@@ -429,8 +433,10 @@ impl Session {
             Some(Asked::GivesUp) => return,
         };
         if let Some(name) = name {
-            let at = self.place(name);
-            self.refuse_greeting(at, refusal, stage, reply, false);
+            if !is_identified_already(reply) {
+                let at = self.place(name);
+                self.refuse_greeting(at, refusal, stage, reply, false);
+            }
         } else if is_of_sequence(reply) || wants_login(reply) || !judges(stage, reply) {
             self.out_of_sequence(refusal, stage, reply);
         } else {
@@ -449,9 +455,6 @@ impl Session {
         reply: &[u8],
         by_us: bool,
     ) {
-        if reply.starts_with(b"503 ") && reply.ends_with(b": Already identified") {
-            return;
-        }
         let tally = match at.and_then(|at| self.names.get_mut(at)) {
             Some((_, tally)) => tally,
             None => &mut self.unnamed,
@@ -554,6 +557,12 @@ impl Session {
             _ => None,
         }
     }
+}
+
+/// The greeting that was taken before stays in force, and is seldom in the log; this one is often the same, and often
+/// enough another.
+fn is_identified_already(reply: &[u8]) -> bool {
+    reply.starts_with(b"503 ") && reply.ends_with(b": Already identified")
 }
 
 /// True for replies that say that something else should have come before.

@@ -102,11 +102,7 @@ fn what_smtpd_logs() {
             vec!["192.0.2.7 caf\\xe9.example rejected at ehlo"],
         ),
         ("for now", vec![CONNECT, bulk, QUIT], vec!["192.0.2.7 b.example deferred at ehlo"]),
-        (
-            "a second name",
-            vec![CONNECT, again, TAKEN, QUIT],
-            vec!["192.0.2.7 b.example none as ESMTP", "192.0.2.7 ? accepted as ESMTP"],
-        ),
+        ("a second name", vec![CONNECT, again, TAKEN, QUIT], vec!["192.0.2.7 ? accepted as ESMTP"]),
         (
             "mail before a greeting, or within mail",
             vec![CONNECT, NOT_NOW, QUIT],
