@@ -654,7 +654,7 @@ impl Session {
             }
             // A refusal of the connection is that of every name in it.
             let banner = unnamed.hard.or(unnamed.soft) == Some(Stage::Connect);
-            if unnamed != Tally::default() && !(banner && !names.is_empty()) {
+            if unnamed != Tally::default() && (names.is_empty() || !banner) {
                 self.tell_one(None, &unnamed, setting, out);
             }
         }

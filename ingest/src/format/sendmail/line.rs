@@ -165,6 +165,9 @@ pub(super) fn process_of(queue_id: &[u8]) -> Option<u32> {
     queue_id.get(start..).and_then(digits_of)
 }
 
+/// Reads what stands behind the word that a line begins with.
+type Read = fn(&[u8]) -> Line<'_>;
+
 /// A text that speaks of an envelope or of a connection.
 fn of_queue(rest: &[u8]) -> Line<'_> {
     match rest.first() {
@@ -180,7 +183,7 @@ fn of_queue(rest: &[u8]) -> Line<'_> {
         }
         _ => {}
     }
-    const PARTS: [(&[u8], fn(&[u8]) -> Line<'_>); 15] = [
+    const PARTS: [(&[u8], Read); 15] = [
         (b"from=", from),
         (b"to=", to),
         (b"ehlo-log,", said),
@@ -1027,11 +1030,8 @@ mod tests {
             assert_eq!(shown(relay), "192.0.2.7 a.example", "{text}");
             assert_eq!(found.as_deref(), name, "{text}");
         }
-        for text in [
-            "6AKEEa37000291: to=\"x, delay=00:00:00, pri=1, stat=y\"@l, delay=00:00:01, xdelay=00:00:01, mailer=local, stat=Sent",
-        ] {
-            assert!(matches!(one(text), Line::Ambiguous(_)), "{text}");
-        }
+        let twice = "6AKEEa37000291: to=\"x, delay=00:00:00, pri=1, stat=y\"@l, delay=00:00:01, xdelay=00:00:01, mailer=local, stat=Sent";
+        assert_eq!(one(twice), Line::Ambiguous("to"));
         for text in [
             "6AKEEa37000291: Milter: no active filter",
             "6AKEEa37000291: Authentication-Warning: mx: root set sender to a using -f",
