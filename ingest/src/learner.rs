@@ -338,6 +338,14 @@ impl Learner {
         self.fresh.clear();
     }
 
+    /// Goes on with the open sessions of another log, or with none; gives back those of the log so far.
+    pub fn exchange(&mut self, reader: Option<Reader>) -> Reader {
+        self.tally.closed_early += self.sender.reader.closed_early() - self.sender.closed_early;
+        let next = reader.unwrap_or_else(|| self.learning.reader(None));
+        self.sender.closed_early = next.closed_early();
+        std::mem::replace(&mut self.sender.reader, next)
+    }
+
     /// Reads one line. `latest` is the newest moment it can be from, `now` the clock.
     pub fn line(&mut self, line: &[u8], latest: Time, now: Time) -> &[Heard] {
         self.sender.heard = true;

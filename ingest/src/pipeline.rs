@@ -13,7 +13,6 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -27,6 +26,7 @@ use crate::hint::{self, Taken};
 use crate::learner::{Learner, Learning, Tally, split_record};
 use crate::metrics::Metrics;
 use crate::old::Nothing;
+use crate::reader::Reader;
 use crate::sink::{Sink, SinkError};
 use crate::source::{History, Positions, Source, SourceError, Step};
 use crate::unread::Sample;
@@ -90,19 +90,12 @@ type IdsInUse = HashMap<String, String>;
 pub struct Followed {
     /// Its place among the configured logs: a label of metrics.
     pub label: String,
-    /// Under which name it is stored to which source it last led ([`memory`]); none if that is always the same.
-    pub memory: Option<String>,
     /// What to learn from it.
     pub learning: Learning,
     /// How to cut batches.
     pub batching: Batching,
     /// Shared by all logs of the ledger.
     pub in_use: InUse,
-}
-
-/// Under which name it is stored to which source the path of a followed log last led.
-pub fn memory(path: &Path) -> String {
-    format!("log:{}", path.display())
 }
 
 /// Follows a log until `stop`. What was read is committed before it returns.
@@ -128,7 +121,7 @@ pub fn follow(
                     run.place(position);
                     run.commit();
                 }
-                run.enter(source.id(), source.resumed());
+                run.enter(source);
                 // Known from now on: if it is rotated before its first batch, it is still looked for.
                 run.place(source.position());
                 run.store();
@@ -178,6 +171,10 @@ struct Run<'a> {
     position: Option<Vec<u8>>,
     /// How often a position is stored when the lines read taught nothing.
     position_interval: Duration,
+    /// Where it is stored to which source the log led whose lines come now.
+    memory: Option<String>,
+    /// The open sessions of the other logs of a set, by where that is stored.
+    readers: HashMap<String, Reader>,
     /// True until the first source is entered.
     at_start: bool,
     seen: Vec<(IpAddr, Name)>,
@@ -214,6 +211,8 @@ impl<'a> Run<'a> {
             source: None,
             position: None,
             position_interval: POSITION_INTERVAL,
+            memory: None,
+            readers: HashMap::new(),
             at_start: true,
             seen: Vec::new(),
             lines: 0,
@@ -230,15 +229,50 @@ impl<'a> Run<'a> {
     /// From now on lines come from another source. Open sessions go on in it, since they span a
     /// rotation; only at the start there are none yet, and they are taken up from the newest record of
     /// this log, whichever file it was that it led to then.
-    fn enter(&mut self, id: Option<&str>, resumed: bool) {
+    fn enter(&mut self, source: &dyn Source) {
         self.mended();
-        self.source = id.map(str::to_owned);
+        self.source = source.id().map(str::to_owned);
         self.position = None;
-        if !std::mem::take(&mut self.at_start) {
+        self.memory = source.memory();
+        if std::mem::take(&mut self.at_start) {
+            self.take_up(source.id().filter(|_| source.resumed()));
+        }
+    }
+
+    /// From now on lines come from another file. Where the one before was left goes into the batch. If both are
+    /// pieces of one log, its open sessions go on and are stored with the new one only; if not, those of each log wait here
+    /// and are stored with the file that was left.
+    fn turn_to_file(&mut self, source: &dyn Source) {
+        self.mended();
+        let memory = source.memory();
+        let Some((id, position)) = source.previous() else { return };
+        if memory == self.memory {
+            self.learner.leave(id, &position);
+        } else {
+            let batch = self.learner.batch_at(id, &position);
+            if let Some(memory) = &self.memory {
+                batch.reach(memory, id.as_bytes().to_vec());
+            }
+        }
+        self.stored.waiting.borrow_mut().insert(id.to_owned(), position);
+        (self.source, self.position) = (source.id().map(str::to_owned), Some(source.position()));
+        if memory == self.memory {
             return;
         }
-        let sessions_of = self.last_source().or_else(|| id.filter(|_| resumed).map(str::to_owned));
-        let Some(id) = sessions_of else { return };
+        let known = memory.as_ref().and_then(|memory| self.readers.remove(memory));
+        let is_known = known.is_some();
+        let before = self.learner.exchange(known);
+        if let Some(left) = std::mem::replace(&mut self.memory, memory) {
+            self.readers.insert(left, before);
+        }
+        if !is_known {
+            self.take_up(source.id().filter(|_| source.resumed()));
+        }
+    }
+
+    /// Takes up the sessions of the newest record of this log; if it has none, those stored with source `id`.
+    fn take_up(&mut self, id: Option<&str>) {
+        let Some(id) = self.last_source().or_else(|| id.map(str::to_owned)) else { return };
         let taken_up = self.record(&id).and_then(|record| {
             let Some(record) = record else { return Ok(()) };
             self.learner.resume(&record).map(|_| ()).map_err(|error| error.to_string())
@@ -274,17 +308,6 @@ impl<'a> Run<'a> {
         (self.source, self.position) = (Some(id.to_owned()), Some(position));
     }
 
-    /// From now on lines come from another file of the same log. Where the one before was left goes into the batch; open
-    /// sessions are stored with the new one only, which the log's memory names.
-    fn turn_to_file(&mut self, source: &dyn Source) {
-        self.mended();
-        if let Some((id, position)) = source.previous() {
-            self.learner.leave(id, &position);
-            self.stored.waiting.borrow_mut().insert(id.to_owned(), position);
-        }
-        (self.source, self.position) = (source.id().map(str::to_owned), Some(source.position()));
-    }
-
     /// The record stored under exactly this name.
     fn record(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
         let stored = self.sink.positions(name).map_err(|error| error.to_string())?;
@@ -293,7 +316,7 @@ impl<'a> Run<'a> {
 
     /// The source that this log's path led to when it was last committed.
     fn last_source(&self) -> Option<String> {
-        let record = self.record(self.log.memory.as_deref()?).ok()??;
+        let record = self.record(self.memory.as_deref()?).ok()??;
         String::from_utf8(record).ok()
     }
 
@@ -376,7 +399,7 @@ impl<'a> Run<'a> {
         loop {
             let begun = Instant::now();
             let batch = self.learner.batch_at(source, position);
-            if let Some(memory) = &self.log.memory {
+            if let Some(memory) = &self.memory {
                 batch.reach(memory, source.clone().into_bytes());
             }
             let newest = batch.newest();

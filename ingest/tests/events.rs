@@ -142,7 +142,7 @@ fn haraka_connections() {
                 gone,
                 &end("txns=1 rcpts=0/0/1 msgs=0/0/0", "550 User unknown"),
             ],
-            vec!["a.example aborted"],
+            vec!["a.example aborted at rcpt"],
         ),
         (
             "refused, tried DATA, and hung up",

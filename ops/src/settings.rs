@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST};
 use helostat_ingest::ours::Ours;
-use helostat_ingest::pipeline::{self, Batching, Followed, InUse};
+use helostat_ingest::pipeline::{Batching, Followed, InUse};
 use helostat_ingest::reader::FormatChoice;
 use helostat_ingest::source::{journal, syslog};
 use helostat_server::config::{DnsConfig, Limits, NameServer, ZoneConfig};
@@ -186,39 +186,23 @@ pub fn followed(config: &Config) -> anyhow::Result<Vec<(Followed, Place)>> {
     for log in &config.logs {
         let name = log.path.file_name().unwrap_or(log.path.as_os_str());
         let label = label(name.to_string_lossy().into_owned());
-        let memory = Some(pipeline::memory(&log.path));
         let learning = learning(config, &lines_of_log(log))?;
-        let followed = Followed {
-            label,
-            memory,
-            learning,
-            batching: batching(config),
-            in_use: in_use.clone(),
-        };
+        let followed =
+            Followed { label, learning, batching: batching(config), in_use: in_use.clone() };
         all.push((followed, Place::File(log.path.clone())));
     }
     for entry in &config.syslog {
         let label = label("syslog-listener".to_owned());
         let learning = learning(config, &lines_of_syslog(entry))?;
-        let followed = Followed {
-            label,
-            memory: None,
-            learning,
-            batching: batching(config),
-            in_use: in_use.clone(),
-        };
+        let followed =
+            Followed { label, learning, batching: batching(config), in_use: in_use.clone() };
         all.push((followed, Place::Syslog(syslog_setting(entry))));
     }
     for entry in &config.journals {
         let label = label("journald".to_owned());
         let learning = learning(config, &lines_of_journal(entry))?;
-        let followed = Followed {
-            label,
-            memory: None,
-            learning,
-            batching: batching(config),
-            in_use: in_use.clone(),
-        };
+        let followed =
+            Followed { label, learning, batching: batching(config), in_use: in_use.clone() };
         all.push((followed, Place::Journal(journal_setting(entry))));
     }
     Ok(all)

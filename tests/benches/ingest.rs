@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST};
+use helostat_ingest::learner::{Learner, Learning, PLAUSIBLE_PAST};
 use helostat_ingest::ours::Ours;
 use helostat_ingest::pipeline::{self, Batching};
 use helostat_ingest::reader::FormatChoice;
@@ -141,8 +141,9 @@ fn whole_path(options: &Options, mta: Mta) {
     let mut learned = 0;
     let (wall, cpu) = timed(|| {
         let mut source = History::open(&log.path).expect("the log");
+        let mut learner = Learner::new(learning());
         let batching = Batching { interval: Duration::from_secs(1), observations: 10_000 };
-        let tally = pipeline::learn(&mut source, &learning(), batching, &ledger, &mut |_| {});
+        let tally = pipeline::learn(&mut source, &mut learner, batching, &ledger, &mut |_| {});
         learned = tally.expect("the log is learned").learned();
     });
     report.tell("log", log.megabytes, "MB");
@@ -180,7 +181,8 @@ fn observe(path: &Path) -> u64 {
         observations += 1;
         Ok(())
     };
-    pipeline::observe(&mut source, &learning(), &mut count).expect("it is read");
+    pipeline::observe(&mut source, &mut pipeline::onlooker(&learning()), &mut count)
+        .expect("it is read");
     observations
 }
 

@@ -147,7 +147,7 @@ fn assert_same(expected: &str, found: &str, seed: u64) {
     );
 }
 
-/// All files of a folder are one log: dated pieces of two logs, of which some are packed meanwhile.
+/// All files of a folder: dated pieces of two logs, of which some are packed meanwhile.
 #[test]
 fn killed_over_many_files() {
     let kills = number("HELOSTAT_KILLS", 20);

@@ -32,7 +32,7 @@ use super::identity::{Position, is_id_of};
 use super::lines::{Found, Lines};
 use super::resume::{Judgement, Resume, Sources, judge};
 use super::unpack::ahead;
-use super::{Positions, Source, SourceTrouble, Step};
+use super::{Positions, Source, SourceTrouble, Step, memory};
 
 /// How long a file that was left stays open for a late writer. logrotate's postrotate scripts take
 /// seconds; a deleted file must not hold its disk space for ever.
@@ -574,6 +574,10 @@ impl Source for Follow {
 
     fn resumed(&self) -> bool {
         Self::resumed(self)
+    }
+
+    fn memory(&self) -> Option<String> {
+        Some(memory(self.path()))
     }
 
     fn previous(&self) -> Option<(&str, Vec<u8>)> {

@@ -79,6 +79,12 @@ pub trait Source {
     /// Whether a stored position was found under `id()` when it was begun.
     fn resumed(&self) -> bool;
 
+    /// Under which name it is stored to which source the log led whose lines come now: sessions span the pieces of a
+    /// log. None where a source is always the same.
+    fn memory(&self) -> Option<String> {
+        None
+    }
+
     /// The id of the source before the last [`Step::NewSource`] or [`Step::OtherFile`], and where it was left.
     fn previous(&self) -> Option<(&str, Vec<u8>)> {
         None
@@ -114,6 +120,11 @@ pub trait Source {
     }
 }
 
+/// Under which name it is stored to which source the path of a followed log last led.
+pub fn memory(path: &Path) -> String {
+    format!("log:{}", path.display())
+}
+
 /// What follows `path`: one log file, or all files that a pattern matches. None of them need exist.
 pub fn files(path: PathBuf) -> Box<dyn Source> {
     if names::is_pattern(&path) { Box::new(Set::new(path)) } else { Box::new(Follow::new(path)) }
@@ -140,7 +151,8 @@ pub enum Step<'a> {
     /// `resumed()` and `reporter()` are its. Its sessions are apart from those of all others, and go on.
     NewSender,
     /// From now on lines come from another file of the same log: `id()` and `position()` are its. The caller stores
-    /// what it has under `previous_id()` and `previous_position()` with its next batch; its sessions carry over.
+    /// what it has under `previous_id()` and `previous_position()` with its next batch; its sessions carry over, if the
+    /// other file is a piece of the same log.
     OtherFile,
     /// The next line.
     Line(Line<'a>),

@@ -1,4 +1,4 @@
-//! All files whose names match a pattern, followed for ever as one log: dated logs (Exim's `mainlog-%D`, Exchange's
+//! All files whose names match a pattern, followed for ever: dated logs (Exim's `mainlog-%D`, Exchange's
 //! file for each hour), logs of many hosts in folders of their own, rotations and all.
 //!
 //! In: a pattern (see [`names`](super::names)). Out: every complete line of every file that matches once, as
@@ -10,6 +10,8 @@
 //! - **Order**: of the files with something new the one that was written to first is read, up to the end that it had
 //!   when its turn began. So of a history each file is read whole, the oldest first, and sessions that span two files
 //!   are whole; and files that all grow take turns.
+//! - **Sessions**: files that lie in one folder and are called alike (see [`log_of`]) are pieces of one log, in which
+//!   sessions span files; [`Set::log`] says which log the lines are of. What is open in one says nothing of another.
 //! - **Turning to another file** is [`Step::OtherFile`] and costs nothing: the caller stores where the one before was
 //!   left with its next batch.
 //! - **New names** are looked for once a second, or less often if that takes long. A file whose device, inode, size
@@ -31,9 +33,9 @@ use super::identity::{Position, tail_hash};
 use super::lines::{Found, Lines};
 use super::names::matching;
 use super::resume::{Judgement, Sources, judge};
-use super::rotated::is_copy_of;
+use super::rotated::{is_copy_of, log_of};
 use super::unpack::ahead;
-use super::{Positions, Source, SourceTrouble, Step};
+use super::{Positions, Source, SourceTrouble, Step, memory};
 
 /// The most files that are open at once, beside the one being read.
 pub const OPEN: usize = 16;
@@ -125,6 +127,8 @@ enum Content {
 
 struct Current {
     id: String,
+    /// The log that it is a piece of.
+    log: PathBuf,
     is_stored: bool,
     dev: u64,
     inode: u64,
@@ -180,6 +184,11 @@ impl Set {
     /// The id of the source that lines come from; none before the first [`Step::NewSource`].
     pub fn id(&self) -> Option<&str> {
         self.current.as_ref().map(|current| current.id.as_str())
+    }
+
+    /// The log that it is a piece of: a name, not always a file.
+    pub fn log(&self) -> Option<&Path> {
+        self.current.as_ref().map(|current| current.log.as_path())
     }
 
     /// Just after the last line handed out.
@@ -588,8 +597,10 @@ impl Set {
             None => Content::Plain,
         };
         let (dev, inode) = (log.dev, log.inode);
+        let mut piece_of = PathBuf::new();
         if let Some(member) = self.member(until) {
             member.open = None;
+            piece_of = log_of(&member.path).0;
         }
         self.reading = Some(Reading { dev, inode, log: log.clone(), content, until: Some(*until) });
         self.close_some();
@@ -599,7 +610,7 @@ impl Set {
                 Turn::Again
             }
             current => {
-                *current = Some(Current { id, is_stored, dev, inode });
+                *current = Some(Current { id, log: piece_of, is_stored, dev, inode });
                 let is_first = before.is_none();
                 self.previous = before;
                 if is_first { Turn::NewSource } else { Turn::OtherFile }
@@ -632,6 +643,10 @@ impl Source for Set {
 
     fn resumed(&self) -> bool {
         Self::resumed(self)
+    }
+
+    fn memory(&self) -> Option<String> {
+        Some(memory(self.log().unwrap_or_else(|| self.path())))
     }
 
     fn previous(&self) -> Option<(&str, Vec<u8>)> {

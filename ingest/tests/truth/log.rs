@@ -1,12 +1,8 @@
 //! A log as it is compared: its lines, taken out of their wrapping, and what the reader made of them.
 
-use std::net::IpAddr;
-
 use helostat_ingest::framing::Framer;
 use helostat_ingest::heard::Heard;
 use helostat_ingest::reader::Reader;
-use helostat_zones::name::Name;
-use helostat_zones::observation::Outcome;
 use helostat_zones::time::Time;
 use jiff::tz::TimeZone;
 
@@ -64,13 +60,12 @@ impl Log {
     }
 
     /// What was heard, without times, in order.
-    pub(crate) fn timeless(&self) -> Vec<(IpAddr, Option<Name>, Option<Box<str>>, Outcome)> {
-        let mut all: Vec<_> = self
-            .heard
-            .iter()
-            .map(|one| (one.ip, one.name.clone(), one.rdns.clone(), one.outcome))
-            .collect();
-        all.sort_by_key(|one| format!("{one:?}"));
+    pub(crate) fn timeless(&self) -> Vec<String> {
+        let show = |one: &Heard| {
+            format!("{} {:?} {:?} {:?} {}", one.ip, one.name, one.rdns, one.proto, one.outcome)
+        };
+        let mut all: Vec<String> = self.heard.iter().map(show).collect();
+        all.sort();
         all
     }
 }

@@ -54,6 +54,9 @@ fn time_zone(folder: &Path) -> TimeZone {
 fn sessions_of(run: &Run, truth: &Path) -> Vec<Session> {
     let mut sessions = read_sessions(truth);
     sessions.retain(|session| session.listener.starts_with(run.listeners));
+    for session in &mut sessions {
+        session.slack = run.slack;
+    }
     sessions
 }
 

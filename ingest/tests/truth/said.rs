@@ -37,6 +37,9 @@ pub(crate) struct Session {
     /// What the driver meant to say, from the plan beside the truth.
     #[serde(skip)]
     planned: Vec<String>,
+    /// How many seconds after its end its lines may come.
+    #[serde(skip)]
+    pub(crate) slack: u32,
 }
 
 #[derive(Deserialize)]
@@ -166,7 +169,7 @@ impl Session {
     pub(crate) fn span(&self) -> (Time, Time) {
         let begin = Time::parse(&self.time).expect("a time");
         let end = Time::parse(self.time_end.as_ref().unwrap_or(&self.time)).expect("a time");
-        (begin, Time(end.0 + 1))
+        (begin, Time(end.0 + 1 + self.slack))
     }
 
     pub(crate) fn holds(&self, ip: IpAddr, time: Time) -> bool {
@@ -196,7 +199,7 @@ impl Session {
         }
         for (name, class) in self.refused_greetings() {
             if !units.iter().any(|unit| unit.name == name) {
-                units.push(Unit { name, classes: vec![class] });
+                units.push(Unit { name, classes: vec![class, Class::Nothing] });
             }
         }
         units
@@ -258,7 +261,8 @@ impl Session {
         classes.extend(
             self.refused_greetings()
                 .filter(|(said, _)| said == name || malformed)
-                .map(|(_, class)| class),
+                // Or it was only said, and what it was answered does not show.
+                .flat_map(|(_, class)| [class, Class::Nothing]),
         );
         if classes.is_empty() {
             // It was said, and never in force of anything.

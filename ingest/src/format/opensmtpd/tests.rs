@@ -411,7 +411,7 @@ fn the_report_protocol() {
         (
             "gone after one of two",
             vec![&connect, &ehlo, &greeting, &mail, &begin, &taken, &refused_rcpt, &rollback, &end],
-            vec!["192.0.2.7 b.example aborted as ESMTP"],
+            vec!["192.0.2.7 b.example aborted at rcpt as ESMTP"],
         ),
         (
             "gone in order",

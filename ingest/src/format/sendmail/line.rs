@@ -384,7 +384,7 @@ fn complaint(rest: &[u8]) -> Line<'_> {
     if cut_at(rest, b": ").is_some_and(|(head, _)| is_queue_id(head)) {
         return Line::Nothing;
     }
-    if contains(rest, b"... ") {
+    if contains(rest, b"... ") || rest.ends_with(b" parameter unrecognized") {
         return Line::Nothing;
     }
     Line::Unknown
