@@ -147,7 +147,7 @@ impl Journal {
                     self.held = Some(found);
                     return Err(SourceTrouble::JournalGap);
                 }
-                self.cursor = cursor.or(self.cursor.take());
+                self.cursor = cursor.or_else(|| self.cursor.take());
                 return Ok(Some(found));
             }
             if !self.read()? {

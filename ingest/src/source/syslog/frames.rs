@@ -143,22 +143,26 @@ impl Frames {
     ) -> Result<&'a [u8], Garbled> {
         let Some(feed) = memchr::memchr(b'\n', bytes) else {
             let gone = gone + self.keep(bytes);
+            self.check_end(gone)?;
             self.state = State::Line { gone };
-            return if gone > self.longest * (ENDLESS - 1) {
-                Err(Garbled::Endless)
-            } else {
-                Ok(&[])
-            };
+            return Ok(&[]);
         };
         let (line, rest) = bytes.split_at_checked(feed).unwrap_or((bytes, &[]));
-        if self.kept.is_empty() {
+        if self.kept.is_empty() && line.len() <= self.longest {
             hand_out(line, self.longest, 0, each);
         } else {
+            // Found in one piece, it has no more octets than in many.
             let gone = gone + self.keep(line);
+            self.check_end(gone)?;
             hand_out(&self.kept, self.longest, gone, each);
         }
         self.state = State::Between;
         Ok(rest)
+    }
+
+    /// Whether a line of which so many octets did not fit is still one.
+    fn check_end(&self, gone: usize) -> Result<(), Garbled> {
+        if gone > self.longest * (ENDLESS - 1) { Err(Garbled::Endless) } else { Ok(()) }
     }
 
     /// Keeps what there is room for; returns how much there was not.
@@ -261,6 +265,7 @@ mod tests {
             ("<22>a\n641 ".to_owned(), 1, Garbled::Huge(641)),
             ("9999999999 ".to_owned(), 0, Garbled::Huge(9_999_999_999)),
             ("x".repeat(700), 0, Garbled::Endless),
+            ("x".repeat(700) + "\n<22>a\n", 0, Garbled::Endless),
         ] {
             for size in 1..=bytes.len() {
                 let (found, ended) = frames(bytes.as_bytes(), size);
