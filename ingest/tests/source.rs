@@ -306,6 +306,36 @@ fn copytruncate() {
 }
 
 #[test]
+fn rewritten_in_place() {
+    let scene = Scene::new();
+    let (mut reader, mut done) = (scene.reader(), Vec::new());
+    scene.append(numbered(10..50));
+    reader.drain(&mut done);
+    scene.write("mail.log", numbered(50..90));
+    reader.drain(&mut done);
+    assert_eq!(done, as_lines(&numbered(10..90)));
+}
+
+#[test]
+fn what_waits_is_counted_over_all_files() {
+    let scene = Scene::new();
+    scene.append(numbered(0..2));
+    assert_eq!(scene.restart().len(), 2);
+    scene.append(numbered(2..10));
+    scene.rename("mail.log", "mail.log.2");
+    scene.write("mail.log.1", numbered(10..1_000));
+    scene.write("mail.log", numbered(1_000..2_000));
+    let (mut reader, mut done) = (scene.reader(), Vec::new());
+    while reader.lines.is_empty() {
+        reader.step(&mut done);
+    }
+    let waits = numbered(3..2_000).len();
+    assert_eq!(reader.follow.lag_bytes(), u64::try_from(waits).expect("a length"));
+    reader.drain(&mut done);
+    assert_eq!(reader.follow.lag_bytes(), 0);
+}
+
+#[test]
 fn gone_and_back() {
     let scene = Scene::new();
     let (mut reader, mut done) = (scene.reader(), Vec::new());

@@ -176,3 +176,71 @@ fn many_logs_at_once_are_one_ledger() {
     daemon.stop();
     assert_once(&site, &Vec::from_iter(1..=40));
 }
+
+#[test]
+fn a_log_that_is_behind_says_by_how_much() {
+    let site = Site::following(&["mail.log"]);
+    site.rewrite("[[log]]", "[ingest]\nbatch = 20\n\n[[log]]");
+    site.write("mail.log", helostat_tests::mail::long_postfix(20_000));
+    let daemon = site.start();
+    let said = daemon.wait_said("MB behind; what is read now is ");
+    assert!(said.contains("mail.log: ") && said.contains(" minutes old"), "{said}");
+    daemon.wait_said("mail.log: no longer behind");
+    assert_eq!(daemon.metric("helostat_ingest_behind_bytes", &[("log", "mail.log")]), 0.0);
+    daemon.stop();
+}
+
+#[test]
+fn all_files_that_match_are_followed() {
+    let site = Site::following(&["logs/*/mail.log*"]);
+    for host in ["a", "b"] {
+        fs::create_dir_all(site.path(&format!("logs/{host}"))).expect("a folder");
+    }
+    let daemon = site.start();
+    daemon.wait_said("no file matches ");
+    site.append("logs/a/mail.log", message(1));
+    wait_seen(&daemon, 1);
+    site.append("logs/b/mail.log", message(2));
+    wait_seen(&daemon, 2);
+    assert_eq!(daemon.get("/healthz").1, r#"{"ready":true,"failing":[],"warnings":[]}"#);
+    // Two sessions at once in logs of two hosts, one of which is rotated in the middle.
+    let (one, two) = (message(3), message(4));
+    let lines = |text: &str| text.split_inclusive('\n').map(str::to_owned).collect::<Vec<_>>();
+    for (at, (one, two)) in lines(&one).into_iter().zip(lines(&two)).enumerate() {
+        site.append("logs/a/mail.log", one);
+        site.append("logs/b/mail.log", two);
+        std::thread::sleep(std::time::Duration::from_millis(40));
+        if at == 1 {
+            site.rename("logs/b/mail.log", "logs/b/mail.log.1");
+        }
+    }
+    wait_seen(&daemon, 3);
+    wait_seen(&daemon, 4);
+    // What the daemon follows by a pattern is not learned beside it.
+    let done = site.run(&["learn", "--reporter", "mx1", "logs/a/mail.log"]);
+    let followed = "logs/a/mail.log: the daemon follows it and learns it by itself\n";
+    assert_eq!((done.code, done.stderr.as_str()), (0, followed));
+    daemon.stop();
+    assert_once(&site, &[1, 2, 3, 4]);
+}
+
+/// Both logs are new, begin with the same line and are looked at in the same moment, again and again.
+#[test]
+fn logs_that_begin_alike_are_two() {
+    for _ in 0..10 {
+        let site = Site::following(&["a.log", "b.log"]);
+        for (log, n) in [("a.log", 1), ("b.log", 2)] {
+            site.write(log, "log file created\n".to_owned() + &message(n));
+        }
+        let daemon = site.start();
+        daemon.wait_caught_up(&["a.log", "b.log"]);
+        daemon.kill();
+        for (log, n) in [("a.log", 3), ("b.log", 4)] {
+            site.append(log, message(n));
+        }
+        let daemon = site.start();
+        daemon.wait_caught_up(&["a.log", "b.log"]);
+        daemon.stop();
+        assert_once(&site, &[1, 2, 3, 4]);
+    }
+}

@@ -16,13 +16,14 @@
 //! A last line without its line feed waits until that comes; if its file is replaced first, it is
 //! never handed out. Costs at rest: one `read`, one `fstat` and one `stat` for each call.
 //!
-//! What cannot be seen: lines written and truncated away between two polls that no copy holds.
+//! What cannot be seen: lines written and truncated away between two polls that no copy holds. A log that is cut in the
+//! middle, but keeps its beginning, is taken for new content when lines follow: what it kept is read again.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use helostat_zones::time::Time;
 
@@ -84,12 +85,21 @@ struct Held {
     consumed: Arc<AtomicU64>,
     place: Place,
     reading: Reading,
+    /// When the file had last been written to, as it was found to be the same content.
+    verified: Option<SystemTime>,
 }
 
 impl Held {
     fn new(log: LogFile, path: &Path, place: Place) -> Self {
         let path = path.to_path_buf();
-        Self { log, path, consumed: Arc::default(), place, reading: Reading::Unnamed }
+        Self {
+            log,
+            path,
+            consumed: Arc::default(),
+            place,
+            reading: Reading::Unnamed,
+            verified: None,
+        }
     }
 }
 
@@ -283,8 +293,16 @@ impl Follow {
         let offset = self.lines.read_offset();
         let read = held.log.read_at(self.lines.room(), offset).map_err(trouble)?;
         if read == 0 {
-            let size = held.log.stamp().map_err(trouble)?.size;
-            return Ok(if size < offset { Read::Replaced } else { Read::End });
+            let stamp = held.log.stamp().map_err(trouble)?;
+            // Written to since, and no longer than before: other content of the same length?
+            let is_same = stamp.size > offset
+                || held.verified == stamp.modified
+                || held.log.tail_at(offset).map_err(trouble)?.as_deref()
+                    == Some(self.lines.read_tail());
+            if let Some(held) = &mut self.held {
+                held.verified = stamp.modified;
+            }
+            return Ok(if stamp.size >= offset && is_same { Read::End } else { Read::Replaced });
         }
         // Truncated and grown beyond our place since the last read? Then other bytes stand before it.
         let tail = held.log.tail_at(offset).map_err(trouble)?;

@@ -150,3 +150,67 @@ fn zstd_frame(log: &LogFile, mut offset: u64) -> io::Result<Option<Frame>> {
     let end = offset + if descriptor & 4 != 0 { 4 } else { 0 };
     Ok(Some(Frame { content, end }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn stated(content: &[u8]) -> Option<Stated> {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(content).expect("written");
+        let log = LogFile::open(file.path()).expect("opened");
+        Stated::of(&log).expect("read")
+    }
+
+    #[test]
+    fn what_files_say() {
+        let text = "a line\n".repeat(50_000);
+        let length = u64::try_from(text.len()).expect("a length");
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(text.as_bytes()).expect("packed");
+        let gzip = packer.finish().expect("packed");
+        let options = lzma_rust2::XzOptions::with_preset(0);
+        let mut packer = lzma_rust2::XzWriter::new(Vec::new(), options).expect("a stream");
+        packer.write_all(text.as_bytes()).expect("packed");
+        let xz = packer.finish().expect("packed");
+        // RFC 8878: a frame with a content size of two octets (256 + 44), a raw block of 200 and a repeated octet.
+        let mut zstd = vec![0x28, 0xb5, 0x2f, 0xfd, 0x60, 44, 0];
+        zstd.extend_from_slice(&[0x40, 6, 0]);
+        zstd.extend_from_slice(&[b'x'; 200]);
+        zstd.extend_from_slice(&[0x23, 3, 0, b'y']);
+        let skipped = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+        let unstated = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58, 1, 0, 0];
+        for (what, content, expected) in [
+            ("plain", text.clone().into_bytes(), None),
+            ("gzip", gzip, Some(Stated::Modulo32(350_000))),
+            ("xz", xz.clone(), Some(Stated::Exact(length))),
+            ("xz twice", [xz.clone(), xz.clone()].concat(), None),
+            ("xz cut", xz[..xz.len() - 1].to_vec(), None),
+            ("zstd", zstd.clone(), Some(Stated::Exact(300))),
+            ("zstd twice", [&zstd[..], &skipped, &zstd].concat(), Some(Stated::Exact(600))),
+            ("zstd cut", zstd[..zstd.len() - 1].to_vec(), None),
+            ("zstd and more", [&zstd[..], b"x"].concat(), None),
+            ("zstd without a size", unstated.to_vec(), None),
+        ] {
+            assert_eq!(stated(&content), expected, "{what}");
+        }
+    }
+
+    /// As the usual programs write them, where these are installed.
+    #[test]
+    fn what_the_usual_programs_say() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let plain = folder.path().join("log");
+        std::fs::write(&plain, "a line\n".repeat(300_000)).expect("written");
+        for (program, end) in [("gzip", "gz"), ("xz", "xz"), ("zstd", "zst")] {
+            let done = std::process::Command::new(program).args(["-k", "-q"]).arg(&plain).status();
+            if done.is_ok_and(|status| status.success()) {
+                let log = LogFile::open(&plain.with_extension(end)).expect("opened");
+                let stated = Stated::of(&log).expect("read");
+                assert!(stated.is_some_and(|stated| stated.is(2_100_000)), "{program}: {stated:?}");
+            }
+        }
+    }
+}
