@@ -661,7 +661,6 @@ mod tests {
             ("Nov 20 13:40:22 mx a[7]: [178B blob data]", NOTHING),
             ("-- Boot 143b650ab8c4408f8e4ccd05416f9bc4 --", NOTHING),
             // A program's own log: the word is no host.
-            (r#"{"time":"2026-11-20T13:40:22Z","ip":"192.0.2.1","ehlo":"a"}"#, "no-stamp"),
             (r#"{"time":"2026-11-20T13:40:22Z","tag":"a:","message":"x","message":"y"}"#, "twice"),
             (r#"{"time":"2026-11-20T13:40:22Z","tag":"a:","message":"\x"}"#, "bad-value"),
             (r#"{"time":"2026-11-20T13:40:22Z","tag":"a b","message":"x"}"#, "no-tag"),

@@ -72,11 +72,6 @@ impl Wrapping {
         };
         [head.as_bytes(), &line.text].concat()
     }
-
-    /// Whether lines of one process can be told from another's.
-    pub(crate) fn has_pid(self) -> bool {
-        !matches!(self, Self::Exim)
-    }
 }
 
 /// Addresses that no two sessions share.
