@@ -420,7 +420,8 @@ impl Set {
     fn look(&mut self) {
         for member in &mut self.members {
             let of_reading = self.reading.as_ref().filter(|reading| reading.is_of(&member.stamp));
-            let Some(log) = member.open.as_ref().or(of_reading.map(|reading| &reading.log)) else {
+            let Some(log) = member.open.as_ref().or_else(|| of_reading.map(|reading| &reading.log))
+            else {
                 continue;
             };
             match log.stamp() {
