@@ -93,4 +93,6 @@ targets! {
     log_line
     position
     reader_state
+    syslog_frames
+    wrapped_text
 }

@@ -111,6 +111,11 @@ impl Proto {
         }
     }
 
+    /// TLS and logins need EHLO.
+    pub(crate) fn canonical(self) -> Self {
+        Self { extended: self.extended || self.tls || self.auth, ..self }
+    }
+
     /// What a word of RFC 3848 means, in any case; also Exim's `smtps` (HELO under TLS).
     pub fn parse(word: &[u8]) -> Option<Self> {
         let word = word.to_ascii_uppercase();
@@ -137,7 +142,7 @@ pub(crate) fn reason(text: &[u8]) -> Option<Box<str>> {
         return None;
     }
     let kept = text.get(..REASON_MAX).unwrap_or(text);
-    let mut printable = kept.to_vec();
+    let mut printable = kept.trim_ascii_end().to_vec();
     for byte in &mut printable {
         if !matches!(*byte, b' '..=b'~') {
             *byte = b'?';

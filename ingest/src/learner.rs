@@ -1,6 +1,7 @@
 //! Lines in, batches out: what following a log and learning an old one have in common.
 //!
-//! A learner belongs to one log. It gives each line to the reader, keeps the observations that are to
+//! A learner belongs to one log; where several hosts send to it, each has open sessions of its own here, under a
+//! source of its own. It gives each line to the reader, keeps the observations that are to
 //! be learned in a batch, and counts all of it. The record it stores with a batch is where the source
 //! stands *and* the state of the sessions still open there, so that a kill in the middle of a session
 //! changes nothing:
@@ -15,7 +16,7 @@
 //! starts (1970) and long before any log that is kept: one wrong clock must not freeze or expire what others
 //! saw, nor make a newcomer old.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use helostat_zones::ledger::Batch;
@@ -80,8 +81,10 @@ impl Learning {
         heard.name.is_none().then_some(SetAside::NoName)
     }
 
-    fn reader(&self) -> Reader {
-        Reader::new(self.format, self.reporter.clone(), self.zone.clone()).recognising(&self.ours)
+    /// A reader of what this log, or this sender to it, reports.
+    fn reader(&self, reporter: Option<&Reporter>) -> Reader {
+        let reporter = reporter.unwrap_or(&self.reporter).clone();
+        Reader::new(self.format, reporter, self.zone.clone()).recognising(&self.ours)
     }
 }
 
@@ -208,13 +211,35 @@ pub struct RecordError(String);
 /// Turns the lines of one log into batches.
 pub struct Learner {
     learning: Learning,
-    reader: Reader,
+    /// Whose lines come now.
+    sender: Sender,
+    /// The other senders, by their sources.
+    others: HashMap<String, Sender>,
     batch: Batch,
     tally: Tally,
     fresh: Vec<Heard>,
     samples: Samples,
+}
+
+/// One of those who send to a log, with its open sessions. Most logs have only one.
+struct Sender {
+    /// Its source and what is stored as its position, if there are several.
+    place: Option<(String, Vec<u8>)>,
+    reader: Reader,
     /// What the reader had counted of sessions closed early at the last commit.
     closed_early: u64,
+    /// Heard since the last commit.
+    heard: bool,
+}
+
+impl Sender {
+    fn new(place: Option<(String, Vec<u8>)>, reader: Reader) -> Self {
+        Self { place, closed_early: reader.closed_early(), reader, heard: false }
+    }
+
+    fn is_at(&self, source: &str, position: &[u8]) -> bool {
+        self.place.as_ref().is_some_and(|place| place.0 == source && place.1 == position)
+    }
 }
 
 impl Learner {
@@ -222,13 +247,13 @@ impl Learner {
     pub fn new(learning: Learning) -> Self {
         let samples = Samples::of_each(learning.samples);
         Self {
-            reader: learning.reader(),
+            sender: Sender::new(None, learning.reader(None)),
+            others: HashMap::new(),
             learning,
             batch: Batch::default(),
             tally: Tally::default(),
             fresh: Vec::new(),
             samples,
-            closed_early: 0,
         }
     }
 
@@ -240,23 +265,91 @@ impl Learner {
     /// Takes up the open sessions that a record holds; gives back its position.
     pub fn resume(&mut self, record: &[u8]) -> Result<Vec<u8>, RecordError> {
         let (position, state) = split_record(record)?;
-        let reader = self.learning.reader().restore(state);
-        self.reader = reader.map_err(|error| RecordError(error.to_string()))?;
-        self.closed_early = self.reader.closed_early();
+        let reader = self.learning.reader(None).restore(state);
+        let reader = reader.map_err(|error| RecordError(error.to_string()))?;
+        self.sender = Sender::new(None, reader);
         Ok(position.to_vec())
+    }
+
+    /// Whether the sender that is stored as `source`, with this position, is known here.
+    pub fn has_sender(&self, source: &str, position: &[u8]) -> bool {
+        let known = self.others.get(source).is_some_and(|sender| sender.is_at(source, position));
+        known || self.sender.is_at(source, position)
+    }
+
+    /// Turns to the lines of another sender, which is stored as `source` with this position. If it is not known
+    /// yet, its sessions are those in `record`, and it takes the place of whoever was stored as `source` before:
+    /// what was open there ends, at the latest `now`. If the record cannot be read, nothing is open.
+    pub fn turn_to(
+        &mut self,
+        source: &str,
+        position: &[u8],
+        reporter: Option<&Reporter>,
+        record: Option<&[u8]>,
+        now: Time,
+    ) -> Result<(), RecordError> {
+        if self.sender.is_at(source, position) {
+            return Ok(());
+        }
+        let mut restored = Ok(());
+        let known = self.others.remove(source).or_else(|| {
+            // Who speaks now may itself have to make room.
+            let place = self.sender.place.as_ref();
+            place.is_some_and(|place| place.0 == source).then(|| {
+                let nobody = Sender::new(None, self.learning.reader(None));
+                std::mem::replace(&mut self.sender, nobody)
+            })
+        });
+        let next = match known {
+            Some(sender) if sender.is_at(source, position) => sender,
+            known => {
+                if let Some(gone) = known {
+                    self.end(gone, now);
+                }
+                let place = Some((source.to_owned(), position.to_vec()));
+                let reader = self.learning.reader(reporter);
+                let taken_up = record.map_or(Ok(None), |record| {
+                    let (_, state) = split_record(record)?;
+                    let reader = self.learning.reader(reporter).restore(state);
+                    reader.map(Some).map_err(|error| RecordError(error.to_string()))
+                });
+                match taken_up {
+                    Ok(taken_up) => Sender::new(place, taken_up.unwrap_or(reader)),
+                    Err(error) => {
+                        restored = Err(error);
+                        Sender::new(place, reader)
+                    }
+                }
+            }
+        };
+        let before = std::mem::replace(&mut self.sender, next);
+        if let Some((source, _)) = &before.place {
+            self.others.insert(source.clone(), before);
+        }
+        restored
+    }
+
+    /// Forgets a sender: its open sessions end.
+    fn end(&mut self, mut sender: Sender, now: Time) {
+        self.tally.closed_early += sender.reader.closed_early() - sender.closed_early;
+        self.tally.closed_early += sender.reader.open_sessions() as u64;
+        sender.reader.close(&mut self.fresh);
+        self.keep_fresh(Program::Other, now);
+        self.fresh.clear();
     }
 
     /// Goes on with the open sessions of another log, or with none; gives back those of the log so far.
     pub fn exchange(&mut self, reader: Option<Reader>) -> Reader {
-        self.tally.closed_early += self.reader.closed_early() - self.closed_early;
-        let next = reader.unwrap_or_else(|| self.learning.reader());
-        self.closed_early = next.closed_early();
-        std::mem::replace(&mut self.reader, next)
+        self.tally.closed_early += self.sender.reader.closed_early() - self.sender.closed_early;
+        let next = reader.unwrap_or_else(|| self.learning.reader(None));
+        self.sender.closed_early = next.closed_early();
+        std::mem::replace(&mut self.sender.reader, next)
     }
 
     /// Reads one line. `latest` is the newest moment it can be from, `now` the clock.
     pub fn line(&mut self, line: &[u8], latest: Time, now: Time) -> &[Heard] {
-        let reading = self.reader.read(line, latest, &mut self.fresh);
+        self.sender.heard = true;
+        let reading = self.sender.reader.read(line, latest, &mut self.fresh);
         self.tally.line(reading);
         if reading.why.is_some() {
             self.samples.see(line, reading);
@@ -308,35 +401,44 @@ impl Learner {
         self.batch.observations()
     }
 
-    /// The batch so far with the record for `source`, which stands at `position`.
+    /// The batch so far with the record for `source`, which stands at `position`, and those of the other senders
+    /// that were heard.
     pub fn batch_at(&mut self, source: &str, position: &[u8]) -> &mut Batch {
-        self.batch.reach(source, record(position, &self.reader.save()));
+        self.batch.reach(source, record(position, &self.sender.reader.save()));
+        for sender in self.others.values().filter(|sender| sender.heard) {
+            if let Some((source, position)) = &sender.place {
+                self.batch.reach(source, record(position, &sender.reader.save()));
+            }
+        }
         &mut self.batch
     }
 
     /// Puts it into the batch that `source` was left at `position`, while its open sessions go on in another file.
     pub fn leave(&mut self, source: &str, position: &[u8]) {
-        self.batch.reach(source, record(position, &self.learning.reader().save()));
+        self.batch.reach(source, record(position, &self.learning.reader(None).save()));
     }
 
     /// Starts a new batch after a commit; gives back what was counted since the last one.
     pub fn committed(&mut self) -> Tally {
         self.batch = Batch::default();
-        let closed_early = self.reader.closed_early();
-        self.tally.closed_early += closed_early - self.closed_early;
-        self.closed_early = closed_early;
+        for sender in self.others.values_mut().chain([&mut self.sender]) {
+            let closed_early = sender.reader.closed_early();
+            self.tally.closed_early += closed_early - sender.closed_early;
+            sender.closed_early = closed_early;
+            sender.heard = false;
+        }
         self.tally.samples = self.samples.take();
         std::mem::take(&mut self.tally)
     }
 
     /// Closes every session still open, as if its client had gone away: there will be no more lines.
     pub fn close(&mut self, now: Time) -> &[Heard] {
-        self.reader.close(&mut self.fresh);
+        self.sender.reader.close(&mut self.fresh);
         self.keep_fresh(Program::Other, now)
     }
 }
 
-/// A position and session state as they are stored.
+/// A position and the session state as they are stored.
 fn record(position: &[u8], state: &[u8]) -> Vec<u8> {
     let length = u32::try_from(position.len()).unwrap_or(u32::MAX);
     let mut record = Vec::with_capacity(5 + position.len() + state.len());

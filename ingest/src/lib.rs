@@ -12,8 +12,12 @@
 //! - [`unread`]: samples of what could not be read; [`hint`]: what a log that hides names lacks
 //! - [`old`]: in which order old logs are read
 //! - [`metrics`]: what is counted
+//!
+//! Beside it: [`opensmtpd_filter`], what our filter for OpenSMTPD writes, next to what reads it.
 
 mod bytes;
+mod columns;
+mod dialogue;
 pub mod fate;
 mod format;
 pub mod framing;
@@ -30,3 +34,5 @@ pub mod sink;
 pub mod source;
 mod stamps;
 pub mod unread;
+
+pub use format::opensmtpd::filter as opensmtpd_filter;

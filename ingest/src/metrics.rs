@@ -35,6 +35,79 @@ pub struct Metrics {
     pub closed_early: IntCounter,
     /// Followed logs that cannot be read right now.
     pub unreadable: IntGauge,
+    /// What comes from other hosts.
+    pub syslog: SyslogMetrics,
+}
+
+/// What is counted of messages that other hosts send.
+#[derive(Clone)]
+pub struct SyslogMetrics {
+    /// Messages taken over TCP.
+    pub messages_tcp: IntCounter,
+    /// Messages taken over UDP.
+    pub messages_udp: IntCounter,
+    /// Times that something was refused, cut or made to wait, by why.
+    pub limits: IntCounterVec,
+    /// TCP connections open now.
+    pub connections: IntGauge,
+    /// Datagrams that the kernel dropped.
+    pub udp_drops: IntCounter,
+}
+
+impl SyslogMetrics {
+    /// Why something is refused, cut or made to wait; most are keys of the configuration.
+    const LIMITS: [&str; 9] = [
+        "allow",
+        "connections",
+        "senders",
+        "idle",
+        "stall",
+        "message-length",
+        "queue",
+        "garbled",
+        "cut",
+    ];
+
+    /// Counts one.
+    pub fn limit(&self, why: &str) {
+        self.limits.with_label_values(&[why]).inc();
+    }
+
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let messages = IntCounterVec::new(
+            Opts::new("helostat_ingest_syslog_messages_total", "Messages taken from other hosts."),
+            &["transport"],
+        )?;
+        let limits = IntCounterVec::new(
+            Opts::new(
+                "helostat_ingest_syslog_limits_total",
+                "Times that a message or connection was refused, cut or made to wait, by why.",
+            ),
+            &["limit"],
+        )?;
+        let connections = IntGauge::new(
+            "helostat_ingest_syslog_connections",
+            "TCP connections of senders open now.",
+        )?;
+        let udp_drops = IntCounter::new(
+            "helostat_ingest_udp_drops_total",
+            "Datagrams that the kernel dropped because they were not read in time.",
+        )?;
+        registry.register(Box::new(messages.clone()))?;
+        registry.register(Box::new(limits.clone()))?;
+        registry.register(Box::new(connections.clone()))?;
+        registry.register(Box::new(udp_drops.clone()))?;
+        for limit in Self::LIMITS {
+            limits.with_label_values(&[limit]);
+        }
+        Ok(Self {
+            messages_tcp: messages.with_label_values(&["tcp"]),
+            messages_udp: messages.with_label_values(&["udp"]),
+            limits,
+            connections,
+            udp_drops,
+        })
+    }
 }
 
 impl Metrics {
@@ -121,6 +194,7 @@ impl Metrics {
                 "helostat_ingest_unreadable_logs",
                 "Followed logs that cannot be read right now.",
             )?,
+            syslog: SyslogMetrics::register(registry)?,
         })
     }
 }

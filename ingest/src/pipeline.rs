@@ -1,8 +1,9 @@
 //! Runs one log into a sink: follows it for ever, or learns it once.
 //!
-//! Each followed log has a thread of its own that calls [`follow`]. A batch is committed when the log
-//! has no more lines for now, when it has gathered `commit_interval`, or when it is full, whichever
-//! comes first; lines that teach nothing move the stored position once a second. A sink that fails
+//! Each followed log (a file, a journal, what other hosts send) has a thread of its own that calls [`follow`]. A
+//! batch is committed when the log has no more lines for now, when it has gathered `commit_interval`, or when it is
+//! full, whichever comes first; lines that teach nothing move the stored position once a second, or as often as
+//! batches if they cannot be had again. A sink that fails
 //! (disk full, daemon gone) keeps the batch waiting here and is tried again every second, so nothing
 //! is lost and nothing is read twice; meanwhile the log is not read on.
 //!
@@ -12,7 +13,6 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::old::Nothing;
 use crate::reader::Reader;
 use crate::sink::{Sink, SinkError};
-use crate::source::{Files, History, Position, Positions, SourceError, Step};
+use crate::source::{History, Positions, Source, SourceError, Step};
 use crate::unread::Sample;
 
 /// How long to sleep when a log has nothing new: the share of the answer's age that is ours.
@@ -86,12 +86,10 @@ pub struct InUse(Arc<Mutex<IdsInUse>>);
 /// Each source's id, with the log that leads to it.
 type IdsInUse = HashMap<String, String>;
 
-/// A log to follow.
+/// How to follow a source.
 pub struct Followed {
     /// Its place among the configured logs: a label of metrics.
     pub label: String,
-    /// Its path, for messages.
-    pub path: std::path::PathBuf,
     /// What to learn from it.
     pub learning: Learning,
     /// How to cut batches.
@@ -100,30 +98,21 @@ pub struct Followed {
     pub in_use: InUse,
 }
 
-impl Followed {
-    /// Where it is stored which source the path last led to.
-    fn memory(&self) -> String {
-        memory(&self.path)
-    }
-}
-
-/// Under which name it is stored to which source the path of a followed log last led.
-pub fn memory(path: &Path) -> String {
-    format!("log:{}", path.display())
-}
-
 /// Follows a log until `stop`. What was read is committed before it returns.
 pub fn follow(
     log: &Followed,
+    source: &mut dyn Source,
     sink: &dyn Sink,
     watcher: &dyn Watcher,
     metrics: &Metrics,
     stop: &AtomicBool,
 ) {
-    let mut source = Files::new(log.path.clone());
     let mut run = Run::new(log, sink, watcher, metrics, stop);
+    if !source.is_lasting() {
+        run.position_interval = log.batching.interval;
+    }
     let mut told_caught_up = false;
-    while !stop.load(Ordering::Relaxed) {
+    while !(stop.load(Ordering::Relaxed) && source.finish()) {
         let latest = run.latest;
         match source.next(&run.stored) {
             Step::Line(line) => run.line(line.bytes, line.too_long, latest),
@@ -132,13 +121,14 @@ pub fn follow(
                     run.place(position);
                     run.commit();
                 }
-                run.enter(&source);
+                run.enter(source);
                 // Known from now on: if it is rotated before its first batch, it is still looked for.
                 run.place(source.position());
                 run.store();
                 run.latest = now();
             }
-            Step::OtherFile => run.turn_to(&source),
+            Step::NewSender => run.turn_to_sender(source),
+            Step::OtherFile => run.turn_to_file(source),
             Step::Trouble(trouble) => {
                 run.trouble(&trouble.to_string());
                 source.wait(NAP);
@@ -148,7 +138,7 @@ pub fn follow(
                 run.commit_when_idle();
                 run.waits(0);
                 // A trouble that lasts is an idle step, too: such a log was not read to its end.
-                if !told_caught_up && !run.in_trouble {
+                if !told_caught_up && !run.in_trouble && source.is_at_end() {
                     told_caught_up = true;
                     watcher.caught_up(&log.label);
                 }
@@ -156,7 +146,7 @@ pub fn follow(
                 run.latest = now();
             }
         }
-        run.stored.named(&source);
+        run.stored.named(source);
         if run.is_due() {
             run.place(source.position());
             run.commit();
@@ -178,9 +168,11 @@ struct Run<'a> {
     stored: Stored<'a>,
     learner: Learner,
     source: Option<String>,
-    position: Option<Position>,
+    position: Option<Vec<u8>>,
+    /// How often a position is stored when the lines read taught nothing.
+    position_interval: Duration,
     /// Where it is stored to which source the log led whose lines come now.
-    memory: String,
+    memory: Option<String>,
     /// The open sessions of the other logs of a set, by where that is stored.
     readers: HashMap<String, Reader>,
     /// True until the first source is entered.
@@ -218,7 +210,8 @@ impl<'a> Run<'a> {
             learner: Learner::new(log.learning.clone()),
             source: None,
             position: None,
-            memory: memory(&log.path),
+            position_interval: POSITION_INTERVAL,
+            memory: None,
             readers: HashMap::new(),
             at_start: true,
             seen: Vec::new(),
@@ -236,11 +229,11 @@ impl<'a> Run<'a> {
     /// From now on lines come from another source. Open sessions go on in it, since they span a
     /// rotation; only at the start there are none yet, and they are taken up from the newest record of
     /// this log, whichever file it was that it led to then.
-    fn enter(&mut self, source: &Files) {
+    fn enter(&mut self, source: &dyn Source) {
         self.mended();
         self.source = source.id().map(str::to_owned);
         self.position = None;
-        self.memory = memory(source.log());
+        self.memory = source.memory();
         if std::mem::take(&mut self.at_start) {
             self.take_up(source.id().filter(|_| source.resumed()));
         }
@@ -249,25 +242,29 @@ impl<'a> Run<'a> {
     /// From now on lines come from another file. Where the one before was left goes into the batch. If both are
     /// pieces of one log, its open sessions go on and are stored with the new one only; if not, those of each log wait here
     /// and are stored with the file that was left.
-    fn turn_to(&mut self, source: &Files) {
+    fn turn_to_file(&mut self, source: &dyn Source) {
         self.mended();
-        let memory = memory(source.log());
+        let memory = source.memory();
         let Some((id, position)) = source.previous() else { return };
-        let position = position.to_bytes();
         if memory == self.memory {
             self.learner.leave(id, &position);
         } else {
-            self.learner.batch_at(id, &position).reach(&self.memory, id.as_bytes().to_vec());
+            let batch = self.learner.batch_at(id, &position);
+            if let Some(memory) = &self.memory {
+                batch.reach(memory, id.as_bytes().to_vec());
+            }
         }
         self.stored.waiting.borrow_mut().insert(id.to_owned(), position);
         (self.source, self.position) = (source.id().map(str::to_owned), Some(source.position()));
         if memory == self.memory {
             return;
         }
-        let known = self.readers.remove(&memory);
+        let known = memory.as_ref().and_then(|memory| self.readers.remove(memory));
         let is_known = known.is_some();
         let before = self.learner.exchange(known);
-        self.readers.insert(std::mem::replace(&mut self.memory, memory), before);
+        if let Some(left) = std::mem::replace(&mut self.memory, memory) {
+            self.readers.insert(left, before);
+        }
         if !is_known {
             self.take_up(source.id().filter(|_| source.resumed()));
         }
@@ -285,6 +282,32 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// From now on lines come from this sender of the source. What is open of the one before is stored with the
+    /// next batch, too.
+    fn turn_to_sender(&mut self, source: &dyn Source) {
+        let Some(id) = source.id() else { return };
+        let position = source.position();
+        let record = if source.resumed() && !self.learner.has_sender(id, &position) {
+            self.record(id)
+        } else {
+            Ok(None)
+        };
+        let turned = record.and_then(|record| {
+            let turned = self.learner.turn_to(
+                id,
+                &position,
+                source.reporter(),
+                record.as_deref(),
+                self.latest,
+            );
+            turned.map_err(|error| error.to_string())
+        });
+        if let Err(error) = turned {
+            self.watcher.trouble(&self.log.label, &error);
+        }
+        (self.source, self.position) = (Some(id.to_owned()), Some(position));
+    }
+
     /// The record stored under exactly this name.
     fn record(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
         let stored = self.sink.positions(name).map_err(|error| error.to_string())?;
@@ -293,7 +316,7 @@ impl<'a> Run<'a> {
 
     /// The source that this log's path led to when it was last committed.
     fn last_source(&self) -> Option<String> {
-        let record = self.record(&self.memory).ok()??;
+        let record = self.record(self.memory.as_deref()?).ok()??;
         String::from_utf8(record).ok()
     }
 
@@ -314,9 +337,9 @@ impl<'a> Run<'a> {
     }
 
     fn line(&mut self, bytes: &[u8], too_long: bool, latest: Time) {
+        self.mended();
         if self.lines == 0 {
             self.since = Instant::now();
-            self.mended();
         }
         self.lines += 1;
         if too_long {
@@ -337,7 +360,7 @@ impl<'a> Run<'a> {
         self.learner.clear();
     }
 
-    fn place(&mut self, position: Position) {
+    fn place(&mut self, position: Vec<u8>) {
         self.position = Some(position);
     }
 
@@ -349,13 +372,14 @@ impl<'a> Run<'a> {
         }
         self.lines > 0 && self.lines.is_multiple_of(256) && {
             let waited = self.since.elapsed();
-            waited >= POSITION_INTERVAL || (pending > 0 && waited >= self.log.batching.interval)
+            waited >= self.position_interval
+                || (pending > 0 && waited >= self.log.batching.interval)
         }
     }
 
     fn commit_when_idle(&mut self) {
         if self.learner.pending() > 0
-            || (self.lines > 0 && self.since.elapsed() >= POSITION_INTERVAL)
+            || (self.lines > 0 && self.since.elapsed() >= self.position_interval)
         {
             self.commit();
         }
@@ -371,12 +395,13 @@ impl<'a> Run<'a> {
     /// Commits what was read and how far, trying until it works or the program ends.
     fn store(&mut self) {
         let (Some(source), Some(position)) = (&self.source, &self.position) else { return };
-        let position = position.to_bytes();
         let mut failed = false;
         loop {
             let begun = Instant::now();
-            let batch = self.learner.batch_at(source, &position);
-            batch.reach(&self.memory, source.clone().into_bytes());
+            let batch = self.learner.batch_at(source, position);
+            if let Some(memory) = &self.memory {
+                batch.reach(memory, source.clone().into_bytes());
+            }
             let newest = batch.newest();
             match self.sink.commit(batch) {
                 Ok(()) => {
@@ -482,10 +507,10 @@ impl<'a> Stored<'a> {
     }
 
     /// What was asked for has led to a source, or not.
-    fn named(&self, source: &Files) {
+    fn named(&self, source: &dyn Source) {
         let Some(mut in_use) = self.asking.take() else { return };
         if let (Some(id), Some(log)) = (source.id(), self.log) {
-            in_use.insert(id.to_owned(), log.memory());
+            in_use.insert(id.to_owned(), log.label.clone());
         }
     }
 }
@@ -511,8 +536,7 @@ impl Positions for Stored<'_> {
             let mut asking = self.asking.borrow_mut();
             let in_use = asking
                 .get_or_insert_with(|| log.in_use.0.lock().unwrap_or_else(PoisonError::into_inner));
-            let memory = log.memory();
-            let others = in_use.iter().filter(|(_, other)| **other != memory);
+            let others = in_use.iter().filter(|(_, other)| **other != log.label);
             for (id, _) in others.filter(|(id, _)| id.starts_with(fingerprint)) {
                 // Taken, but where it stands is not known here.
                 positions.entry(id.clone()).or_default();
@@ -601,7 +625,7 @@ pub fn learn(
                     learner.resume(&record).ok();
                 }
             }
-            Step::OtherFile | Step::Idle | Step::Trouble(_) => {}
+            Step::NewSender | Step::OtherFile | Step::Idle | Step::Trouble(_) => {}
             Step::End => break,
         }
         if learner.pending() >= batching.observations {
@@ -656,7 +680,8 @@ pub fn observe(
                 }
             }
             Step::End => break,
-            Step::NewSource | Step::OtherFile | Step::Idle | Step::Trouble(_) => {}
+            Step::NewSource | Step::NewSender | Step::OtherFile | Step::Idle | Step::Trouble(_) => {
+            }
         }
     }
     total.add(&learner.committed());

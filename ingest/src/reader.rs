@@ -23,6 +23,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::columns::HEADING;
 use crate::fate::{Fate, LineReading, Program};
 use crate::format::{Format, Row, Setting, TABLE};
 use crate::framing::{self, Frame, Framer};
@@ -134,22 +135,54 @@ impl Reader {
         if line.len() > LINE_MAX {
             return unread("too-long");
         }
+        if let Some(reading) = self.rest(line) {
+            return reading;
+        }
         let mut room = std::mem::take(&mut self.room);
         let framed = self.framer.frame(line, latest, &mut room);
         let reading = match framed {
             Ok(frame) => self.framed(&frame, out),
+            Err(framing::NOTHING) => {
+                LineReading { program: Program::Other, fate: Fate::Irrelevant, why: None }
+            }
             Err("no-stamp") if is_rejectlog(line) && self.choice.admits(Program::Exim) => {
                 LineReading { program: Program::Exim, fate: Fate::Irrelevant, why: None }
             }
+            Err(HEADING) => LineReading {
+                program: self
+                    .framer
+                    .stamps()
+                    .heading
+                    .as_ref()
+                    .map_or(Program::Other, |of| of.program),
+                fate: Fate::Irrelevant,
+                why: None,
+            },
             Err(why) => unread(why),
         };
         self.room = room;
         reading
     }
 
+    /// A line that a program is still in the middle of.
+    fn rest(&mut self, line: &[u8]) -> Option<LineReading> {
+        Program::ALL.iter().zip(&mut self.formats).find_map(|(&program, format)| {
+            let (fate, why) = format.as_mut()?.rest(line)?;
+            Some(LineReading { program, fate, why })
+        })
+    }
+
     fn framed(&mut self, frame: &Frame<'_>, out: &mut Vec<Heard>) -> LineReading {
         self.sweep(frame.time, out);
         let Some(row) = self.choice.row(frame) else {
+            if frame.tag.is_empty() && frame.own.is_none() {
+                // A container's line that is nobody's.
+                return LineReading {
+                    program: Program::Other,
+                    fate: Fate::NotUnderstood,
+                    why: Some("no-tag"),
+                };
+            }
             return LineReading { program: Program::Other, fate: Fate::Irrelevant, why: None };
         };
         let told = out.len();

@@ -56,7 +56,7 @@ impl Tally {
             };
         }
         if self.aborted {
-            return (Outcome::Aborted, None);
+            return (Outcome::Aborted, refused);
         }
         match (self.hard, self.soft) {
             (Some(Stage::Connect), _) | (None, Some(Stage::Connect)) => {
@@ -93,7 +93,8 @@ impl Tally {
 }
 
 /// For good or for now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Refusal {
     /// 5xx.
     Hard,
@@ -400,7 +401,8 @@ mod tests {
             (tally(1, None, Some(Rcpt), false), Outcome::Partial, Some(Rcpt)),
             (tally(0, Some(Data), Some(Rcpt), false), Outcome::Rejected, Some(Data)),
             (tally(0, None, Some(Rcpt), false), Outcome::Deferred, Some(Rcpt)),
-            (tally(0, Some(Rcpt), None, true), Outcome::Aborted, None),
+            (tally(0, Some(Rcpt), None, true), Outcome::Aborted, Some(Rcpt)),
+            (tally(0, None, None, true), Outcome::Aborted, None),
             (tally(0, Some(Connect), None, false), Outcome::Refused, Some(Connect)),
             (tally(0, None, Some(Connect), false), Outcome::Refused, Some(Connect)),
         ] {

@@ -50,6 +50,12 @@ fn postfix_sessions() {
     let filter_took = "smtpd[7]: proxy-accept: END-OF-MESSAGE: 250 2.0.0 from MTA(smtp:[127.0.0.1]:10013): 250 ok; from=<s@s> to=<o@l> proto=ESMTP helo=<a.example>";
     let filter_refused = "smtpd[7]: proxy-reject: END-OF-MESSAGE: 554 5.7.0 Reject, id=31619-02 - spam; from=<s@s> to=<o@l> proto=ESMTP helo=<a.example>";
     let lost = "smtpd[7]: lost connection after DATA (27 bytes) from a.example[192.0.2.7]";
+    let lost_rcpt = "smtpd[7]: lost connection after RCPT from a.example[192.0.2.7]";
+    let refused = "smtpd[7]: NOQUEUE: reject: EHLO from a.example[192.0.2.7]: 504 5.5.2 <a.example>: Helo command rejected: x; proto=SMTP helo=<a.example>";
+    let other = "smtpd[7]: NOQUEUE: reject: RCPT from a.example[192.0.2.7]: 550 5.1.1 <n@l>: no; from=<s@s> to=<n@l> proto=ESMTP helo=<b.example>";
+    let verify = "smtpd[7]: NOQUEUE: reject: VRFY from a.example[192.0.2.7]: 550 5.1.1 <n@l>: no; to=<n@l> proto=ESMTP helo=<a.example>";
+    let permit_a = "smtpd[7]: NOQUEUE: permit: RCPT from a.example[192.0.2.7]: action=permit for Recipient address=o@l ; from=<s@s> to=<o@l> proto=ESMTP helo=<a.example>";
+    let discard = "smtpd[7]: NOQUEUE: discard: MAIL from a.example[192.0.2.7]: <s@s>: Sender address x; from=<s@s> proto=ESMTP helo=<a.example>";
     let xclient = "smtpd[7]: NOQUEUE: reject: RCPT from c.example[198.51.100.9]: 450 4.1.1 <n@l>: no; from=<s@s> to=<n@l> proto=ESMTP helo=<c.example>";
     let end = |counters: &str| format!("smtpd[7]: disconnect from a.example[192.0.2.7] {counters}");
     let (all, one, none) = (
@@ -57,6 +63,10 @@ fn postfix_sessions() {
         end("ehlo=1 mail=1 rcpt=1 data=0/1 commands=3/4"),
         end("ehlo=2 mail=2 rcpt=1/2 data=1 quit=1 commands=7/8"),
     );
+    let second = end("ehlo=1/2 mail=1 rcpt=1 data=1 quit=1 commands=5/6");
+    let two = end("ehlo=2 mail=2 rcpt=1/3 data=1 quit=1 commands=7/9");
+    let three = end("ehlo=3 mail=3 rcpt=1/3 data=1 quit=1 commands=8/10");
+    let gone = end("ehlo=1 mail=1 rcpt=0/1 commands=2/3");
     let nothing = end("quit=1 commands=1");
     let absent = end("mail=1 rcpt=1 data=1 quit=1 commands=4");
     let failed = end("ehlo=0/1 mail=1 rcpt=1 data=1 quit=1 commands=4");
@@ -92,6 +102,52 @@ fn postfix_sessions() {
             "a milter refused it",
             vec![connect, client, id, milter, &one],
             vec![format!("192.0.2.7 a.example rejected {rdns} at end-of-message")],
+        ),
+        (
+            "a greeting that was refused is not the next one's mail",
+            vec![connect, refused, client, id, &second],
+            vec![format!("192.0.2.7 a.example rejected {rdns} at ehlo")],
+        ),
+        (
+            "two names, and what was refused before a message says whose it is",
+            vec![connect, reject, client, id, other, &two],
+            vec![
+                format!("192.0.2.7 a.example partial {rdns} at rcpt"),
+                format!("192.0.2.7 b.example rejected {rdns} at rcpt"),
+            ],
+        ),
+        (
+            "another transaction that is not shown: nobody knows whose it is",
+            vec![connect, reject, client, id, other, &three],
+            vec![
+                format!("192.0.2.7 a.example rejected {rdns} at rcpt"),
+                format!("192.0.2.7 b.example rejected {rdns} at rcpt"),
+            ],
+        ),
+        (
+            "gone after a refused recipient",
+            vec![connect, reject, lost_rcpt, &gone],
+            vec![format!("192.0.2.7 a.example aborted {rdns} at rcpt")],
+        ),
+        (
+            "gone after DATA was refused for want of recipients",
+            vec![connect, reject, lost, &gone],
+            vec![format!("192.0.2.7 a.example rejected {rdns} at rcpt")],
+        ),
+        (
+            "VRFY and nothing else",
+            vec![connect, verify, &probe],
+            vec![format!("192.0.2.7 a.example rejected {rdns} at other")],
+        ),
+        (
+            "VRFY beside a message",
+            vec![connect, verify, permit_a, client, id, &all],
+            vec![format!("192.0.2.7 a.example accepted {rdns}")],
+        ),
+        (
+            "taken and thrown away",
+            vec![connect, discard, &one],
+            vec![format!("192.0.2.7 a.example accepted {rdns}")],
         ),
         (
             "gone in the middle of the message",
@@ -163,6 +219,9 @@ fn exim_sessions() {
     let failed = "plain authenticator failed for r.example (a.example) [192.0.2.7]: 535 Incorrect (set_id=joe)";
     let lost =
         "SMTP connection from r.example (a.example) [192.0.2.7] lost while reading message data";
+    let broken = "unexpected disconnection while reading SMTP command from r.example (a.example) [192.0.2.7] D=0s";
+    let incomplete = "H=r.example (a.example) [192.0.2.7] incomplete transaction (connection lost) from <s@s> for ok@l";
+    let hasty = "SMTP protocol synchronization error (next input sent too soon: pipelining was not advertised): rejected \"MAIL FROM:<s@s>\" H=r.example (a.example) [192.0.2.7] next input=\"RCPT TO:<n@l>\\r\\n\"";
     let banner = "H=[192.0.2.7] rejected connection in \"connect\" ACL: no";
     let syntax =
         "rejected EHLO from r.example [192.0.2.7]: syntactically invalid argument(s): a,example";
@@ -188,7 +247,7 @@ fn exim_sessions() {
             vec![refused, lost],
             vec![
                 "192.0.2.7 a.example rejected rdns=r.example at rcpt",
-                "192.0.2.7 a.example aborted rdns=r.example not rejected",
+                "192.0.2.7 a.example aborted rdns=r.example at rcpt not rejected",
             ],
         ),
         (
@@ -210,6 +269,21 @@ fn exim_sessions() {
         ("the EHLO line alone", vec![logged], vec!["192.0.2.7 r.example none rdns=r.example"]),
         ("a login", vec![login], vec![]),
         ("a failed login", vec![failed], vec!["192.0.2.7 a.example none rdns=r.example"]),
+        ("broken off", vec![broken], vec!["192.0.2.7 a.example aborted rdns=r.example"]),
+        (
+            "gone after a refusal: all may have been refused",
+            vec![refused, broken],
+            vec!["192.0.2.7 a.example rejected rdns=r.example at rcpt"],
+        ),
+        (
+            "gone with recipients that were taken",
+            vec![refused, incomplete, broken],
+            vec![
+                "192.0.2.7 a.example rejected rdns=r.example at rcpt",
+                "192.0.2.7 a.example aborted rdns=r.example at rcpt not rejected",
+            ],
+        ),
+        ("it did not wait", vec![hasty], vec!["192.0.2.7 a.example aborted rdns=r.example"]),
         ("a login at the second attempt", vec![failed, login], vec![]),
         ("refused at the banner", vec![banner], vec!["192.0.2.7 (none) refused at connect"]),
         (
@@ -224,6 +298,93 @@ fn exim_sessions() {
         assert_eq!(
             told("2026-11-20T13:40:22Z mx exim[7]: 2026-11-20 13:40:22 ", &lines),
             expected,
+            "{what}"
+        );
+    }
+}
+
+/// Where only the address is known: by senders, by seconds, by what breaks a connection.
+#[test]
+fn exim_transactions_of_an_address() {
+    let refused = |time: &str, sender: &str| {
+        format!(
+            "2026-11-20 13:40:{time} H=(a.example) [192.0.2.7] F=<{sender}> rejected RCPT <n@l>: no"
+        )
+    };
+    let taken = |time: &str, sender: &str| {
+        format!(
+            "2026-11-20 13:40:{time} 1xUPlK-00003O-2Y <= {sender} H=(a.example) [192.0.2.7] P=esmtp S=3"
+        )
+    };
+    let login = |time: &str| {
+        format!(
+            "2026-11-20 13:40:{time} 1xUPlK-00003O-2Y <= s@s H=(a.example) [192.0.2.7] P=esmtpa A=plain:joe S=3"
+        )
+    };
+    let failed = |time: &str| {
+        format!(
+            "2026-11-20 13:40:{time} plain authenticator failed for (a.example) [192.0.2.7]: 535 Incorrect (set_id=joe)"
+        )
+    };
+    let broken = |time: &str| {
+        format!(
+            "2026-11-20 13:40:{time} TLS error on connection from (a.example) [192.0.2.7] (recv): x"
+        )
+    };
+    let of_port = |time: &str, port: &str| {
+        format!(
+            "2026-11-20 13:40:{time} H=(a.example) [192.0.2.7]:{port} F=<s@s> rejected RCPT <n@l>: no"
+        )
+    };
+    let one = |outcome: &str| format!("192.0.2.7 a.example {outcome}");
+    let rejected = one("rejected at rcpt");
+    let partial = one("partial at rcpt not rejected");
+    for (what, lines, expected) in [
+        (
+            "recipients of one sender",
+            vec![refused("22", "s@s"), refused("23", "s@s")],
+            vec![&rejected],
+        ),
+        ("two senders", vec![refused("22", "s@s"), refused("22", "t@s")], vec![&rejected; 2]),
+        (
+            "one sender, and again later",
+            vec![refused("22", "s@s"), refused("25", "s@s")],
+            vec![&rejected; 2],
+        ),
+        (
+            "the text takes its time",
+            vec![refused("22", "s@s"), taken("52", "s@s")],
+            vec![&rejected, &partial],
+        ),
+        (
+            "another sender's message",
+            vec![refused("22", "s@s"), taken("22", "t@s")],
+            vec![&rejected, &one("accepted")],
+        ),
+        (
+            "another bounce, perhaps",
+            vec![refused("22", ""), taken("52", "<>")],
+            vec![&rejected, &one("accepted")],
+        ),
+        ("a login of its own", vec![failed("22"), login("23")], vec![]),
+        ("no login of its own", vec![failed("22"), refused("23", "s@s")], vec![&rejected]),
+        ("a login, later", vec![failed("22"), refused("29", "s@s")], vec![&one("none"), &rejected]),
+        (
+            "a connection that broke",
+            vec![broken("22"), refused("22", "s@s")],
+            vec![&one("none"), &rejected],
+        ),
+        ("a connection that breaks", vec![refused("22", "s@s"), broken("22")], vec![&rejected]),
+        (
+            "the port tells",
+            vec![of_port("22", "5"), of_port("22", "6"), of_port("22", "5")],
+            vec![&rejected; 2],
+        ),
+    ] {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        assert_eq!(
+            told("", &lines),
+            expected.into_iter().cloned().collect::<Vec<String>>(),
             "{what}"
         );
     }

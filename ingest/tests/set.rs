@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
             }
             Step::Trouble(trouble) => self.troubles.push(trouble),
             Step::Idle => return false,
-            Step::End => panic!("what is followed has no end"),
+            step @ (Step::NewSender | Step::End) => panic!("files never say {step:?}"),
         }
         true
     }

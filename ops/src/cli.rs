@@ -45,9 +45,19 @@ pub enum Command {
     Check(JsonArgs),
     /// Print the effective configuration
     Config(JsonArgs),
+    /// Run under a mail server, so that it logs the names that clients say
+    #[command(subcommand)]
+    Filter(FilterCommand),
     /// Look into the ledger
     #[command(subcommand)]
     Ledger(LedgerCommand),
+}
+
+/// `helostat filter ...`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum FilterCommand {
+    /// A report filter for smtpd.conf: filter "helostat" proc-exec "/usr/bin/helostat filter opensmtpd"
+    Opensmtpd,
 }
 
 /// Output as JSON.

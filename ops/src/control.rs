@@ -11,8 +11,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use helostat_ingest::pipeline;
 use helostat_ingest::sink::{Sink, SinkError};
+use helostat_ingest::source::{self, names};
 use helostat_zones::ledger::Batch;
 
 /// How long the daemon may be silent: `explain` waits for live look-ups, a commit for a disk.
@@ -27,8 +27,34 @@ pub fn socket_path(ledger: &Path) -> PathBuf {
 #[derive(Clone, Debug)]
 pub struct Daemon {
     socket: PathBuf,
-    /// Where it remembers which sources it follows, by the names of `pipeline::memory`.
-    follows: Vec<String>,
+    /// Where it remembers which sources it follows.
+    follows: Vec<Followed>,
+}
+
+/// Names of `source::memory`.
+#[derive(Clone, Debug)]
+enum Followed {
+    /// A file's.
+    One(String),
+    /// Those of all logs that a pattern may lead to: they begin so.
+    Beginning(String),
+}
+
+impl Followed {
+    fn of(path: &Path) -> Self {
+        if !names::is_pattern(path) {
+            return Self::One(source::memory(path));
+        }
+        let plain = path.ancestors().find(|folder| !names::is_pattern(folder));
+        Self::Beginning(source::memory(plain.unwrap_or(path)))
+    }
+
+    fn has(&self, memory: &str) -> bool {
+        match self {
+            Self::One(name) => memory == name,
+            Self::Beginning(start) => memory.starts_with(start.as_str()),
+        }
+    }
 }
 
 impl Daemon {
@@ -40,7 +66,7 @@ impl Daemon {
 
     /// The same daemon, of which it is known that it follows these logs.
     pub fn following<'a>(self, logs: impl Iterator<Item = &'a Path>) -> Self {
-        Self { follows: logs.map(pipeline::memory).collect(), ..self }
+        Self { follows: logs.map(Followed::of).collect(), ..self }
     }
 
     /// Asks for `path`; the answer is read as it comes.
@@ -185,7 +211,9 @@ impl Sink for Daemon {
 
     fn is_followed(&self, source: &str) -> Result<bool, SinkError> {
         let led_to = self.positions("log:")?;
-        Ok(led_to.iter().any(|(log, id)| self.follows.contains(log) && id == source.as_bytes()))
+        Ok(led_to.iter().any(|(log, id)| {
+            id == source.as_bytes() && self.follows.iter().any(|followed| followed.has(log))
+        }))
     }
 }
 

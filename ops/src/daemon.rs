@@ -1,7 +1,7 @@
 //! `helostat run`: everything in one process, from its start to its orderly end.
 //!
-//! In this order, so that whatever is wrong is said before anything is changed: bind every address, look
-//! at the logs, say over HTTP how things stand, open the ledger, then answer, then follow. The end is the reverse: no new questions,
+//! In this order, so that whatever is wrong is said before anything is changed: bind every address (for questions,
+//! HTTP, what other hosts log), look at the logs, say over HTTP how things stand, open the ledger, then answer, then follow. The end is the reverse: no new questions,
 //! the batch in hand committed, the ledger folded, within two seconds. SIGTERM and Ctrl-C end; SIGHUP
 //! reads the configuration again and takes over what can change while running.
 //!
@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use helostat_ingest::metrics::Metrics as IngestMetrics;
 use helostat_ingest::pipeline::{self, Followed, Watcher};
-use helostat_ingest::source::names;
+use helostat_ingest::source::syslog::Sockets;
+use helostat_ingest::source::{self, Journal, Source, names};
 use helostat_ingest::unread::Sample;
 use helostat_server::handler::Handler;
 use helostat_server::ledger_judge::LedgerJudge;
@@ -42,6 +43,7 @@ use crate::exit::{Exit, Failure};
 use crate::health::Health;
 use crate::http::{self, Pages};
 use crate::log::Log;
+use crate::settings::Place;
 use crate::snapshots::Keeper;
 use crate::{ledger_metrics, rescue, settings, welcome};
 
@@ -91,10 +93,11 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     } else {
         None
     };
-    let logs = settings::followed(&config).map_err(|error| Failure::new(Exit::Usage, error))?;
-    for log in logs.iter().filter(|log| !names::is_pattern(&log.path)) {
-        check_readable(&log.path)?;
-    }
+    let ears = settings::followed(&config).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let ears: Vec<_> = ears
+        .into_iter()
+        .map(|(followed, place)| Ok(Ear { followed, what: Ready::of(place)? }))
+        .collect::<Result<_, Failure>>()?;
 
     let health = Arc::new(Health::default());
     let registry = Registry::new();
@@ -135,12 +138,12 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     let mut ends = Ends::listen()?;
     health.listening();
     tracing::info!(
-        dns = ?dns_addresses, logs = logs.len(), "helostat answers"
+        dns = ?dns_addresses, logs = ears.len(), "helostat answers"
     );
 
     let (told, caught_up) = oneshot::channel();
-    let attendant = Arc::new(Attendant::new(live.clone(), health, logs.len(), told));
-    let ears = Ears::start(logs, &ledger, &attendant, &ingest_metrics);
+    let attendant = Arc::new(Attendant::new(live.clone(), health, ears.len(), told));
+    let ears = Ears::start(ears, &ledger, &attendant, &ingest_metrics);
     // What the example learned can be had again at any time.
     let snapshots = if args.example { None } else { Some(keeper.start()?) };
     let mut ended = false;
@@ -341,7 +344,53 @@ impl Reloading<'_> {
     }
 }
 
-/// The threads that follow the logs.
+/// Something to follow that is ready for it.
+struct Ear {
+    followed: Followed,
+    what: Ready,
+}
+
+/// What is followed: looked at, or bound.
+enum Ready {
+    File(PathBuf),
+    Journal(Box<Journal>),
+    Syslog(Box<Sockets>),
+}
+
+impl Ready {
+    fn of(place: Place) -> Result<Self, Failure> {
+        Ok(match place {
+            Place::File(path) => {
+                if !names::is_pattern(&path) {
+                    check_readable(&path)?;
+                }
+                Self::File(path)
+            }
+            Place::Journal(setting) => Self::Journal(Box::new(Journal::new(setting))),
+            Place::Syslog(setting) => {
+                let sockets =
+                    Sockets::bind(setting).map_err(|error| Failure::new(Exit::Listen, error))?;
+                tracing::info!(
+                    udp = ?sockets.udp_addresses(),
+                    tcp = ?sockets.tcp_addresses(),
+                    receive_bytes = sockets.receive_bytes(),
+                    "listens for syslog"
+                );
+                Self::Syslog(Box::new(sockets))
+            }
+        })
+    }
+
+    fn source(self, metrics: &IngestMetrics) -> std::io::Result<Box<dyn Source>> {
+        Ok(match self {
+            Self::File(path) => source::files(path),
+            Self::Journal(journal) => journal,
+            Self::Syslog(sockets) => Box::new(sockets.listen(metrics.syslog.clone())?),
+        })
+    }
+}
+
+/// The threads that follow.
 struct Ears {
     stop: Arc<AtomicBool>,
     threads: Vec<std::thread::JoinHandle<()>>,
@@ -349,24 +398,36 @@ struct Ears {
 
 impl Ears {
     fn start(
-        logs: Vec<Followed>,
+        ears: Vec<Ear>,
         ledger: &Arc<Ledger>,
         attendant: &Arc<Attendant>,
         metrics: &IngestMetrics,
     ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let threads = logs
+        let threads = ears
             .into_iter()
-            .map(|log| {
+            .map(|Ear { followed, what }| {
                 let (ledger, attendant) = (ledger.clone(), attendant.clone());
                 let (metrics, stop) = (metrics.clone(), stop.clone());
                 std::thread::spawn(move || {
-                    let follow =
-                        || pipeline::follow(&log, &ledger, attendant.as_ref(), &metrics, &stop);
+                    let follow = || match what.source(&metrics) {
+                        Ok(mut source) => pipeline::follow(
+                            &followed,
+                            source.as_mut(),
+                            &ledger,
+                            attendant.as_ref(),
+                            &metrics,
+                            &stop,
+                        ),
+                        Err(error) => attendant.trouble(
+                            &followed.label,
+                            &format!("it cannot be listened to: {error}: restart the daemon"),
+                        ),
+                    };
                     // A fault in one log's thread must be seen, and leaves the others and the answers alone.
                     if std::panic::catch_unwind(std::panic::AssertUnwindSafe(follow)).is_err() {
                         attendant.trouble(
-                            &log.label,
+                            &followed.label,
                             "following it ended by a fault of ours: restart the daemon",
                         );
                     }

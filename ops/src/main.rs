@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use helostat::cli::{Cli, Command};
+use helostat::cli::{Cli, Command, FilterCommand};
 use helostat::command::{self, load_config, load_config_if_any};
 use helostat::exit::{Exit, Failure};
 use helostat::{daemon, log, out};
@@ -23,6 +23,10 @@ fn main() -> ExitCode {
         Command::Ask(args) => command::ask::run(&config, &args),
         Command::Check(args) => command::check::check(&config, args),
         Command::Config(args) => load_config(&config).and_then(|c| command::check::show(&c, args)),
+        Command::Filter(FilterCommand::Opensmtpd) => {
+            command::filter::opensmtpd();
+            Ok(())
+        }
         Command::Ledger(args) => load_config(&config).and_then(|c| command::ledger::run(&c, &args)),
     };
     match done {

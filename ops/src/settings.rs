@@ -1,20 +1,24 @@
 //! From the configuration to what each crate is told: the only place that knows both shapes.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST};
 use helostat_ingest::ours::Ours;
 use helostat_ingest::pipeline::{Batching, Followed, InUse};
+use helostat_ingest::reader::FormatChoice;
+use helostat_ingest::source::{journal, syslog};
 use helostat_server::config::{DnsConfig, Limits, NameServer, ZoneConfig};
 use helostat_server::live::LiveConfig;
 use helostat_zones::answer::Caps;
 use helostat_zones::evidence::System;
 use helostat_zones::key::Kind;
 use helostat_zones::ledger::{Bounds, hash_of_text};
+use helostat_zones::observation::ReporterKind;
 use helostat_zones::policy::Policy;
 use jiff::tz::TimeZone;
 
-use crate::config::{Config, Log, Zone, ZoneKind};
+use crate::config::{Config, Journal, Log, Size, Syslog, Transport, Zone, ZoneKind};
 
 /// The most the ledger may hold.
 pub fn bounds(config: &Config) -> Bounds {
@@ -135,15 +139,23 @@ pub fn ours(config: &Config) -> Ours {
     Ours::new(origins, config.ingest.our_replies.iter().map(String::as_str))
 }
 
-/// What is learned from a log of the configuration.
-pub fn learning(config: &Config, log: &Log) -> anyhow::Result<Learning> {
+/// Which program's lines a source holds, and whose they are.
+struct Lines<'a> {
+    format: FormatChoice,
+    reporter: &'a str,
+    reporter_kind: ReporterKind,
+    time_zone: Option<&'a str>,
+}
+
+/// What is learned from a source of the configuration.
+fn learning(config: &Config, lines: &Lines<'_>) -> anyhow::Result<Learning> {
     Ok(Learning {
         logins: config.ingest.logins,
         samples: 1,
-        format: log.format,
-        reporter: log.reporter.as_str().into(),
-        reporter_kind: log.reporter_kind,
-        zone: time_zone(log.time_zone.as_deref())?,
+        format: lines.format,
+        reporter: lines.reporter.into(),
+        reporter_kind: lines.reporter_kind,
+        zone: time_zone(lines.time_zone)?,
         own: config.ingest.own.clone(),
         ours: ours(config),
         future_tolerance: config.ledger.future_tolerance,
@@ -151,28 +163,116 @@ pub fn learning(config: &Config, log: &Log) -> anyhow::Result<Learning> {
     })
 }
 
-/// The logs to follow, each with a label of its own: the file's name, numbered where two share it.
-pub fn followed(config: &Config) -> anyhow::Result<Vec<Followed>> {
+/// What is to be followed.
+pub enum Place {
+    /// A log file.
+    File(PathBuf),
+    /// A journal.
+    Journal(journal::Setting),
+    /// What other hosts send.
+    Syslog(syslog::Setting),
+}
+
+/// What to follow, each with a label of its own: the file's name, numbered where two share it.
+pub fn followed(config: &Config) -> anyhow::Result<Vec<(Followed, Place)>> {
     let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut label = |name: String| {
+        let count = seen.entry(name.clone()).or_default();
+        *count += 1;
+        if *count == 1 { name } else { format!("{name}#{count}") }
+    };
     let in_use = InUse::default();
-    config
-        .logs
-        .iter()
-        .map(|log| {
-            let name = log.path.file_name().unwrap_or(log.path.as_os_str());
-            let name = name.to_string_lossy().into_owned();
-            let count = seen.entry(name.clone()).or_default();
-            *count += 1;
-            let label = if *count == 1 { name } else { format!("{name}#{count}") };
-            Ok(Followed {
-                label,
-                path: log.path.clone(),
-                learning: learning(config, log)?,
-                batching: batching(config),
-                in_use: in_use.clone(),
-            })
-        })
-        .collect()
+    let mut all = Vec::new();
+    for log in &config.logs {
+        let name = log.path.file_name().unwrap_or(log.path.as_os_str());
+        let label = label(name.to_string_lossy().into_owned());
+        let learning = learning(config, &lines_of_log(log))?;
+        let followed =
+            Followed { label, learning, batching: batching(config), in_use: in_use.clone() };
+        all.push((followed, Place::File(log.path.clone())));
+    }
+    for entry in &config.syslog {
+        let label = label("syslog-listener".to_owned());
+        let learning = learning(config, &lines_of_syslog(entry))?;
+        let followed =
+            Followed { label, learning, batching: batching(config), in_use: in_use.clone() };
+        all.push((followed, Place::Syslog(syslog_setting(entry))));
+    }
+    for entry in &config.journals {
+        let label = label("journald".to_owned());
+        let learning = learning(config, &lines_of_journal(entry))?;
+        let followed =
+            Followed { label, learning, batching: batching(config), in_use: in_use.clone() };
+        all.push((followed, Place::Journal(journal_setting(entry))));
+    }
+    Ok(all)
+}
+
+fn lines_of_log(log: &Log) -> Lines<'_> {
+    Lines {
+        format: log.format,
+        reporter: &log.reporter,
+        reporter_kind: log.reporter_kind,
+        time_zone: log.time_zone.as_deref(),
+    }
+}
+
+fn lines_of_syslog(syslog: &Syslog) -> Lines<'_> {
+    Lines {
+        format: syslog.format,
+        // Each sender has its own, which the listener knows.
+        reporter: syslog.reporter.as_deref().unwrap_or("syslog"),
+        reporter_kind: syslog.reporter_kind,
+        time_zone: syslog.time_zone.as_deref(),
+    }
+}
+
+fn lines_of_journal(journal: &Journal) -> Lines<'_> {
+    Lines {
+        format: journal.format,
+        reporter: &journal.reporter,
+        reporter_kind: journal.reporter_kind,
+        time_zone: journal.time_zone.as_deref(),
+    }
+}
+
+fn syslog_setting(syslog: &Syslog) -> syslog::Setting {
+    let over = |transport| {
+        let used = syslog.transports.contains(&transport);
+        if used { syslog.listen.clone() } else { Vec::new() }
+    };
+    let octets = |size: Size| usize::try_from(size.0).unwrap_or(usize::MAX);
+    syslog::Setting {
+        name: syslog.listen.first().map_or_else(String::new, ToString::to_string),
+        udp: over(Transport::Udp),
+        tcp: over(Transport::Tcp),
+        allow: syslog.allow.clone(),
+        reporter: syslog.reporter.as_deref().map(Into::into),
+        reporters: syslog
+            .reporters
+            .iter()
+            .map(|(sender, reporter)| (*sender, reporter.as_str().into()))
+            .collect(),
+        connections: syslog.connections as usize,
+        senders: syslog.senders as usize,
+        idle: syslog.idle,
+        stall: syslog.stall,
+        longest: octets(syslog.message_length),
+        queue_bytes: octets(syslog.queue),
+    }
+}
+
+fn journal_setting(journal: &Journal) -> journal::Setting {
+    let name = match &journal.directory {
+        Some(directory) => format!("{}@{}", journal.reporter, directory.display()),
+        None => journal.reporter.clone(),
+    };
+    journal::Setting {
+        name,
+        units: journal.units.clone(),
+        identifiers: journal.identifiers.clone(),
+        directory: journal.directory.clone(),
+    }
 }
 
 /// The zone of this name, or the system's.

@@ -12,6 +12,7 @@ mod dns;
 mod ledger;
 mod logs;
 pub mod mutate;
+mod syslog;
 
 use std::net::IpAddr;
 
@@ -20,13 +21,14 @@ use helostat_zones::name::{Name, NameKind};
 
 pub use dns::{dns_key, dns_packet};
 pub use ledger::{ledger_batch, ledger_record};
-pub use logs::{framing, gz_history, log_line, position, reader_state};
+pub use logs::{framing, gz_history, log_line, position, reader_state, wrapped_text};
+pub use syslog::syslog_frames;
 
 /// A function that holds any bytes against the laws of one parser.
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("config", config),
     ("dns_key", dns_key),
     ("dns_packet", dns_packet),
@@ -38,6 +40,8 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("log_line", log_line),
     ("position", position),
     ("reader_state", reader_state),
+    ("syslog_frames", syslog_frames),
+    ("wrapped_text", wrapped_text),
 ];
 
 /// An EHLO argument: every input has a reading, and its text means the same when it is read again.

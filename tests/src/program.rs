@@ -183,6 +183,16 @@ impl Site {
         Self::listened_to(self.command(&["run"]))
     }
 
+    /// Starts the daemon so that it looks for programs in this folder of the site, and then in these; waits until it
+    /// is ready.
+    pub fn start_with_programs(&self, folder: &str, others: &str) -> Daemon {
+        let mut command = self.command(&["run"]);
+        command.env("PATH", format!("{}:{others}", self.path(folder).display()));
+        let daemon = Self::listened_to(command);
+        daemon.wait_ready();
+        daemon
+    }
+
     /// Starts the daemon so that [`Daemon::limit_files`] makes its writes fail, as on a full disk, instead of
     /// ending it; waits until it is ready.
     pub fn start_limitable(&self) -> Daemon {
@@ -346,6 +356,23 @@ impl Daemon {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kb = line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok());
         kb.expect("Linux says how much memory a process uses")
+    }
+
+    /// Processor time so far, all threads, in user and kernel; exact to 10 ms.
+    pub fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.expect("the daemon lives");
+        // The name of the program, in brackets, may have blanks; utime and stime are fields 14 and 15.
+        let behind = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let ticks = behind.split_ascii_whitespace().skip(11).take(2);
+        Duration::from_millis(ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10)
+    }
+
+    /// The address behind `mark` in the line that says where it listens for syslog: `tcp=[` or `udp=[`.
+    pub fn syslog(&self, mark: &str) -> SocketAddr {
+        let line = self.wait_said("listens for syslog");
+        let rest = line.split_once(mark).and_then(|(_, rest)| rest.split([']', ',']).next());
+        rest.and_then(|place| place.parse().ok()).unwrap_or_else(|| panic!("no {mark} in {line}"))
     }
 
     /// Sends a signal, such as `TERM`.

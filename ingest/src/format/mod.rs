@@ -7,8 +7,21 @@
 //!
 //! To add one: a file with a [`Format`], a word in [`Program`], a row in [`TABLE`].
 
+pub(crate) mod amavis;
+pub(crate) mod csv;
+pub(crate) mod exchange;
 pub(crate) mod exim;
+pub(crate) mod haraka;
+pub(crate) mod hmailserver;
+pub(crate) mod json;
+pub(crate) mod mailenable;
+pub(crate) mod opensmtpd;
 pub(crate) mod postfix;
+pub(crate) mod powermta;
+pub(crate) mod qmail;
+pub(crate) mod rspamd;
+pub(crate) mod sendmail;
+pub(crate) mod stalwart;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -31,6 +44,12 @@ use crate::stamps::Stamps;
 pub(crate) trait Format: Debug + Send {
     /// Reads one line, appending to `out` what it completes. `stamps` is for formats whose text holds stamps.
     fn read(&mut self, frame: &Frame<'_>, stamps: &mut Stamps, out: &mut Vec<Heard>) -> Reading;
+
+    /// A raw line, before its wrapping is looked at: what becomes of it if it is the rest of the line before,
+    /// whatever it looks like.
+    fn rest(&mut self, _line: &[u8]) -> Option<Reading> {
+        None
+    }
 
     /// Closes what has been silent for too long, in log time.
     fn sweep(&mut self, now: Time, out: &mut Vec<Heard>);
@@ -82,11 +101,91 @@ pub(crate) const TABLE: &[Row] = &[
         has_tag: |tag, _| postfix::is_tag(tag),
         own: None,
     },
+    // Before Exim, whose stamps are the same.
+    Row {
+        program: Program::Rspamd,
+        open: |setting| Box::new(rspamd::Rspamd::new(setting)),
+        has_tag: |tag, _| rspamd::is_tag(tag),
+        own: Some(rspamd::own),
+    },
     Row {
         program: Program::Exim,
         open: |setting| Box::new(exim::Exim::new(setting)),
         has_tag: |tag, _| exim::is_tag(tag),
         own: Some(exim::own),
+    },
+    Row {
+        program: Program::Sendmail,
+        open: |setting| Box::new(sendmail::Sendmail::new(setting)),
+        has_tag: |tag, _| sendmail::is_tag(tag),
+        own: None,
+    },
+    // Before OpenSMTPD: splogger is mostly told to call itself `smtpd`, too, and then the text decides.
+    Row {
+        program: Program::Qmail,
+        open: |setting| Box::new(qmail::Qmail::new(setting)),
+        has_tag: qmail::is_tag,
+        own: Some(qmail::own),
+    },
+    Row {
+        program: Program::Amavis,
+        open: |_| Box::new(amavis::Amavis),
+        has_tag: |tag, _| amavis::is_tag(tag),
+        own: None,
+    },
+    Row {
+        program: Program::OpenSmtpd,
+        open: |setting| Box::new(opensmtpd::OpenSmtpd::new(setting)),
+        has_tag: |tag, _| opensmtpd::is_tag(tag),
+        own: Some(opensmtpd::own),
+    },
+    Row {
+        program: Program::Haraka,
+        open: |setting| Box::new(haraka::Haraka::new(setting)),
+        has_tag: |tag, _| haraka::is_tag(tag),
+        own: Some(haraka::own),
+    },
+    Row {
+        program: Program::Stalwart,
+        open: |setting| Box::new(stalwart::Stalwart::new(setting)),
+        has_tag: |tag, _| stalwart::is_tag(tag),
+        own: Some(stalwart::own),
+    },
+    Row {
+        program: Program::Exchange,
+        open: |setting| Box::new(exchange::Exchange::new(setting)),
+        has_tag: |_, _| false,
+        own: Some(exchange::own),
+    },
+    Row {
+        program: Program::HMailServer,
+        open: |setting| Box::new(hmailserver::HMailServer::new(setting)),
+        has_tag: |_, _| false,
+        own: Some(hmailserver::own),
+    },
+    Row {
+        program: Program::MailEnable,
+        open: |setting| Box::new(mailenable::MailEnable::new(setting)),
+        has_tag: |_, _| false,
+        own: Some(mailenable::own),
+    },
+    Row {
+        program: Program::PowerMta,
+        open: |setting| Box::new(powermta::PowerMta::new(setting)),
+        has_tag: |_, _| false,
+        own: Some(powermta::own),
+    },
+    Row {
+        program: Program::Json,
+        open: |setting| Box::new(json::Json::new(setting)),
+        has_tag: |_, _| false,
+        own: Some(json::own),
+    },
+    Row {
+        program: Program::Csv,
+        open: |setting| Box::new(csv::Csv::new(setting)),
+        has_tag: |_, _| false,
+        own: Some(csv::own),
     },
 ];
 
@@ -157,7 +256,7 @@ impl Caller {
             ip: self.ip,
             name: name.cloned(),
             rdns: self.rdns.clone(),
-            proto: self.proto,
+            proto: self.proto.map(Proto::canonical),
             outcome,
             stage: stage.map(|stage| stage.word()),
             reason: stage.and_then(|_| tally.reason.clone()),
@@ -194,10 +293,71 @@ impl SavedCaller {
     }
 }
 
+/// The longest name of a reporter in a line, in octets.
+const REPORTER_MAX: usize = 255;
+
 /// A verified reverse name as text; `None` if it is not printable ASCII of a name's length.
 pub(crate) fn reverse_name(text: &[u8]) -> Option<Box<str>> {
     if text.is_empty() || text.len() > 255 || !text.iter().all(u8::is_ascii_graphic) {
         return None;
     }
     std::str::from_utf8(text).ok().map(|text| text.to_ascii_lowercase().into())
+}
+
+/// A reporter that a line names: printable, and no longer than a name in the configuration would be.
+pub(crate) fn reporter_of(text: &[u8]) -> Option<Reporter> {
+    let text = std::str::from_utf8(text).ok()?;
+    let sound =
+        !text.is_empty() && text.len() <= REPORTER_MAX && !text.chars().any(char::is_control);
+    sound.then(|| text.into())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::fate::LineReading;
+    use crate::reader::{FormatChoice, Reader};
+
+    /// What the lines of a log come to. Before every line the reader is stored and taken up again.
+    pub(crate) fn read(log: &str) -> (Vec<Heard>, Vec<LineReading>) {
+        let latest = Time::parse("2026-11-20T15:00:00Z").expect("a time");
+        let reader = || Reader::new(FormatChoice::Auto, "mx".into(), TimeZone::UTC);
+        let (mut running, mut out, mut readings) = (reader(), Vec::new(), Vec::new());
+        for line in log.lines() {
+            let saved = running.save();
+            running = reader().restore(&saved).expect("what save wrote");
+            assert_eq!(running.save(), saved, "{line}");
+            readings.push(running.read(line.as_bytes(), latest, &mut out));
+        }
+        running.close(&mut out);
+        (out, readings)
+    }
+
+    /// What a log comes to, as text.
+    pub(crate) fn told(log: &str) -> Vec<String> {
+        read(log).0.iter().map(show).collect()
+    }
+
+    fn show(one: &Heard) -> String {
+        let name = one.name.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+        let mut text = format!("{} {name} {}", one.ip, one.outcome);
+        if let Some(stage) = one.stage {
+            text.push_str(&format!(" at {stage}"));
+        }
+        if let Some(rdns) = &one.rdns {
+            text.push_str(&format!(" rdns={rdns}"));
+        }
+        if let Some(proto) = one.proto {
+            text.push_str(&format!(" {}", proto.word()));
+        }
+        if let Some(apart) = one.apart {
+            text.push_str(&format!(" {}", apart.word()));
+        }
+        if &*one.reporter != "mx" {
+            text.push_str(&format!(" by {}", one.reporter));
+        }
+        text
+    }
 }

@@ -10,6 +10,9 @@
 //! is credited to the session's one name only if the counters prove that no other name was in force.
 //! XCLIENT changes the client of a session: the lines after it begin a new one.
 //!
+//! A client that goes away while a transaction is open broke it off, whatever was refused in it before: `after RCPT`
+//! says so, and `after DATA` if there are recipients. What VRFY is answered counts if nothing else happened.
+//!
 //! Kept apart, not learned: submission services and sessions with a login (users, not servers), and
 //! re-injection by a content filter. Not done: outbound delivery, the policy protocol, `last message repeated`.
 
@@ -57,6 +60,13 @@ struct Session {
     permitted: Option<usize>,
     /// A name came from a line within a mail transaction.
     in_mail: bool,
+    /// How many transactions the lines show at least, each other name being another one; and the last one's name.
+    transactions: u32,
+    present: Option<usize>,
+    /// A before-queue filter is asked.
+    proxied: bool,
+    /// VRFY was refused under this name.
+    probed: Option<(usize, Refusal)>,
     lost: Option<Stage>,
 }
 
@@ -64,6 +74,8 @@ struct Session {
 struct Message {
     queue_id: Box<[u8]>,
     name: Option<usize>,
+    /// The name of the transaction that was shown last before it.
+    after: Option<usize>,
     has_id: bool,
     refused: bool,
 }
@@ -163,9 +175,32 @@ impl Postfix {
             }
             Line::Lost(stage, client) => {
                 let Some(client) = client else { return IRRELEVANT };
+                let key = session_key(frame, client);
+                let is_open =
+                    self.sessions.get_mut(&key).is_some_and(|open| open.caller.ip == client.ip);
                 let Some(session) = self.session_of(frame, client, out) else { return IRRELEVANT };
-                session.lost = stage;
+                // Of a session whose lines are not there nobody knows what it was in the middle of.
+                session.lost = stage.filter(|_| is_open);
                 SESSION
+            }
+            Line::Proxied(client) => {
+                let Some(session) = self.session_of(frame, client, out) else { return IRRELEVANT };
+                session.proxied = true;
+                SESSION
+            }
+            Line::ScreenLost(client) => {
+                let Some(session) = self.session_of(frame, client, out) else { return IRRELEVANT };
+                session.lost = session.in_mail.then_some(Stage::Rcpt);
+                SESSION
+            }
+            Line::Shown(client) => {
+                if !may_begin_by_trouble(component) {
+                    return IRRELEVANT;
+                }
+                match self.session_of(frame, client, out) {
+                    Some(_) => SESSION,
+                    None => IRRELEVANT,
+                }
             }
             Line::Opened(queue_id, client, origin) => {
                 self.opened(frame, queue_id, client, origin, out)
@@ -209,6 +244,7 @@ impl Postfix {
         session.messages.push(Message {
             queue_id: queue_id.into(),
             name,
+            after: session.present,
             has_id: false,
             refused: false,
         });
@@ -233,12 +269,45 @@ impl Postfix {
             (None, Some(client)) if may_begin(component, action) => {
                 self.session_of(frame, client, out)
             }
-            (None, Some(_)) => None,
-            (None, None) => self.sessions.get_mut(&process_key(frame)),
+            (None, Some(client)) => self.orphan(frame, component, action.queue_id, client, out),
+            // What a before-queue filter answers names no client.
+            (None, None) => {
+                let session = self.sessions.get_mut(&process_key(frame));
+                session.filter(|session| session.proxied)
+            }
         };
         let Some(session) = session else { return IRRELEVANT };
         session.last = frame.time;
         session.note(action, by_us)
+    }
+
+    /// A message of which cleanup speaks, and smtpd did not: a session of its own, by its queue id. Whether it was
+    /// taken its lines do not say.
+    fn orphan(
+        &mut self,
+        frame: &Frame<'_>,
+        component: Component,
+        queue_id: Option<&[u8]>,
+        client: Client<'_>,
+        out: &mut Vec<Heard>,
+    ) -> Option<&mut Session> {
+        let queue_id = queue_id.filter(|_| component == Component::Cleanup)?;
+        let mut key = Vec::with_capacity(frame.host.len() + frame.tag.len() + queue_id.len() + 2);
+        for part in [frame.host, frame.tag, queue_id] {
+            key.extend_from_slice(part);
+            key.push(0);
+        }
+        self.open(&key, client, frame, out);
+        self.queue.insert(queue_key(frame.host, queue_id).into(), key.clone().into());
+        let session = self.sessions.get_mut(&key)?;
+        session.messages.push(Message {
+            queue_id: queue_id.into(),
+            name: None,
+            after: None,
+            has_id: false,
+            refused: true,
+        });
+        Some(session)
     }
 
     /// The session that a line of `client` belongs to: the open one if it is the same client's, or a new
@@ -277,6 +346,10 @@ impl Postfix {
             messages: Vec::new(),
             permitted: None,
             in_mail: false,
+            transactions: 0,
+            present: None,
+            proxied: false,
+            probed: None,
             lost: None,
         };
         if let Some(over) = self.sessions.open(key, session) {
@@ -348,12 +421,34 @@ impl Session {
         if name.is_some() && !matches!(action.stage, Stage::Connect | Stage::Helo | Stage::Ehlo) {
             self.in_mail = true;
         }
-        if action.stage != Stage::Other {
+        if action.stage == Stage::Other {
+            if let (Some(name), Verdict::Refused(refusal)) = (name, action.verdict) {
+                self.probed = Some((name, refusal));
+            }
+        } else {
+            self.in_transaction(action, name);
             self.judge(action, name, by_us);
         }
         match action.said {
             Said::Doubtful(why) => ambiguous(why),
             _ => SESSION,
+        }
+    }
+
+    /// Counts the transactions that must have been. A line with the queue id of a message is that message's; one
+    /// without is of a transaction that has no message yet.
+    fn in_transaction(&mut self, action: &Action<'_>, name: Option<usize>) {
+        if !matches!(action.stage, Stage::Mail | Stage::Rcpt | Stage::Data | Stage::EndOfMessage) {
+            return;
+        }
+        let is_known = action.queue_id.is_none_or(|queue_id| {
+            self.messages.iter().any(|message| *message.queue_id == *queue_id)
+        });
+        if name.is_none() || !is_known {
+            self.transactions = u32::MAX;
+        } else if self.present != name {
+            self.present = name;
+            self.transactions = self.transactions.saturating_add(1);
         }
     }
 
@@ -386,10 +481,13 @@ impl Session {
     fn settle(mut self, summary: Option<Summary>) -> Vec<(Option<Name>, Tally)> {
         self.drop_false_absence(summary);
         let only = self.only_name(summary);
+        // No transaction but those that the lines show: a message is of the one before it. If it were of the next,
+        // that one's first line would have its queue id.
+        let all_shown = summary.is_some_and(|summary| summary.mail_tried == self.transactions);
         let taken = self.taken(summary);
         let mut pending = None;
         for (message, taken) in self.messages.iter().zip(taken) {
-            let at = message.name.or(only);
+            let at = message.name.or(only).or_else(|| message.after.filter(|_| all_shown));
             let tally = match at.and_then(|at| self.names.get_mut(at)) {
                 Some((_, tally)) => tally,
                 None => &mut self.unnamed,
@@ -403,21 +501,34 @@ impl Session {
         let refused = |tally: &Tally| tally.hard.is_some() || tally.soft.is_some();
         let untouched =
             !refused(&self.unnamed) && !self.names.iter().any(|(_, tally)| refused(tally));
-        let in_transaction = summary.is_none_or(|summary| summary.mail > 0)
-            && matches!(
-                self.lost,
-                Some(Stage::Mail | Stage::Rcpt | Stage::Data | Stage::EndOfMessage)
-            );
+        let (mail, mail_refused) = summary
+            .map_or((true, false), |summary| (summary.mail > 0, summary.mail_tried > summary.mail));
+        let broken_off = mail
+            && match self.lost {
+                Some(Stage::Rcpt) => true,
+                Some(Stage::Mail) => untouched || !mail_refused,
+                Some(Stage::Data) => untouched || pending.is_some(),
+                Some(Stage::EndOfMessage) => pending.is_some(),
+                _ => false,
+            };
         // MAIL out of order (no greeting, no STARTTLS) is answered 5xx and not logged.
-        if untouched && summary.is_some_and(|summary| summary.mail_tried > 0 && summary.mail == 0) {
+        if untouched && mail_refused && !mail {
             self.unnamed.refuse(Refusal::Hard, Stage::Mail, b"");
         }
-        if in_transaction && (pending.is_some() || untouched) {
-            let at = pending.flatten().or(only);
+        if broken_off {
+            let present = self.present.filter(|_| all_shown);
+            let at = pending.flatten().or(only).or(present);
             match at.and_then(|at| self.names.get_mut(at)) {
                 Some((_, tally)) => tally.aborted = true,
                 None => self.unnamed.aborted = true,
             }
+        }
+        let no_mail = summary.is_none_or(|summary| summary.mail_tried == 0);
+        if let Some((at, refusal)) = self.probed.filter(|_| no_mail)
+            && let Some((_, tally)) = self.names.get_mut(at)
+            && *tally == Tally::default()
+        {
+            tally.refuse(refusal, Stage::Other, b"");
         }
         let mut told: Vec<(Option<Name>, Tally)> = Vec::with_capacity(self.names.len().max(1));
         if let Some((_, tally)) = only.and_then(|at| self.names.get_mut(at)) {
@@ -455,6 +566,14 @@ impl Session {
     /// The one name that was in force throughout, if the log proves that.
     fn only_name(&self, summary: Option<Summary>) -> Option<usize> {
         if self.names.len() != 1 {
+            return None;
+        }
+        // A greeting that was refused was not in force: another one may have been.
+        let was_refused = |tally: &Tally| {
+            let stages = [tally.hard, tally.soft];
+            stages.iter().flatten().any(|stage| matches!(stage, Stage::Helo | Stage::Ehlo))
+        };
+        if !self.in_mail && self.names.iter().any(|(_, tally)| was_refused(tally)) {
             return None;
         }
         let Some(summary) = summary else { return Some(0) };
@@ -529,6 +648,11 @@ fn may_begin(component: Component, action: &Action<'_>) -> bool {
         Component::Unknown => action.queue_id.is_none(),
         Component::Cleanup | Component::Other => false,
     }
+}
+
+/// Whether trouble with a client may: smtpd's, whose pid tells its session.
+fn may_begin_by_trouble(component: Component) -> bool {
+    matches!(component, Component::Smtpd | Component::Unknown)
 }
 
 /// host NUL tag NUL pid.

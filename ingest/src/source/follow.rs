@@ -33,7 +33,7 @@ use super::identity::{Position, is_id_of};
 use super::lines::{Found, Lines};
 use super::resume::{Judgement, Resume, Sources, judge};
 use super::unpack::ahead;
-use super::{Positions, SourceTrouble, Step};
+use super::{Positions, Source, SourceTrouble, Step, memory};
 
 /// How long a file that was left stays open for a late writer. logrotate's postrotate scripts take
 /// seconds; a deleted file must not hold its disk space for ever.
@@ -574,6 +574,36 @@ impl Follow {
 
     fn own(&self) -> Option<(&str, Position)> {
         self.current.as_ref().map(|current| (current.id.as_str(), self.position()))
+    }
+}
+
+impl Source for Follow {
+    fn next(&mut self, positions: &dyn Positions) -> Step<'_> {
+        Self::next(self, positions)
+    }
+
+    fn id(&self) -> Option<&str> {
+        Self::id(self)
+    }
+
+    fn position(&self) -> Vec<u8> {
+        Self::position(self).to_bytes()
+    }
+
+    fn resumed(&self) -> bool {
+        Self::resumed(self)
+    }
+
+    fn memory(&self) -> Option<String> {
+        Some(memory(self.path()))
+    }
+
+    fn previous(&self) -> Option<(&str, Vec<u8>)> {
+        self.previous_id().zip(self.previous_position().map(|position| position.to_bytes()))
+    }
+
+    fn lag_bytes(&self) -> u64 {
+        Self::lag_bytes(self)
     }
 }
 

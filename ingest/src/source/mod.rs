@@ -1,28 +1,33 @@
-//! Where lines come from: a log file followed for ever, or finished files and streams read once.
+//! Where lines come from: what is followed for ever, or finished files and streams read once.
 //!
 //! In: paths, and the positions stored so far (through [`Positions`]). Out: a sequence of [`Step`]s,
-//! mostly lines, and at any time the [`Position`] just after the last line handed out. Whoever stores
+//! mostly lines, and at any time the position just after the last line handed out. Whoever stores
 //! that position together with what the lines meant has read every line exactly once, across
 //! restarts, rotation, truncation and compression.
 //!
-//! - [`identity`]: what makes a source the same source: its content, not its name
+//! - [`Source`]: what is followed, whatever it is; only the source itself understands its positions
+//! - [`identity`]: what makes a file the same source: its content, not its name
 //! - [`follow`]: [`Follow`], one growing log file
+//! - [`journal`]: [`Journal`], journald's journal, by its cursors
 //! - [`set`]: [`Set`], all files that match a pattern
 //! - [`names`]: which files a name or a pattern means
+//! - [`syslog`]: [`Listener`], what other hosts send; it comes once, and what is lost is counted
 //! - [`history`]: [`History`], a finished file, packed or not, or a stream
 //!
 //! Everything here blocks and is plain `std`: each source runs in a thread of its own. Offsets and
 //! sizes are bytes. A log that cannot be read is a [`SourceTrouble`], never a panic: a followed log is
 //! tried again for as long as it takes, a finished one fails with what was read before kept.
 //!
-//! What is not done here: character sets, framing and time stamps (lines are bytes), journald and
-//! sockets, compression other than gzip, xz and zstd, watching by inotify (a poll costs a few microseconds).
+//! What is not done here: character sets, framing and time stamps (lines are bytes), compression
+//! other than gzip, xz and zstd, watching by inotify (a poll costs a few microseconds).
 
 pub mod follow;
 pub mod history;
 pub mod identity;
+pub mod journal;
 pub mod names;
 pub mod set;
+pub mod syslog;
 
 mod beside;
 mod file;
@@ -37,13 +42,17 @@ mod whole;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use helostat_zones::observation::Reporter;
+
 pub use follow::Follow;
 pub use history::History;
 pub use identity::{Position, PositionError};
+pub use journal::Journal;
 pub use lines::LINE_BYTES;
 pub use rotated::log_of;
 pub use set::Set;
 pub use spool::nameless_file;
+pub use syslog::Listener;
 pub use whole::Whole;
 
 /// The positions stored so far.
@@ -55,84 +64,70 @@ pub trait Positions {
     fn find(&self, fingerprint: &str) -> Vec<(String, Vec<u8>)>;
 }
 
-/// What is followed: one log file, or all files that match a pattern.
-pub enum Files {
-    /// One.
-    One(Follow),
-    /// Those that match.
-    Set(Set),
-}
+/// What is followed: it is asked for the next thing again and again, by one thread.
+pub trait Source {
+    /// The next thing. After [`Step::NewSource`], `positions` must know all that came before it.
+    fn next(&mut self, positions: &dyn Positions) -> Step<'_>;
 
-impl Files {
-    /// Follows `path`, or what it matches; neither need exist.
-    pub fn new(path: PathBuf) -> Self {
-        if names::is_pattern(&path) {
-            Self::Set(Set::new(path))
-        } else {
-            Self::One(Follow::new(path))
-        }
+    /// The name under which it is stored how far lines were read that come now; none before the first
+    /// [`Step::NewSource`] or [`Step::NewSender`].
+    fn id(&self) -> Option<&str>;
+
+    /// Just after the last line handed out, in bytes that only the source itself understands.
+    fn position(&self) -> Vec<u8>;
+
+    /// Whether a stored position was found under `id()` when it was begun.
+    fn resumed(&self) -> bool;
+
+    /// Under which name it is stored to which source the log led whose lines come now: sessions span the pieces of a
+    /// log. None where a source is always the same.
+    fn memory(&self) -> Option<String> {
+        None
     }
 
-    /// The next thing. After [`Step::NewSource`] and [`Step::OtherFile`], `positions` must know all that came before.
-    pub fn next(&mut self, positions: &dyn Positions) -> Step<'_> {
-        match self {
-            Self::One(follow) => follow.next(positions),
-            Self::Set(set) => set.next(positions),
-        }
+    /// The id of the source before the last [`Step::NewSource`] or [`Step::OtherFile`], and where it was left.
+    fn previous(&self) -> Option<(&str, Vec<u8>)> {
+        None
     }
 
-    /// The id of the source that lines come from; none before the first [`Step::NewSource`].
-    pub fn id(&self) -> Option<&str> {
-        match self {
-            Self::One(follow) => follow.id(),
-            Self::Set(set) => set.id(),
-        }
+    /// Who reports what comes now; none where it is always the same.
+    fn reporter(&self) -> Option<&Reporter> {
+        None
     }
 
-    /// The log that lines come from: sessions span its pieces.
-    pub fn log(&self) -> &Path {
-        match self {
-            Self::One(follow) => follow.path(),
-            Self::Set(set) => set.log().unwrap_or_else(|| set.path()),
-        }
+    /// Bytes that are there and were not handed out yet, as far as the source knows.
+    fn lag_bytes(&self) -> u64;
+
+    /// After [`Step::Idle`]: whether that was the end of what there is, or only of what came so far.
+    fn is_at_end(&self) -> bool {
+        true
     }
 
-    /// Just after the last line handed out.
-    pub fn position(&self) -> Position {
-        match self {
-            Self::One(follow) => follow.position(),
-            Self::Set(set) => set.position(),
-        }
+    /// Whether what was handed out can be had again from a stored position. What cannot is stored sooner.
+    fn is_lasting(&self) -> bool {
+        true
     }
 
-    /// The id of the source before, and where it was left.
-    pub fn previous(&self) -> Option<(&str, Position)> {
-        match self {
-            Self::One(follow) => follow.previous_id().zip(follow.previous_position()),
-            Self::Set(set) => set.previous_id().zip(set.previous_position()),
-        }
+    /// Asked again and again when the program ends, before each further step: takes nothing new, and says
+    /// true once nothing waits that would be lost.
+    fn finish(&mut self) -> bool {
+        true
     }
 
-    /// Whether the current source was known when it was begun.
-    pub fn resumed(&self) -> bool {
-        match self {
-            Self::One(follow) => follow.resumed(),
-            Self::Set(set) => set.resumed(),
-        }
-    }
-
-    /// Bytes that were not handed out yet, in all files; of packed ones, bytes on disk.
-    pub fn lag_bytes(&self) -> u64 {
-        match self {
-            Self::One(follow) => follow.lag_bytes(),
-            Self::Set(set) => set.lag_bytes(),
-        }
-    }
-
-    /// Sleeps: after [`Step::Idle`], before the next question. 20 to 50 ms are a good pace.
-    pub fn wait(&self, time: Duration) {
+    /// Waits, after [`Step::Idle`], before the next question. 20 to 50 ms are a good pace.
+    fn wait(&mut self, time: Duration) {
         std::thread::sleep(time);
     }
+}
+
+/// Under which name it is stored to which source the path of a followed log last led.
+pub fn memory(path: &Path) -> String {
+    format!("log:{}", path.display())
+}
+
+/// What follows `path`: one log file, or all files that a pattern matches. None of them need exist.
+pub fn files(path: PathBuf) -> Box<dyn Source> {
+    if names::is_pattern(&path) { Box::new(Set::new(path)) } else { Box::new(Follow::new(path)) }
 }
 
 /// A line of a log.
@@ -152,6 +147,9 @@ pub enum Step<'a> {
     /// one's. The caller stores what it has under `previous_id()` and `previous_position()`, which
     /// are final, *before* it asks again; its sessions carry over. Also said before the first line.
     NewSource,
+    /// From now on lines come from another sender, or from the same one again: `id()`, `position()`,
+    /// `resumed()` and `reporter()` are its. Its sessions are apart from those of all others, and go on.
+    NewSender,
     /// From now on lines come from another file of the same log: `id()` and `position()` are its. The caller stores
     /// what it has under `previous_id()` and `previous_position()` with its next batch; its sessions carry over, if the
     /// other file is a piece of the same log.
@@ -203,6 +201,17 @@ pub enum SourceTrouble {
         /// What the decoder said.
         reason: String,
     },
+    /// The program that reads the journal cannot be started, has ended, or complains.
+    #[error("the journal cannot be read: {reason}")]
+    Journal {
+        /// What it or the system said.
+        reason: String,
+    },
+    /// The journal has lost the entry that was read last.
+    #[error(
+        "the journal no longer has the entry that was read last; reading goes on at the next it has, what was between is lost"
+    )]
+    JournalGap,
     /// It is no pattern that names of files could be matched against.
     #[error("'{}' is no pattern for names of files: {reason}", path.display())]
     Pattern {

@@ -35,7 +35,7 @@ use super::names::matching;
 use super::resume::{Judgement, Sources, judge};
 use super::rotated::{is_copy_of, log_of};
 use super::unpack::ahead;
-use super::{Positions, SourceTrouble, Step};
+use super::{Positions, Source, SourceTrouble, Step, memory};
 
 /// The most files that are open at once, beside the one being read.
 pub const OPEN: usize = 16;
@@ -627,4 +627,34 @@ fn is_being_packed(log: &LogFile) -> bool {
 
 fn key(stamp: &Stamp) -> (u64, u64) {
     (stamp.dev, stamp.inode)
+}
+
+impl Source for Set {
+    fn next(&mut self, positions: &dyn Positions) -> Step<'_> {
+        Self::next(self, positions)
+    }
+
+    fn id(&self) -> Option<&str> {
+        Self::id(self)
+    }
+
+    fn position(&self) -> Vec<u8> {
+        Self::position(self).to_bytes()
+    }
+
+    fn resumed(&self) -> bool {
+        Self::resumed(self)
+    }
+
+    fn memory(&self) -> Option<String> {
+        Some(memory(self.log().unwrap_or_else(|| self.path())))
+    }
+
+    fn previous(&self) -> Option<(&str, Vec<u8>)> {
+        self.previous_id().zip(self.previous_position().map(|position| position.to_bytes()))
+    }
+
+    fn lag_bytes(&self) -> u64 {
+        Self::lag_bytes(self)
+    }
 }

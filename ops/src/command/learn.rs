@@ -310,10 +310,7 @@ fn print_observations(learning: &Learning, args: &LearnArgs) -> Result<(), Failu
     let mut stdout = io::BufWriter::with_capacity(1 << 20, io::stdout().lock());
     let files = in_order(args, learning)?;
     let mut learners = Learners::new(&files, || pipeline::onlooker(learning));
-    let mut each = |heard: &Heard| {
-        serde_json::to_writer(&mut stdout, &heard_json(heard))?;
-        stdout.write_all(b"\n")
-    };
+    let mut each = |heard: &Heard| writeln!(stdout, "{}", heard.to_json());
     for file in &files {
         let mut source = open(&file.path)?;
         let mut learner = learners.take(file);
@@ -334,33 +331,4 @@ fn print_observations(learning: &Learning, args: &LearnArgs) -> Result<(), Failu
         }
     }
     Ok(stdout.flush()?)
-}
-
-/// What was heard as a JSON line; docs/observations.md has the schema.
-fn heard_json(heard: &Heard) -> serde_json::Value {
-    let name = heard.name.as_ref().map(|name| name.text()).filter(|text| !text.is_empty());
-    let mut line = json!({
-        "time": heard.time,
-        "ip": heard.ip,
-        "ehlo": name,
-        "kind": heard.name.as_ref().map_or("unknown", |name| name.kind().word()),
-        "rdns": heard.rdns,
-        "proto": heard.proto.map(|proto| proto.word()),
-        "outcome": heard.outcome,
-        "stage": heard.stage,
-        "reason": heard.reason,
-        "reporter": heard.reporter.as_ref(),
-    });
-    if let Some(line) = line.as_object_mut() {
-        if let Some(supersedes) = heard.supersedes {
-            line.insert("supersedes".into(), json!(supersedes));
-        }
-        if heard.by_us {
-            line.insert("by_us".into(), json!(true));
-        }
-        if let Some(apart) = heard.apart {
-            line.insert("apart".into(), json!(apart));
-        }
-    }
-    line
 }

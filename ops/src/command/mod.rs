@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod check;
 pub mod explain;
+pub mod filter;
 pub mod learn;
 pub mod ledger;
 

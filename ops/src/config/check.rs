@@ -10,15 +10,18 @@ use super::place::{ConfigError, Place};
 use super::policy::Policy;
 use super::read::Given;
 use super::section::Section;
-use super::settings::{Dns, Live, Log, Zone};
+use super::settings::{Dns, Journal, Live, Log, Syslog, Transport, Zone};
 use super::value::cut;
-use super::{Config, LOG, POLICY, ZONE};
+use super::{Config, JOURNAL, LOG, POLICY, SYSLOG, ZONE};
+use helostat_zones::observation::ReporterKind;
 
 /// Everything in which two values of the file cannot both hold.
 pub(super) fn disagreements(config: &Config, given: &Given) -> Vec<ConfigError> {
     let mut found = Vec::new();
     zones(&config.zones, given, &mut found);
     logs(&config.logs, given, &mut found);
+    journals(&config.journals, given, &mut found);
+    reporters(config, given, &mut found);
     sockets(config, given, &mut found);
     numbers(&config.policy, given, &mut found);
     found
@@ -73,9 +76,7 @@ fn zones(zones: &[Zone], given: &Given, found: &mut Vec<ConfigError>) {
 }
 
 fn logs(logs: &[Log], given: &Given, found: &mut Vec<ConfigError>) {
-    let sound = |&(number, _): &(usize, _)| {
-        ["path", "reporter", "reporter-kind"].iter().all(|key| given.is_sound(LOG, number, key))
-    };
+    let sound = |&(number, _): &(usize, _)| given.is_sound(LOG, number, "path");
     let logs: Vec<_> = logs.iter().enumerate().filter(sound).collect();
     for (rank, &(number, log)) in logs.iter().enumerate() {
         let before = || logs.iter().copied().take(rank);
@@ -85,21 +86,66 @@ fn logs(logs: &[Log], given: &Given, found: &mut Vec<ConfigError>) {
             let sentence = format!("the log {path} is read already{there}");
             disagree(given.place(LOG, number, "path"), sentence, found);
         }
-        // What a trap accepts never builds trust; one name for both would let it.
-        let same = |other: &Log| other.reporter == log.reporter;
-        let differs = |other: &Log| other.reporter_kind != log.reporter_kind;
-        if let Some((first, _)) = before().find(|(_, other)| same(other) && differs(other)) {
-            let there = seen(given.place(LOG, first, "reporter-kind"));
+    }
+}
+
+fn journals(journals: &[Journal], given: &Given, found: &mut Vec<ConfigError>) {
+    let sound = |&(number, _): &(usize, _)| {
+        ["reporter", "directory"].iter().all(|key| given.is_sound(JOURNAL, number, key))
+    };
+    let journals: Vec<_> = journals.iter().enumerate().filter(sound).collect();
+    for (rank, &(number, journal)) in journals.iter().enumerate() {
+        let same = |other: &Journal| {
+            other.reporter == journal.reporter && other.directory == journal.directory
+        };
+        let mut before = journals.iter().copied().take(rank);
+        if let Some((first, _)) = before.find(|(_, other)| same(other)) {
+            let there = seen(given.place(JOURNAL, first, "reporter"));
             let sentence = format!(
-                "the reporter \"{}\" has another reporter-kind{there}; give each its own reporter name",
-                log.reporter
+                "the reporter \"{}\" reads this journal already{there}; name all its units in one [[journal]], or give each its own reporter name",
+                journal.reporter
             );
-            disagree(given.place(LOG, number, "reporter-kind"), sentence, found);
+            disagree(given.place(JOURNAL, number, "reporter"), sentence, found);
         }
     }
 }
 
+/// What a trap accepts never builds trust; one name for it and for another server would let it.
+fn reporters(config: &Config, given: &Given, found: &mut Vec<ConfigError>) {
+    let mut all: Vec<(&'static str, usize, &str, ReporterKind)> = Vec::new();
+    for (number, log) in config.logs.iter().enumerate() {
+        all.push((LOG, number, &log.reporter, log.reporter_kind));
+    }
+    for (number, syslog) in config.syslog.iter().enumerate() {
+        let names = syslog.reporters.values().chain(&syslog.reporter);
+        all.extend(names.map(|name| (SYSLOG, number, name.as_str(), syslog.reporter_kind)));
+    }
+    for (number, journal) in config.journals.iter().enumerate() {
+        all.push((JOURNAL, number, &journal.reporter, journal.reporter_kind));
+    }
+    all.retain(|&(section, number, _, _)| {
+        let keys = ["path", "reporter", "reporters", "reporter-kind"];
+        keys.iter().all(|key| given.is_sound(section, number, key))
+    });
+    let mut told = None;
+    for (rank, &(section, number, name, kind)) in all.iter().enumerate() {
+        let mut before = all.iter().take(rank);
+        let other = before.find(|other| other.2 == name && other.3 != kind);
+        let Some(&(first_section, first, _, _)) = other else { continue };
+        // Several names of one entry are one mistake.
+        if told.replace((section, number)) == Some((section, number)) {
+            continue;
+        }
+        let there = seen(given.place(first_section, first, "reporter-kind"));
+        let sentence = format!(
+            "the reporter \"{name}\" has another reporter-kind{there}; give each its own reporter name"
+        );
+        disagree(given.place(section, number, "reporter-kind"), sentence, found);
+    }
+}
+
 fn sockets(config: &Config, given: &Given, found: &mut Vec<ConfigError>) {
+    syslog_sockets(config, given, found);
     let Some(http) = config.http.listen else { return };
     if !given.is_sound("http", 0, "listen") || !given.is_sound("dns", 0, "listen") {
         return;
@@ -108,6 +154,39 @@ fn sockets(config: &Config, given: &Given, found: &mut Vec<ConfigError>) {
         let place = given.exact("http", 0, "listen").or_else(|| given.exact("dns", 0, "listen"));
         let sentence = format!("[http] and [dns] cannot both listen on TCP: {http} and {dns}");
         disagree(place, sentence, found);
+    }
+}
+
+/// What one [[syslog]] listens to, and what takes the same socket before it.
+fn syslog_sockets(config: &Config, given: &Given, found: &mut Vec<ConfigError>) {
+    let is_sound = |section, number, key| given.is_sound(section, number, key);
+    for (number, syslog) in config.syslog.iter().enumerate() {
+        let of =
+            |number| is_sound(SYSLOG, number, "listen") && is_sound(SYSLOG, number, "transports");
+        if !of(number) {
+            continue;
+        }
+        let before = config.syslog.iter().take(number).enumerate().filter(|(other, _)| of(*other));
+        let shares =
+            |other: &Syslog| syslog.transports.iter().any(|it| other.transports.contains(it));
+        let before = before.filter(|(_, other)| shares(other));
+        let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
+        taken.extend(
+            before.flat_map(|(_, other)| other.listen.iter().map(|it| ("another [[syslog]]", *it))),
+        );
+        if is_sound("dns", 0, "listen") {
+            taken.extend(config.dns.listen.iter().map(|dns| ("[dns]", *dns)));
+        }
+        if is_sound("http", 0, "listen") && syslog.transports.contains(&Transport::Tcp) {
+            taken.extend(config.http.listen.map(|http| ("[http]", http)));
+        }
+        let clash = syslog.listen.iter().find_map(|own| {
+            taken.iter().find(|(_, other)| collide(*own, *other)).map(|other| (own, other))
+        });
+        if let Some((own, (whose, other))) = clash {
+            let sentence = format!("[[syslog]] and {whose} cannot both listen: {own} and {other}");
+            disagree(given.place(SYSLOG, number, "listen"), sentence, found);
+        }
     }
 }
 
@@ -138,8 +217,8 @@ fn numbers(policy: &Policy, given: &Given, found: &mut Vec<ConfigError>) {
 /// Sentences on what is allowed but seldom meant.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
-    if config.logs.is_empty() {
-        found.push("no [[log]]: nothing new will be learned".into());
+    if config.logs.is_empty() && config.syslog.is_empty() && config.journals.is_empty() {
+        found.push("no [[log]], [[syslog]] or [[journal]]: nothing new will be learned".into());
     }
     if config.zones.is_empty() {
         found.push("no [[zone]]: no question will be answered".into());
@@ -156,9 +235,32 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             format!("[[zone]] {origin}: its name servers lie in it but `ns-address` is empty: resolvers elsewhere will not find them")
         }));
     }
+    for syslog in &config.syslog {
+        syslog_warnings(syslog, &mut found);
+    }
     live_warnings(&config.live, &mut found);
     memory_warnings(config, &mut found);
     found
+}
+
+fn syslog_warnings(syslog: &Syslog, found: &mut Vec<String>) {
+    let first = syslog.listen.first().map_or_else(String::new, SocketAddr::to_string);
+    let reachable = |socket: &&SocketAddr| !socket.ip().to_canonical().is_loopback();
+    let local = syslog.allow.iter().all(|net| net.addr().is_loopback());
+    if local && let Some(open) = syslog.listen.iter().find(reachable) {
+        found.push(format!(
+            "[[syslog]] {first}: it listens on {open}, but `allow` names only this machine: nobody else may send"
+        ));
+    }
+    // A /24 is one network of one's own; beyond it are strangers.
+    let wide = |net: &&ipnet::IpNet| net.prefix_len() < if net.addr().is_ipv4() { 24 } else { 64 };
+    let udp = syslog.transports.contains(&Transport::Udp);
+    let others = syslog.allow.iter().filter(|net| !net.addr().is_loopback());
+    if udp && let Some(net) = others.into_iter().find(wide) {
+        found.push(format!(
+            "[[syslog]] {first}: over UDP anybody can forge an address in {net} and be believed; name your mail servers in `allow`, or leave \"udp\" out of `transports`"
+        ));
+    }
 }
 
 fn memory_warnings(config: &Config, found: &mut Vec<String>) {

@@ -44,8 +44,8 @@ pub use place::{ConfigError, ConfigErrors, Place};
 pub use policy::Policy;
 pub use section::{Change, Key, Preset};
 pub use settings::{
-    Csa, Daemon, Dns, EhloForward, Evidence, Fcrdns, Http, Ingest, Ledger, Live, Log, LogLevel,
-    Zone, ZoneKind,
+    Csa, Daemon, Dns, EhloForward, Evidence, Fcrdns, Http, Ingest, Journal, Ledger, Live, Log,
+    LogLevel, Syslog, Transport, Zone, ZoneKind,
 };
 pub use size::Size;
 pub use value::Rule;
@@ -56,6 +56,8 @@ use section::Section;
 /// The names of the sections that are more than a struct.
 const ZONE: &str = "zone";
 const LOG: &str = "log";
+const SYSLOG: &str = "syslog";
+const JOURNAL: &str = "journal";
 const EVIDENCE: &str = "evidence";
 const POLICY: &str = "policy";
 
@@ -86,6 +88,10 @@ pub struct Config {
     pub zones: Vec<Zone>,
     /// The mail logs to learn from.
     pub logs: Vec<Log>,
+    /// Where other mail servers send theirs.
+    pub syslog: Vec<Syslog>,
+    /// The journals to learn from.
+    pub journals: Vec<Journal>,
 }
 
 /// Every key at its default; no zones, no logs.
@@ -106,6 +112,8 @@ impl Default for Config {
             policy: Policy::initial(),
             zones: Vec::new(),
             logs: Vec::new(),
+            syslog: Vec::new(),
+            journals: Vec::new(),
         }
     }
 }
@@ -196,6 +204,8 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         Policy::KEYS,
         Zone::KEYS,
         Log::KEYS,
+        Syslog::KEYS,
+        Journal::KEYS,
     ];
     sections.into_iter().flatten()
 }

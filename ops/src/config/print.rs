@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::read::bracketed;
 use super::section::{Change, Section};
-use super::{Config, LOG, ZONE};
+use super::{Config, JOURNAL, LOG, SYSLOG, ZONE};
 
 impl Config {
     /// The values in force, as a file that says them all.
@@ -27,11 +27,18 @@ impl Config {
         for log in &mut copy.logs {
             write_section(log, &mut text);
         }
+        for syslog in &mut copy.syslog {
+            write_section(syslog, &mut text);
+        }
+        for journal in &mut copy.journals {
+            write_section(journal, &mut text);
+        }
         text
     }
 
     /// The keys that differ in `new` and take effect only when the daemon is started anew. Zones
-    /// are told apart by origin and logs by path; `zone` or `log` means that one came or went.
+    /// are told apart by origin, logs by path, what is listened to by its addresses and journals by reporter;
+    /// `zone`, `log` and so on mean that one came or went.
     pub fn restart_needed(&self, new: &Self) -> Vec<&'static str> {
         let (mut old, mut new) = (self.clone(), new.clone());
         let mut changed = Vec::new();
@@ -40,6 +47,14 @@ impl Config {
         }
         compare_entries(&mut old.zones, &mut new.zones, |zone| &zone.origin, ZONE, &mut changed);
         compare_entries(&mut old.logs, &mut new.logs, |log| &log.path, LOG, &mut changed);
+        compare_entries(&mut old.syslog, &mut new.syslog, |it| &it.listen, SYSLOG, &mut changed);
+        compare_entries(
+            &mut old.journals,
+            &mut new.journals,
+            |it| &it.reporter,
+            JOURNAL,
+            &mut changed,
+        );
         changed
     }
 }

@@ -17,9 +17,9 @@ use toml::de::{DeTable, DeValue};
 use super::nearest::nearest;
 use super::place::{ConfigError, Place, Source};
 use super::section::{Key, Preset, Section};
-use super::settings::{Log, Zone};
+use super::settings::{Journal, Log, Syslog, Zone};
 use super::value::{Reading, cut};
-use super::{Config, EVIDENCE, LOG, POLICY, ZONE, keys};
+use super::{Config, EVIDENCE, JOURNAL, LOG, POLICY, SYSLOG, ZONE, keys};
 
 /// A file with more than this is not a configuration with slips, but something else.
 pub(super) const MOST_SYNTAX_ERRORS: usize = 100;
@@ -181,6 +181,8 @@ impl<'a> Reader<'a> {
             match (name.get_ref().as_ref(), value.get_ref()) {
                 (ZONE, value) => config.zones = self.entries(ZONE, place, value),
                 (LOG, value) => config.logs = self.entries(LOG, place, value),
+                (SYSLOG, value) => config.syslog = self.entries(SYSLOG, place, value),
+                (JOURNAL, value) => config.journals = self.entries(JOURNAL, place, value),
                 (EVIDENCE, DeValue::Table(systems)) => {
                     for (system, value) in systems {
                         let place = self.source.place(&system.span());
@@ -319,6 +321,14 @@ impl Entry for Log {
     fn settle(&mut self, _given: impl Fn(&Key) -> bool) {}
 }
 
+impl Entry for Syslog {
+    fn settle(&mut self, _given: impl Fn(&Key) -> bool) {}
+}
+
+impl Entry for Journal {
+    fn settle(&mut self, _given: impl Fn(&Key) -> bool) {}
+}
+
 fn is_empty(value: &DeValue<'_>) -> bool {
     match value {
         DeValue::String(text) => text.is_empty(),
@@ -329,7 +339,7 @@ fn is_empty(value: &DeValue<'_>) -> bool {
 
 /// The section as its line is written in the file.
 pub(super) fn bracketed(section: &str) -> String {
-    if section == ZONE || section == LOG {
+    if [ZONE, LOG, SYSLOG, JOURNAL].contains(&section) {
         format!("[[{section}]]")
     } else {
         format!("[{section}]")

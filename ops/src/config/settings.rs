@@ -3,6 +3,7 @@
 //! Each key reads: "name" field: type = default, rule, when a change takes effect, meaning.
 //! The rooms of the house get these plain values and never see the file.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::thread::available_parallelism;
@@ -19,7 +20,7 @@ use super::size::Size;
 use super::value::Choice;
 use super::value::Rule::{
     Between, Days, DefaultPort, Free, Lasting, LastingOrNever, Longest, NotEmpty, Reply, Seconds,
-    Sized, Text, TimeZone, Url, Word,
+    Sized, Text, TimeZone, Unit, Url, Word,
 };
 
 const fn ms(milliseconds: u64) -> Duration {
@@ -212,6 +213,73 @@ section! {
         "time-zone" time_zone: Option<String> = Is(r#""""#), TimeZone, Restart,
             "The time zone of stamps that do not say; \"\" is that of the system.";
     }
+}
+
+section! {
+    /// `[[syslog]]`: where other mail servers send their logs.
+    Syslog in "syslog" {
+        "listen" listen: Vec<SocketAddr> = Needed(r#"["127.0.0.1:5514"]"#), NotEmpty, Restart,
+            "Where messages come in; open sessions are stored under the first of them.";
+        "transports" transports: Vec<Transport> = Is(r#"["tcp", "udp"]"#), NotEmpty, Restart,
+            "How they come; over udp messages can be lost and the sender's address forged.";
+        "allow" allow: Vec<IpNet> = Is(r#"["127.0.0.0/8", "::1/128"]"#), NotEmpty, Restart,
+            "Who may send; name your mail servers one by one.";
+        "reporter" reporter: Option<String> = Is(r#""""#), Word, Restart,
+            "The name of the mail server that reports, one for all senders; \"\" is each sender's address.";
+        "reporters" reporters: BTreeMap<IpAddr, String> = Is("{}"), Word, Restart,
+            "Names of the mail servers that report, by their addresses; who is not in it is `reporter`.";
+        "reporter-kind" reporter_kind: ReporterKind = Is(r#""mx""#), Free, Restart,
+            "What mail they see, as in [[log]].";
+        "format" format: FormatChoice = Is(r#""auto""#), Free, Restart,
+            "Which program writes it; auto finds out from the messages.";
+        "time-zone" time_zone: Option<String> = Is(r#""""#), TimeZone, Restart,
+            "The time zone of stamps that do not say; \"\" is that of the system.";
+        "connections" connections: u32 = Is("64"), Between(1, 4096), Restart,
+            "TCP connections open at once, at most.";
+        "senders" senders: u32 = Is("256"), Between(1, 10_000), Restart,
+            "Senders whose open sessions are kept, at most; one more, and those of who was silent for longest end.";
+        "idle" idle: Duration = Is(r#""1d""#), Lasting(seconds(1), seconds(30 * 86_400)), Restart,
+            "A TCP connection that is silent for this long is closed.";
+        "stall" stall: Duration = Is(r#""30s""#), Lasting(ms(100), seconds(3600)), Restart,
+            "A TCP connection that is silent for this long in the middle of a message is closed.";
+        "message-length" message_length: Size = Is(r#""64kB""#), Sized(Size(1000), Size(65_000)), Restart,
+            "The longest message; of a longer one only the beginning is looked at.";
+        "queue" queue: Size = Is(r#""16MB""#), Sized(Size(1_000_000), Size(1_000_000_000)), Restart,
+            "What may wait to be read; beyond it TCP senders wait, and what comes over UDP is dropped.";
+    }
+}
+
+section! {
+    /// `[[journal]]`: messages that journald keeps.
+    Journal in "journal" {
+        "reporter" reporter: String = Needed(r#""mx1""#), Word, Restart,
+            "The name of the mail server that reports; it is stored under it how far the journal was read.";
+        "units" units: Vec<String> = Is("[]"), Unit, Restart,
+            "The units whose messages are read, also as patterns; empty is all.";
+        "identifiers" identifiers: Vec<String> = Is("[]"), Unit, Restart,
+            "The names under which programs log whose messages are read (no patterns); empty is all.";
+        "directory" directory: Option<PathBuf> = Is(r#""""#), Free, Restart,
+            "The folder of another journal; \"\" is that of the system.";
+        "reporter-kind" reporter_kind: ReporterKind = Is(r#""mx""#), Free, Restart,
+            "What mail it sees, as in [[log]].";
+        "format" format: FormatChoice = Is(r#""auto""#), Free, Restart,
+            "Which program writes it; auto finds out from the messages.";
+        "time-zone" time_zone: Option<String> = Is(r#""""#), TimeZone, Restart,
+            "The time zone of stamps that do not say; \"\" is that of the system.";
+    }
+}
+
+/// How messages come from other hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// RFC 6587.
+    Tcp,
+    /// RFC 5426.
+    Udp,
+}
+
+impl Choice for Transport {
+    const WORDS: &'static [(&'static str, Self)] = &[("tcp", Self::Tcp), ("udp", Self::Udp)];
 }
 
 /// How much the daemon tells.

@@ -133,6 +133,16 @@ fn values_arrive() {
         [[log]]
         path = "/var/log/mail.log"
         time-zone = "UTC"
+        [[syslog]]
+        listen = ["192.0.2.1:5514", "[2001:db8::1]:5514"]
+        transports = ["udp"]
+        allow = ["192.0.2.7"]
+        [syslog.reporters]
+        "192.0.2.7" = "mx2"
+        "::ffff:192.0.2.8" = "mx3"
+        [[journal]]
+        reporter = "mx4"
+        units = ["postfix*", "exim4.service"]
         "#,
     );
     let text = |values: Vec<String>| values.join(" ");
@@ -157,6 +167,12 @@ fn values_arrive() {
     assert_eq!(zone.page.as_deref(), Some("https://rep.test/why"));
     let [log] = config.logs.as_slice() else { panic!("one log") };
     assert_eq!(log.time_zone.as_deref(), Some("UTC"));
+    let [syslog] = config.syslog.as_slice() else { panic!("one to listen to") };
+    assert_eq!((syslog.listen.len(), syslog.transports.as_slice()), (2, &[Transport::Udp][..]));
+    let reporters: Vec<_> = syslog.reporters.iter().map(|(ip, it)| format!("{ip} {it}")).collect();
+    assert_eq!(text(reporters), "192.0.2.7 mx2 192.0.2.8 mx3");
+    let [journal] = config.journals.as_slice() else { panic!("one journal") };
+    assert_eq!(journal.units, ["postfix*", "exim4.service"]);
 }
 
 #[test]
@@ -195,6 +211,14 @@ fn warns_of_what_is_seldom_meant() {
         ("[ledger]\nkeep = \"29d\"\n", &["shorter than the 30 days"]),
         ("[ledger]\nkeep = \"30d\"\n", &[]),
         ("[policy]\nreporter-messages = 9\n", &["only several reporters together"]),
+        ("[[syslog]]\nlisten = [\"127.0.0.1:5514\"]\n", &[]),
+        ("[[syslog]]\nlisten = [\"127.0.0.1:5514\"]\nallow = [\"192.0.2.7\"]\n", &[]),
+        ("[[syslog]]\nlisten = [\"192.0.2.1:514\"]\n", &["nobody else may send"]),
+        (
+            "[[syslog]]\nlisten = [\"192.0.2.1:514\"]\nallow = [\"10.0.0.0/8\"]\n",
+            &["forge an address in 10.0.0.0/8"],
+        ),
+        ("[[syslog]]\nlisten = [\"[::1]:514\"]\nallow = [\"::/0\"]\ntransports = [\"tcp\"]\n", &[]),
     ] {
         let warnings = parse(&format!("{text}{USEFUL}")).warnings();
         assert_eq!(warnings.len(), words.len(), "{text}\n{warnings:?}");
@@ -203,7 +227,7 @@ fn warns_of_what_is_seldom_meant() {
         }
     }
     let [log, zone] = <[String; 2]>::try_from(Config::default().warnings()).expect("two");
-    assert!(log.contains("no [[log]]") && zone.contains("no [[zone]]"), "{log} {zone}");
+    assert!(log.contains("no [[log]], [[syslog]]") && zone.contains("no [[zone]]"), "{log} {zone}");
 }
 
 #[test]
@@ -244,6 +268,12 @@ fn only_some_changes_need_a_restart() {
         (format!("{zone}{other}"), format!("{other}{zone}"), &[]),
         (log.into(), format!("{log}reporter = \"mx1\""), &["log.reporter"]),
         (log.into(), String::new(), &["log"]),
+        (String::new(), "[[journal]]\nreporter = \"mx1\"".into(), &["journal"]),
+        (
+            "[[syslog]]\nlisten = [\"[::1]:514\"]\nreporters = {}".into(),
+            "[[syslog]]\nlisten = [\"[::1]:514\"]\nreporters = { \"::1\" = \"mx\" }".into(),
+            &["syslog.reporters"],
+        ),
         (
             String::new(),
             "[ledger]\nmemory = \"1GB\"\nkey = \"x\"".into(),
@@ -324,18 +354,28 @@ fn what_is_no_configuration_is_said_to_be_none() {
 #[test]
 fn the_shipped_file_says_every_key_with_its_default() {
     let text = fs::read_to_string(in_crate("helostat.toml")).expect("the shipped file");
+    assert!(parse(&text).syslog.is_empty(), "what few need is written behind a #");
+    // Prose stands behind "# ", keys and sections that few need behind "#" alone.
+    let uncommented = text.lines().map(|line| {
+        let key = line.strip_prefix('#').filter(|rest| rest.starts_with(char::is_alphabetic));
+        key.or_else(|| line.strip_prefix('#').filter(|rest| rest.starts_with('['))).unwrap_or(line)
+    });
+    let text = uncommented.collect::<Vec<_>>().join("\n");
     let mut config = parse(&text);
     let (zones, logs) = (std::mem::take(&mut config.zones), std::mem::take(&mut config.logs));
+    let (syslog, journals) =
+        (std::mem::take(&mut config.syslog), std::mem::take(&mut config.journals));
     assert_eq!(config, Config::default(), "the shipped file has a value that is not the default");
 
     let ([zone], [log]) = (zones.as_slice(), logs.as_slice()) else { panic!("a zone, a log") };
     let needed = format!(
-        "[[zone]]\norigin = \"{}\"\n[[log]]\npath = \"{}\"\n",
+        "[[zone]]\norigin = \"{}\"\n[[log]]\npath = \"{}\"\n[[syslog]]\nlisten = [\"127.0.0.1:5514\"]\n[[journal]]\nreporter = \"mx1\"\n",
         zone.origin,
         log.path.display()
     );
     let plain = parse(&needed);
     assert_eq!((zones, logs), (plain.zones, plain.logs), "an entry that is not the default");
+    assert_eq!((syslog, journals), (plain.syslog, plain.journals), "one that is not the default");
 
     let tree: toml::Table = text.parse().expect("it was read already");
     for key in keys() {
@@ -391,7 +431,7 @@ fn key_tables() -> String {
 fn the_table_lists_every_section_in_the_order_of_printing() {
     let mut config = Config::default();
     let mut printed: Vec<_> = config.sections().iter().map(|section| section.name()).collect();
-    printed.extend([ZONE, LOG]);
+    printed.extend([ZONE, LOG, SYSLOG, JOURNAL]);
     let mut listed: Vec<_> = keys().map(|key| key.section).collect();
     listed.dedup();
     assert_eq!(listed, printed);
@@ -402,6 +442,8 @@ fn file_with(key: &Key, value: &str) -> String {
     let needed = match key.section {
         ZONE if key.name != "origin" => "origin = \"rep.test\"\n",
         LOG if key.name != "path" => "path = \"mail.log\"\n",
+        SYSLOG if key.name != "listen" => "listen = [\"127.0.0.1:5514\"]\n",
+        JOURNAL if key.name != "reporter" => "reporter = \"mx1\"\n",
         _ => "",
     };
     format!("{}\n{needed}{} = {value}\n", read::bracketed(key.section), key.name)

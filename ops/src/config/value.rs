@@ -4,6 +4,8 @@
 //! program uses, or every [`Flaw`] of the value. `write` gives what `read` reads as the same again.
 //! All sentences are made here, in one form: "should be KIND such as SAMPLE, but is FOUND: WHY".
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,6 +51,8 @@ pub enum Rule {
     Text(usize),
     /// A piece of an MTA's reply that no client can put there.
     Reply,
+    /// A unit or an identifier of the journal, perhaps a pattern.
+    Unit,
 }
 
 /// What a value is read with.
@@ -285,6 +289,7 @@ impl Value for String {
             Rule::TimeZone => "a time zone such as \"Europe/Berlin\"",
             Rule::Word => "a word of letters, digits, '.', '-' and '_'",
             Rule::Reply => "a piece of a reply such as \"blocked using rep.example.net\"",
+            Rule::Unit => "a name as the journal has it, such as \"postfix*\"",
             Rule::Text(most) => return format!("a text of at most {most} octets"),
             _ => "a text",
         }
@@ -297,6 +302,7 @@ impl Value for String {
                 Rule::Url => check_url(text)?,
                 Rule::TimeZone => check_time_zone(text)?,
                 Rule::Word => check_word(text)?,
+                Rule::Unit => check_unit(text)?,
                 Rule::Reply => helostat_ingest::ours::check(text)?,
                 Rule::Text(most) if text.len() > most => return Err(Self::new()),
                 _ => {}
@@ -343,6 +349,18 @@ fn check_word(text: &str) -> Result<(), String> {
         return Err(format!("it has at most {LONGEST} characters"));
     }
     if text.bytes().all(good) { Ok(()) } else { Err(String::new()) }
+}
+
+fn check_unit(text: &str) -> Result<(), String> {
+    // systemd's own limit for the name of a unit.
+    const LONGEST: usize = 255;
+    if text.is_empty() {
+        return Err("it is empty".into());
+    }
+    if text.len() > LONGEST {
+        return Err(format!("it has at most {LONGEST} characters"));
+    }
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(()) } else { Err(String::new()) }
 }
 
 impl Value for DomainName {
@@ -438,6 +456,55 @@ impl<T: Value + PartialEq> Value for Vec<T> {
 
     fn write(&self) -> toml::Value {
         toml::Value::Array(self.iter().map(T::write).collect())
+    }
+}
+
+/// A table from addresses to values.
+impl<T: Value> Value for BTreeMap<IpAddr, T> {
+    const SAMPLE: &'static str = "{ \"192.0.2.7\" = \"mx1\" }";
+
+    fn kind(rule: Rule) -> String {
+        format!("a table {{..}} from addresses to {}", T::kind(rule))
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        let Some(table) = found.get_ref().as_table() else {
+            return Err(flaw::<Self>(found, reading.rule, ""));
+        };
+        if table.len() > ITEMS_MAX {
+            let text = format!("has {} entries; at most {ITEMS_MAX} are allowed", table.len());
+            return Err(vec![Flaw { span: found.span(), text }]);
+        }
+        let mut read = Self::new();
+        let mut flaws = Vec::new();
+        for (typed, value) in table {
+            let name = typed.get_ref();
+            let address = name.parse::<IpAddr>().map(|address| address.to_canonical());
+            match (address, T::read(value, reading)) {
+                (Err(_), _) => {
+                    let text = format!("has an entry for {}, which is no address", quoted(name));
+                    flaws.push(Flaw { span: typed.span(), text });
+                }
+                (Ok(_), Err(more)) => {
+                    flaws.extend(more.into_iter().map(|flaw| Flaw {
+                        text: format!("has an entry that {}", flaw.text),
+                        ..flaw
+                    }))
+                }
+                (Ok(address), Ok(value)) => {
+                    if read.insert(address, value).is_some() {
+                        let text = format!("has {address} twice");
+                        flaws.push(Flaw { span: typed.span(), text });
+                    }
+                }
+            }
+        }
+        if flaws.is_empty() { Ok(read) } else { Err(flaws) }
+    }
+
+    fn write(&self) -> toml::Value {
+        let entries = self.iter().map(|(address, value)| (address.to_string(), value.write()));
+        toml::Value::Table(entries.collect())
     }
 }
 

@@ -26,8 +26,8 @@ const LINE_MAX: usize = 8000;
 /// What a line says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
-    /// A message was taken: `<=`.
-    Taken(Host<'a>, Proto),
+    /// A message was taken, from this sender: `<=`.
+    Taken(Host<'a>, Proto, &'a [u8]),
     /// Something was refused.
     Refused(Refused<'a>),
     /// An EHLO or HELO was refused for its syntax; the argument as Exim prints it.
@@ -40,6 +40,8 @@ pub(super) enum Line<'a> {
     Logged(Host<'a>),
     /// The client went away.
     Lost(Host<'a>, Lost),
+    /// TLS broke down, or Exim closed the connection: at most a `Lost` follows.
+    Broken(Host<'a>),
     /// The connection is over.
     Ended(Host<'a>),
     /// Said about a connection that is over already.
@@ -56,6 +58,8 @@ pub(super) enum Line<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Host<'a> {
     pub(super) ip: IpAddr,
+    /// With `+incoming_port`, and in the `ehlo-log` line.
+    pub(super) port: Option<u32>,
     /// The verified reverse name.
     pub(super) rdns: Option<&'a [u8]>,
     pub(super) said: Said<'a>,
@@ -75,9 +79,13 @@ pub(super) enum Said<'a> {
 /// When the client went away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// In the middle of a message.
+    /// In the middle of a message: recipients were taken.
     InMessage,
-    /// Between commands.
+    /// A sender had been given; whether recipients were taken the line does not say.
+    InEnvelope,
+    /// It said nothing more; perhaps in the middle of a message's commands.
+    Silent,
+    /// Between messages.
     BetweenCommands,
 }
 
@@ -89,6 +97,8 @@ pub(super) struct Refused<'a> {
     pub(super) refusal: Refusal,
     /// After a login.
     pub(super) login: bool,
+    /// Whose message it was.
+    pub(super) sender: Option<&'a [u8]>,
     /// What Exim's administrator says to the client.
     pub(super) reply: Reply<'a>,
 }
@@ -156,24 +166,24 @@ fn host(text: &[u8]) -> Result<(Host<'_>, &[u8]), &'static str> {
             (Some(rdns), rest)
         }
     };
-    if let Some((ip, _, rest)) = bracketed(text) {
+    if let Some((ip, port, rest)) = bracketed(text) {
         let said = if rdns.is_some() { Said::MaybeReverse } else { Said::Nothing };
-        return Ok((Host { ip, rdns, said }, rest));
+        return Ok((Host { ip, port, rdns, said }, rest));
     }
     let inside = text.strip_prefix(b"(").ok_or(NO_HOST)?;
     let mut found = None;
     for at in find_all(inside, b") [") {
-        let Some((ip, _, rest)) = inside.get(at + 2..).and_then(bracketed) else { continue };
+        let Some((ip, port, rest)) = inside.get(at + 2..).and_then(bracketed) else { continue };
         if found.is_some() {
             return Err("two-hosts");
         }
-        found = Some((inside.get(..at).unwrap_or_default(), ip, rest));
+        found = Some((inside.get(..at).unwrap_or_default(), ip, port, rest));
     }
-    let (name, ip, rest) = found.ok_or(NO_HOST)?;
+    let (name, ip, port, rest) = found.ok_or(NO_HOST)?;
     if !matches!(rest.first(), None | Some(b' ' | b':' | b',')) {
         return Err(NO_HOST);
     }
-    Ok((Host { ip, rdns, said: Said::Name(name) }, rest))
+    Ok((Host { ip, port, rdns, said: Said::Name(name) }, rest))
 }
 
 /// Reads a host and hands it on; what cannot be read is doubtful or unknown.
@@ -188,13 +198,9 @@ fn with_host<'a>(text: &'a [u8], then: impl FnOnce(Host<'a>, &'a [u8]) -> Line<'
 
 /// `<= SENDER H=HOST ... P=esmtps ...`.
 fn taken(rest: &[u8]) -> Line<'_> {
-    let Some((sender, rest)) = cut(rest, b' ') else {
+    let Some((sender, rest)) = up_to(rest, b' ') else {
         return Line::Unknown;
     };
-    // A quoted local part may hold blanks and anything else.
-    if sender.contains(&b'"') {
-        return Line::Doubtful("quoted-sender");
-    }
     let Some(rest) = rest.strip_prefix(b"H=") else {
         return Line::Nothing;
     };
@@ -208,7 +214,7 @@ fn taken(rest: &[u8]) -> Line<'_> {
             b"asmtps" => Some(Proto { auth: true, tls: true, ..Proto::default() }),
             word => Proto::parse(word),
         };
-        proto.map_or(Line::Nothing, |proto| Line::Taken(host, proto))
+        proto.map_or(Line::Nothing, |proto| Line::Taken(host, proto, sender))
     })
 }
 
@@ -225,7 +231,7 @@ fn about_message(text: &[u8]) -> Line<'_> {
         return with_host(rest, |host, _| Line::Lost(host, Lost::InMessage));
     }
     if let Some(rest) = text.strip_prefix(b"TLS error on connection from ") {
-        return with_host(rest, |host, _| Line::Shown(host));
+        return with_host(rest, |host, _| Line::Broken(host));
     }
     Line::Nothing
 }
@@ -247,10 +253,17 @@ fn about_host(line: &[u8], has_id: bool) -> Line<'_> {
             });
         if let Some((refusal, what)) = verdict {
             let reply = own_text(line, what);
-            return refused(host, refusal, what, reply, fields.login);
+            return refused(host, refusal, what, reply, &fields);
         }
-        if text.starts_with(b"incomplete transaction (connection lost)") {
-            return Line::Lost(host, Lost::InMessage);
+        const BROKEN: [&[u8]; 2] = [
+            b"incomplete transaction (connection lost) from <",
+            b"incomplete transaction (sync failure) from <",
+        ];
+        if let Some(sender) = BROKEN.iter().find_map(|start| text.strip_prefix(*start)) {
+            // The recipients that were taken follow the sender.
+            let taken =
+                address_of_sender(sender).is_some_and(|(_, rest)| rest.starts_with(b" for "));
+            return Line::Lost(host, if taken { Lost::InMessage } else { Lost::InEnvelope });
         }
         const SHOWS: [&[u8]; 5] = [
             b"Warning: ",
@@ -269,19 +282,18 @@ fn about_host(line: &[u8], has_id: bool) -> Line<'_> {
 /// What stands between host and verdict.
 struct Fields<'a> {
     login: bool,
+    sender: Option<&'a [u8]>,
     rest: &'a [u8],
 }
 
-/// Steps over `I=`, `U=`, `X=`, `CV=`, `SNI=`, `DN="`, `PRX=`, `P=`, `L-`, `F=<S>` and `A=`.
+/// Steps over `I=`, `U=`, `X=`, `CV=`, `SNI=`, `DN="`, `PRX=`, `Ci=`, `P=`, `L-`, `F=<S>` and `A=`.
 fn fields(mut text: &[u8]) -> Option<Fields<'_>> {
     let mut login = false;
-    // A quoted sender may imitate a login; whoever it is then counts as a stranger.
-    let mut quoted = false;
+    let mut sender = None;
     while let Some(field) = text.strip_prefix(b" ") {
-        if let Some(sender) = field.strip_prefix(b"F=<") {
-            let (sender, rest) = after_sender(sender)?;
-            quoted = sender.contains(&b'"');
-            text = rest;
+        if let Some(after) = field.strip_prefix(b"F=<") {
+            let (address, rest) = address_of_sender(after)?;
+            (sender, text) = (Some(address), rest);
             continue;
         }
         if let Some(name) = field.strip_prefix(b"DN=\"") {
@@ -290,26 +302,39 @@ fn fields(mut text: &[u8]) -> Option<Fields<'_>> {
         }
         let word = field.split(|&byte| byte == b' ').next().unwrap_or_default();
         let key = word.split(|&byte| byte == b'=').next().unwrap_or_default();
-        let is_field =
-            key.len() < word.len() && key.len() <= 4 && key.iter().all(u8::is_ascii_uppercase);
-        let is_mark =
-            matches!(word, b"L" | b"L." | b"L-" | b"L.-" | b"TFO" | b"TFO*" | b"K" | b"PRDR");
+        let is_field = key.len() < word.len()
+            && (key == b"Ci" || (key.len() <= 4 && key.iter().all(u8::is_ascii_uppercase)));
+        let is_mark = matches!(
+            word,
+            b"L" | b"L." | b"L-" | b"L.-" | b"L*" | b"TFO" | b"TFO*" | b"K" | b"PRDR"
+        );
         if !is_field && !is_mark {
-            return Some(Fields { login, rest: field });
+            return Some(Fields { login, sender, rest: field });
         }
-        login |= key == b"A" && !quoted;
+        login |= key == b"A";
         text = field.get(word.len()..)?;
     }
     None
 }
 
-/// The sender and what follows its `>`: the first `>` after which a line of Exim can go on.
-fn after_sender(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    const NEXT: [&[u8]; 4] = [b" rejected ", b" temporarily rejected ", b" A=", b" P="];
-    memchr::memchr_iter(b'>', text).find_map(|at| {
-        let rest = text.get(at + 1..)?;
-        NEXT.iter().any(|next| rest.starts_with(next)).then_some((text.get(..at)?, rest))
-    })
+/// The sender and what follows its `>`.
+fn address_of_sender(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    up_to(text, b'>')
+}
+
+/// An address and what follows the byte that ends it. In a quoted local part, and behind a backslash, that byte is
+/// the address' own: Exim takes no address whose quotes are not balanced.
+fn up_to(text: &[u8], last: u8) -> Option<(&[u8], &[u8])> {
+    let (mut quoted, mut escaped) = (false, false);
+    let end = text.iter().position(|&byte| {
+        if std::mem::take(&mut escaped) {
+            return false;
+        }
+        escaped = byte == b'\\';
+        quoted ^= byte == b'"';
+        byte == last && !quoted
+    })?;
+    Some((text.get(..end)?, text.get(end + 1..)?))
 }
 
 /// `RCPT <R>: TEXT`, `EHLO or HELO NAME: TEXT`, `after DATA: TEXT`, `connection in "connect" ACL: TEXT`.
@@ -318,7 +343,7 @@ fn refused<'a>(
     refusal: Refusal,
     what: &'a [u8],
     reply: Reply<'a>,
-    login: bool,
+    fields: &Fields<'a>,
 ) -> Line<'a> {
     let word = what.split(|&byte| matches!(byte, b' ' | b':')).next().unwrap_or_default();
     let mut stage = match word {
@@ -335,7 +360,8 @@ fn refused<'a>(
     } else if stage == Stage::Connect {
         host.said = Said::Nothing;
     }
-    Line::Refused(Refused { host, stage, refusal, login, reply })
+    let (login, sender) = (fields.login, fields.sender);
+    Line::Refused(Refused { host, stage, refusal, login, sender, reply })
 }
 
 /// The administrator's text, which follows `<RECIPIENT>: ` or `NAME: ` in `what`, the end of `line`; all
@@ -391,15 +417,17 @@ fn rejected(rest: &[u8]) -> Line<'_> {
     }
     if let Some(rest) = rest.strip_prefix(b"MAIL FROM:") {
         let marks = find_all(rest, b" H=").count();
-        let Some((_, rest)) = cut_at(rest, b" H=").filter(|_| marks == 1) else {
+        let Some((sender, rest)) = cut_at(rest, b" H=").filter(|_| marks == 1) else {
             return Line::Doubtful("two-hosts");
         };
+        let sender = sender.strip_prefix(b"<").and_then(|sender| sender.strip_suffix(b">"));
         return with_host(rest, |host, _| {
             Line::Refused(Refused {
                 host,
                 stage: Stage::Mail,
                 refusal: Refusal::Hard,
                 login: false,
+                sender,
                 reply: Reply::default(),
             })
         });
@@ -412,24 +440,22 @@ fn after_interface(text: &[u8]) -> &[u8] {
     text.strip_prefix(b" I=").and_then(bracketed).map_or(text, |(_, _, rest)| rest)
 }
 
-/// `(next input sent too soon: ..): rejected "CMD" H=HOST next input="TEXT"`: a client that does not wait.
+/// `(next input sent too soon: ..): rejected "CMD" H=HOST next input="TEXT"`: a client that does not wait. Exim
+/// breaks the connection off.
 fn synchronization(rest: &[u8]) -> Line<'_> {
     let marks = find_all(rest, b"\" H=").count();
     let ends = find_all(rest, b" next input=\"").count();
-    let Some((_, rest)) = cut_at(rest, b"\" H=").filter(|_| marks == 1 && ends == 1) else {
+    let Some((before, rest)) = cut_at(rest, b"\" H=").filter(|_| marks == 1 && ends == 1) else {
         return Line::Doubtful("two-hosts");
     };
+    let command = cut_at(before, b": rejected \"").map_or(&b""[..], |(_, command)| command);
+    let verb = command.get(..4).unwrap_or_default().to_ascii_uppercase();
+    let in_message = matches!(&verb[..], b"MAIL" | b"RCPT" | b"DATA" | b"BDAT");
     with_host(rest, |host, rest| {
         if !contains(rest, b" next input=\"") {
             return Line::Doubtful("two-hosts");
         }
-        Line::Refused(Refused {
-            host,
-            stage: Stage::Mail,
-            refusal: Refusal::Hard,
-            login: false,
-            reply: Reply::default(),
-        })
+        if in_message { Line::Lost(host, Lost::InEnvelope) } else { Line::Broken(host) }
     })
 }
 
@@ -437,12 +463,12 @@ fn synchronization(rest: &[u8]) -> Line<'_> {
 fn logged(rest: &[u8]) -> Option<Host<'_>> {
     let (ip, rest) = cut_at(rest, b" port=")?;
     let ip = address(ip)?;
-    let (_, rest) = number(rest)?;
+    let (port, rest) = number(rest)?;
     let (rdns, rest) = cut_at(rest.strip_prefix(b" rdns=")?, b" helo=<")?;
     let name = rest.strip_suffix(b">")?;
     let rdns = (!rdns.is_empty()).then_some(rdns);
     let said = if name.is_empty() { Said::Nothing } else { Said::Name(name) };
-    Some(Host { ip, rdns, said })
+    Some(Host { ip, port: Some(port), rdns, said })
 }
 
 /// Lines about a connection as a whole.
@@ -470,16 +496,20 @@ fn about_connection(text: &[u8]) -> Line<'_> {
     {
         return with_host(rest, |host, _| Line::Lost(host, Lost::InMessage));
     }
-    const LOST: [&[u8]; 2] = [
-        b"unexpected disconnection while reading SMTP command from ",
-        b"SMTP command timeout on connection from ",
-    ];
-    if let Some(rest) = LOST.iter().find_map(|start| text.strip_prefix(*start)) {
-        return with_host(rest, |host, _| Line::Lost(host, Lost::BetweenCommands));
+    // Written only if a sender was given: "some mailers just drop the call", and Exim does not mind.
+    if let Some(rest) =
+        text.strip_prefix(b"unexpected disconnection while reading SMTP command from ")
+    {
+        return with_host(rest, |host, _| Line::Lost(host, Lost::InEnvelope));
     }
-    const SHOWS: [&[u8]; 3] =
-        [b"SMTP call from ", b"TLS error on connection from ", b"SMTP protocol violation: "];
-    if let Some(rest) = SHOWS.iter().find_map(|start| text.strip_prefix(*start)) {
+    if let Some(rest) = text.strip_prefix(b"SMTP command timeout on connection from ") {
+        return with_host(rest, |host, _| Line::Lost(host, Lost::Silent));
+    }
+    const BROKEN: [&[u8]; 2] = [b"SMTP call from ", b"TLS error on connection from "];
+    if let Some(rest) = BROKEN.iter().find_map(|start| text.strip_prefix(*start)) {
+        return with_host(rest, |host, _| Line::Broken(host));
+    }
+    if let Some(rest) = text.strip_prefix(b"SMTP protocol violation: ") {
         return with_host(rest, |host, _| Line::Shown(host));
     }
     if let Some((mechanism, rest)) = cut_at(text, b" authenticator failed for ")
@@ -525,7 +555,7 @@ mod tests {
             format!("{} {said}", host.ip)
         };
         match line {
-            Line::Taken(host, proto) => (format!("taken {}", proto.word()), shown(host)),
+            Line::Taken(host, proto, _) => (format!("taken {}", proto.word()), shown(host)),
             Line::Refused(refused) => {
                 let login = if refused.login { " login" } else { "" };
                 let kind = format!("{:?} {:?}{login}", refused.refusal, refused.stage);
@@ -538,6 +568,7 @@ mod tests {
             Line::Shown(host) => ("shown".to_owned(), shown(host)),
             Line::Logged(host) => ("logged".to_owned(), shown(host)),
             Line::Lost(host, when) => (format!("lost {when:?}"), shown(host)),
+            Line::Broken(host) => ("broken".to_owned(), shown(host)),
             Line::Ended(host) => ("ended".to_owned(), shown(host)),
             Line::NoMail(host) => ("no mail".to_owned(), shown(host)),
             other => (format!("{other:?}"), String::new()),
@@ -570,8 +601,8 @@ mod tests {
             ("1xUPlL-000042-0g <= root@s.test U=root P=local S=4", "Nothing", ""),
             (
                 "1xUPlL-000042-0g <= \"x H=(evil) [6.6.6.6] P=esmtp\"@y H=(a) [192.0.2.7] P=esmtp S=1",
-                "Doubtful(\"quoted-sender\")",
-                "",
+                "taken ESMTP",
+                "192.0.2.7 a",
             ),
             (
                 "1xUPlL-000042-0g <= s@s H=(evil) [6.6.50.105]:25 P=esmtp (x) [127.236.110.96]:34799 I=[127.0.0.1]:2525 P=esmtp",
@@ -756,8 +787,12 @@ mod tests {
     #[test]
     fn a_reverse_name_is_kept() {
         let text = b"H=a.example (b) [192.0.2.7] Warning: odd";
-        let expected =
-            Host { ip: ip("192.0.2.7"), rdns: Some(b"a.example"), said: Said::Name(b"b") };
+        let expected = Host {
+            ip: ip("192.0.2.7"),
+            port: None,
+            rdns: Some(b"a.example"),
+            said: Said::Name(b"b"),
+        };
         assert_eq!(read(text), Line::Shown(expected));
     }
 }

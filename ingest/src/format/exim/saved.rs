@@ -20,18 +20,19 @@ use crate::session::{SavedTally, is_false};
 struct Saved {
     /// The key, each octet as the character of that number.
     key: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    process: Option<u32>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    alone: bool,
     begin: u32,
     last: u32,
     client: SavedCaller,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     names: Vec<SavedName>,
-    unnamed: SavedTally,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     logged: Option<usize>,
-    #[serde(default, skip_serializing_if = "is_false")]
-    greeting_refused: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    port: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    greeting_refused: Option<u32>,
     #[serde(default, skip_serializing_if = "is_false")]
     ended: bool,
 }
@@ -40,11 +41,21 @@ struct Saved {
 #[serde(deny_unknown_fields)]
 struct SavedName {
     tally: SavedTally,
+    /// The name is not shown; the tally's is empty.
+    #[serde(default, skip_serializing_if = "is_false")]
+    hidden: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    login: bool,
     time: u32,
+    last: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sender: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     told: Option<Outcome>,
     #[serde(default, skip_serializing_if = "is_false")]
     done: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    broken: bool,
 }
 
 impl Exim {
@@ -71,42 +82,61 @@ impl Session {
     fn save(&self, key: &[u8]) -> Saved {
         Saved {
             key: to_text(key),
-            process: self.process,
+            alone: self.alone,
             begin: self.begin.0,
             last: self.last.0,
             client: SavedCaller::of(&self.caller),
-            names: self
-                .names
-                .iter()
-                .map(|named| SavedName {
-                    tally: SavedTally::of(&named.name, &named.tally),
-                    time: named.time.0,
-                    told: named.told,
-                    done: named.done,
-                })
-                .collect(),
-            unnamed: SavedTally::of(&Name::absent(), &self.unnamed),
+            names: self.names.iter().map(Named::save).collect(),
             logged: self.logged,
-            greeting_refused: self.greeting_refused,
+            port: self.port,
+            greeting_refused: self.greeting_refused.map(|time| time.0),
             ended: self.ended,
         }
     }
 
     fn restore(saved: Saved) -> Self {
-        let names = saved.names.into_iter().map(|saved| {
-            let (name, tally) = saved.tally.restore();
-            Named { name, tally, time: Time(saved.time), told: saved.told, done: saved.done }
-        });
         Self {
-            process: saved.process,
+            alone: saved.alone,
             begin: Time(saved.begin),
             last: Time(saved.last),
             caller: saved.client.restore(),
-            names: names.collect(),
-            unnamed: saved.unnamed.restore().1,
+            names: saved.names.into_iter().map(Named::restore).collect(),
             logged: saved.logged,
-            greeting_refused: saved.greeting_refused,
+            port: saved.port,
+            greeting_refused: saved.greeting_refused.map(Time),
             ended: saved.ended,
+        }
+    }
+}
+
+impl Named {
+    fn save(&self) -> SavedName {
+        let name = self.name.clone().unwrap_or_else(Name::absent);
+        SavedName {
+            tally: SavedTally::of(&name, &self.tally),
+            hidden: self.name.is_none(),
+            login: self.login,
+            time: self.time.0,
+            last: self.last.0,
+            sender: self.sender,
+            told: self.told,
+            done: self.done,
+            broken: self.broken,
+        }
+    }
+
+    fn restore(saved: SavedName) -> Self {
+        let (name, tally) = saved.tally.restore();
+        Self {
+            name: (!saved.hidden).then_some(name),
+            login: saved.login,
+            tally,
+            time: Time(saved.time),
+            last: Time(saved.last),
+            sender: saved.sender,
+            told: saved.told,
+            done: saved.done,
+            broken: saved.broken,
         }
     }
 }

@@ -34,12 +34,18 @@ pub(super) enum Line<'a> {
     Lost(Option<Stage>, Option<Client<'a>>),
     /// The first recipient of a message was taken: `QID: client=`.
     Opened(&'a [u8], Option<Client<'a>>, Origin),
+    /// The first recipient of a message was taken, and a before-queue filter is asked: `NOQUEUE: client=`.
+    Proxied(Client<'a>),
     /// cleanup has seen the header of a message.
     MessageId(&'a [u8]),
     /// A check fired.
     Action(Action<'a>),
     /// postscreen says goodbye, or hands the client over.
     ScreenEnd(Client<'a>),
+    /// postscreen's client hung up.
+    ScreenLost(Client<'a>),
+    /// The line shows a client and decides nothing.
+    Shown(Client<'a>),
     /// postscreen quotes the first words of a client that did not wait.
     Pregreet(Client<'a>, &'a [u8]),
     /// Understood, of no use here.
@@ -151,6 +157,9 @@ pub(super) fn read(text: &[u8]) -> Line<'_> {
     if let Some(client) = tls(text) {
         return Line::Tls(client);
     }
+    if let Some(client) = shown(text) {
+        return Line::Shown(client);
+    }
     if is_chatter(text) {
         return Line::Nothing;
     }
@@ -199,6 +208,10 @@ pub(super) fn read_screen(text: &[u8]) -> Line<'_> {
     if let Some(rest) = text.strip_prefix(b"PREGREET ") {
         return pregreet(rest);
     }
+    if let Some(rest) = text.strip_prefix(b"HANGUP after ") {
+        let client = cut_at(rest, b" from ").and_then(|(_, rest)| screen_client(rest));
+        return client.map_or(Line::Unknown, |(client, _)| Line::ScreenLost(client));
+    }
     Line::Nothing
 }
 
@@ -210,6 +223,30 @@ pub(super) fn is_screen_text(text: &[u8]) -> bool {
     capitals >= 4 && text.get(capitals) == Some(&b' ')
 }
 
+/// Trouble with a client: a failed login, TLS, a command that is none. What follows the client may be its own text.
+fn shown(text: &[u8]) -> Option<Client<'_>> {
+    if let Some(rest) = text.strip_prefix(b"warning: ") {
+        const STARTS: [&[u8]; 2] = [b"non-SMTP command from ", b"Illegal address syntax from "];
+        if let Some(rest) = STARTS.iter().find_map(|start| rest.strip_prefix(*start)) {
+            return client(rest).map(|(client, _)| client);
+        }
+        let (client, rest) = client(rest)?;
+        return rest.starts_with(b": SASL ").then_some(client);
+    }
+    if let Some(rest) = text.strip_prefix(b"SSL_accept error from ") {
+        return client(rest).map(|(client, _)| client);
+    }
+    const AFTER: [&[u8]; 3] = [
+        b"improper command pipelining after ",
+        b"too many errors after ",
+        b"bare <LF> received after ",
+    ];
+    let rest = AFTER.iter().find_map(|start| text.strip_prefix(*start))?;
+    // The stage is one word, or one with the octets that had come.
+    let (stage, rest) = cut_at(rest, b" from ")?;
+    (stage.len() <= 40).then(|| client(rest).map(|(client, _)| client))?
+}
+
 /// `Anonymous TLS connection established from NAME[IP]: TLSv1.3 with cipher ..`.
 fn tls(text: &[u8]) -> Option<Client<'_>> {
     const TRUST: [&[u8]; 4] = [b"Anonymous", b"Untrusted", b"Trusted", b"Verified"];
@@ -218,7 +255,7 @@ fn tls(text: &[u8]) -> Option<Client<'_>> {
 }
 
 fn is_chatter(text: &[u8]) -> bool {
-    const STARTS: [&[u8]; 23] = [
+    const STARTS: [&[u8]; 25] = [
         b"warning: ",
         b"error: ",
         b"fatal: ",
@@ -226,6 +263,8 @@ fn is_chatter(text: &[u8]) -> bool {
         b"statistics: ",
         b"improper command pipelining after ",
         b"too many errors after ",
+        b"bare <LF> received after ",
+        b"discarding EHLO keywords: ",
         b"Anonymous TLS connection established from ",
         b"Untrusted TLS connection established from ",
         b"Trusted TLS connection established from ",
@@ -269,13 +308,14 @@ fn screen_client(text: &[u8]) -> Option<(Client<'_>, &[u8])> {
         .then_some((client, rest))
 }
 
-/// `NOQUEUE: client=`: of use only where it says that this is no stranger.
+/// `NOQUEUE: client=`: what the filter will answer is this client's.
 fn proxied(rest: &[u8]) -> Line<'_> {
     match client(rest) {
         Some((client, rest)) if origin(rest) != Origin::Client => {
             Line::Opened(b"NOQUEUE", Some(client), origin(rest))
         }
-        _ => Line::Nothing,
+        Some((client, _)) => Line::Proxied(client),
+        None => Line::Nothing,
     }
 }
 
@@ -358,7 +398,7 @@ fn action<'a>(queue_id: Option<&'a [u8]>, rest: &'a [u8], whole: &'a [u8]) -> Li
         let said = if is_whole { tail(text) } else { Said::Doubtful("cut-record") };
         return Line::Action(Action {
             queue_id,
-            verdict: verdict(word, text),
+            verdict: verdict(word, text, stage),
             stage,
             client: None,
             said,
@@ -383,7 +423,7 @@ fn action<'a>(queue_id: Option<&'a [u8]>, rest: &'a [u8], whole: &'a [u8]) -> Li
     };
     Line::Action(Action {
         queue_id,
-        verdict: verdict(word, text),
+        verdict: verdict(word, text, stage),
         stage,
         client: Some(client),
         said,
@@ -403,7 +443,8 @@ fn reply(text: &[u8]) -> Reply<'_> {
 }
 
 /// header_checks and their like: `header X: TEXT from NAME[IP]; from=<> to=<> proto= helo=<H>: MSG`.
-/// The text is the sender's; only the name is taken, and the queue id says whose it is.
+/// The text is the sender's. The queue id says whose it is; where that is not known, the client is believed if
+/// nothing else in the line looks like it, and so is the name, unless it ends the line.
 fn content<'a>(
     queue_id: Option<&'a [u8]>,
     word: &[u8],
@@ -412,30 +453,44 @@ fn content<'a>(
 ) -> Line<'a> {
     let mut said = Said::Unknown;
     let mut reason: &[u8] = b"";
+    let mut client = None;
     if !is_whole {
         said = Said::Doubtful("cut-record");
     } else if let Some((_, end)) = cut_at_last(rest, b" proto=")
         && let Some((_, end)) = cut_at(end, b" helo=<")
         && let Some((name, after)) = cut(end, b'>')
     {
+        let tails = memchr::memmem::find_iter(rest, b" helo=<").count();
         match after.strip_prefix(b": ") {
-            Some(message) => {
+            Some(message) if tails == 1 => {
                 said = neutered(name);
                 reason = message;
             }
+            Some(_) => said = Said::Doubtful("two-tails"),
             None if after.is_empty() => said = neutered(name),
             None => said = Said::Doubtful("helo"),
         }
+        client = content_client(rest);
     }
     Line::Action(Action {
         queue_id,
-        verdict: verdict(word, reason),
+        verdict: verdict(word, reason, Stage::EndOfMessage),
         stage: Stage::EndOfMessage,
-        client: None,
+        client,
         said,
         reply: Reply::default(),
         extended: None,
     })
+}
+
+/// The client in ` from NAME[IP]; from=<`, if that is there once.
+fn content_client(rest: &[u8]) -> Option<Client<'_>> {
+    const MARK: &[u8] = b"]; from=<";
+    let mut marks = memchr::memmem::find_iter(rest, MARK);
+    let (at, None) = (marks.next()?, marks.next()) else { return None };
+    let before = rest.get(..at + 1)?;
+    let (_, shown) = cut_at_last(before, b" from ")?;
+    client(shown).filter(|(_, rest)| rest.is_empty()).map(|(client, _)| client)
 }
 
 /// What the last `proto=` of a whole record says.
@@ -444,12 +499,18 @@ fn extended(text: &[u8], is_whole: bool) -> Option<bool> {
     Some(end.starts_with(b"ESMTP"))
 }
 
-fn verdict(word: &[u8], text: &[u8]) -> Verdict {
+fn verdict(word: &[u8], text: &[u8], stage: Stage) -> Verdict {
     match word {
-        b"reject" | b"milter-reject" | b"proxy-reject" => {
-            Verdict::Refused(Refusal::of(text).unwrap_or(Refusal::Hard))
-        }
-        b"proxy-accept" => Verdict::Accepted,
+        b"reject" | b"milter-reject" | b"proxy-reject" => match Refusal::of(text) {
+            Some(refusal) => Verdict::Refused(refusal),
+            // What checks of headers and filters say need not have a code, nor what postscreen says for want of
+            // servers; a reply has one.
+            None if stage == Stage::EndOfMessage => Verdict::Refused(Refusal::Hard),
+            None if stage == Stage::Connect => Verdict::Refused(Refusal::Soft),
+            None => Verdict::Neutral,
+        },
+        // The client is told that it was taken.
+        b"proxy-accept" | b"discard" | b"milter-discard" => Verdict::Accepted,
         b"permit" => Verdict::Permit,
         _ => Verdict::Neutral,
     }
@@ -644,6 +705,11 @@ mod tests {
             (
                 "4A: reject: header Subject: x from f[6.6.6.6]; from=<a> to=<b> proto=ESMTP helo=<fake.example>: \
                  from m.example[192.0.2.7]; from=<s@s> to=<b@l> proto=ESMTP helo=<real.example>: 5.7.1 no",
+                Said::Doubtful("two-tails"),
+            ),
+            (
+                "4A: warning: header Subject: x from f[6.6.6.6]; from=<a> to=<b> proto=ESMTP helo=<fake.example>: \
+                 from m.example[192.0.2.7]; from=<s@s> to=<b@l> proto=ESMTP helo=<real.example>",
                 Said::Name(b"real.example"),
             ),
             (
@@ -793,7 +859,6 @@ mod tests {
     fn lines_of_other_kinds() {
         for text in [
             "4A: removed",
-            "NOQUEUE: client=a.example[192.0.2.7]",
             "4A: to=<a@b>, relay=none",
             "4A: from=<>, size=1, nrcpt=1 (queue active)",
             "warning: hostname a.example does not resolve to address 192.0.2.7",

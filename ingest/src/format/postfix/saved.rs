@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{Message, Postfix, Session, queue_key};
 use crate::bytes::{from_text, to_text};
 use crate::format::{self, SavedCaller, TWICE};
-use crate::session::{SavedTally, Stage, is_false};
+use crate::session::{Refusal, SavedTally, Stage, is_false, is_zero};
 
 /// A session as it is stored.
 #[derive(Serialize, Deserialize)]
@@ -33,6 +33,14 @@ struct Saved {
     permitted: Option<usize>,
     #[serde(default, skip_serializing_if = "is_false")]
     in_mail: bool,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    transactions: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    present: Option<usize>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    proxied: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    probed: Option<(usize, Refusal)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lost: Option<Stage>,
 }
@@ -43,6 +51,8 @@ struct SavedMessage {
     id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<usize>,
     #[serde(default, skip_serializing_if = "is_false")]
     has_id: bool,
     #[serde(default, skip_serializing_if = "is_false")]
@@ -103,6 +113,7 @@ impl Session {
                 .map(|message| SavedMessage {
                     id: to_text(&message.queue_id),
                     name: message.name,
+                    after: message.after,
                     has_id: message.has_id,
                     refused: message.refused,
                     reused: reused(message),
@@ -110,6 +121,10 @@ impl Session {
                 .collect(),
             permitted: self.permitted,
             in_mail: self.in_mail,
+            transactions: self.transactions,
+            present: self.present,
+            proxied: self.proxied,
+            probed: self.probed,
             lost: self.lost,
         }
     }
@@ -119,6 +134,7 @@ impl Session {
             Some(Message {
                 queue_id: from_text(&message.id)?.into(),
                 name: message.name,
+                after: message.after,
                 has_id: message.has_id,
                 refused: message.refused,
             })
@@ -133,6 +149,10 @@ impl Session {
             messages: messages.collect::<Option<_>>()?,
             permitted: saved.permitted,
             in_mail: saved.in_mail,
+            transactions: saved.transactions,
+            present: saved.present,
+            proxied: saved.proxied,
+            probed: saved.probed,
             lost: saved.lost,
         })
     }
