@@ -935,3 +935,34 @@ fn copied_away_between_its_name_and_its_first_line() {
     done.sort_by_key(|line| written.iter().position(|other| other == line));
     assert_eq!(done, written);
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: cases(),
+        rng_seed: seed(),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// Whatever is wrong with packed data, reading them ends, with whole lines before the end.
+    #[test]
+    fn wrong_packed_data_end(
+        pack in 0..PACKS.len(),
+        wrong in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<prop::sample::Index>(),
+        is_cut in any::<bool>(),
+    ) {
+        let text = numbered(0..3_000);
+        let mut content = PACKS[pack].1(text.as_bytes());
+        for (place, octet) in wrong {
+            let place = place.index(content.len());
+            content[place] = octet;
+        }
+        if is_cut {
+            content.truncate(cut.index(content.len()));
+        }
+        let mut history = History::from_reader("a pipe", Box::new(Cursor::new(content)));
+        let (lines, _) = finish(&mut history, &Store::default());
+        prop_assert!(lines.len() < 1_000_000);
+    }
+}

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use helostat_ingest::reader::FormatChoice;
 use helostat_tests::mail::{days_ago, long_postfix, postfix};
 use helostat_tests::program::{Site, eventually, project_file};
 use serde_json::Value;
@@ -167,7 +168,7 @@ fn observations_as_json_lines_touch_no_ledger() {
     let found: Value = serde_json::from_str(&lines).expect("one line of JSON");
     let expected = serde_json::json!({
         "time": time, "ip": "192.0.2.7", "ehlo": "mx.example.com", "kind": "fqdn", "rdns": null,
-        "outcome": "accepted", "stage": null, "reporter": "mx9",
+        "proto": "ESMTP", "outcome": "accepted", "stage": null, "reason": null, "reporter": "mx9",
     });
     assert_eq!(found, expected);
     assert!(!site.path("ledger").exists());
@@ -199,8 +200,10 @@ fn what_cannot_be_read_is_said() {
 fn wrong_words_are_said() {
     let site = Site::new("");
     site.write("mail.log", sample());
+    let formats: Vec<_> = FormatChoice::all().map(FormatChoice::word).collect();
+    let no_format = format!("'none' is no log format; there are {}", formats.join(", "));
     for (option, word, says) in [
-        ("--format", "sendmail", "'sendmail' is no log format; there are auto, postfix and exim"),
+        ("--format", "none", no_format.as_str()),
         ("--reporter-kind", "x", "'x' is no reporter kind: mx, trap, submission or unfiltered"),
         ("--time-zone", "Mars/X", "failed to find time zone `Mars/X` in time zone database"),
     ] {
