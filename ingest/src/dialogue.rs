@@ -22,12 +22,11 @@ use helostat_zones::name::Name;
 use helostat_zones::observation::Outcome;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::bytes::{address, cut, from_text, to_text};
 use crate::format::{
-    Caller, IRRELEVANT, Reading, SESSION, SavedCaller, Setting, TWICE, ambiguous, not_understood,
-    restored, saved,
+    Caller, IRRELEVANT, Reading, SESSION, SavedCaller, SavedState, Setting, TWICE, ambiguous,
+    not_understood, restored, saved,
 };
 use crate::heard::{Apart, Heard, Proto};
 use crate::ours::{Ours, Reply};
@@ -785,13 +784,13 @@ impl Talks {
         self.open.closed_early()
     }
 
-    pub(crate) fn save(&self) -> Value {
+    pub(crate) fn save(&self) -> SavedState {
         let talks: Vec<SavedTalk> =
             self.open.iter().map(|(key, talk)| SavedTalk::of(key, talk)).collect();
         saved(&talks)
     }
 
-    pub(crate) fn restore(&mut self, from: Value) -> Result<(), String> {
+    pub(crate) fn restore(&mut self, from: SavedState) -> Result<(), String> {
         for talk in restored::<SavedTalk>(from)? {
             let (key, talk) = talk.restore().ok_or(TWICE)?;
             if self.open.open(&key, talk).is_some() {

@@ -219,6 +219,7 @@ pub struct Learner {
     tally: Tally,
     fresh: Vec<Heard>,
     samples: Samples,
+    only_looking: bool,
 }
 
 /// One of those who send to a log, with its open sessions. Most logs have only one.
@@ -254,7 +255,14 @@ impl Learner {
             tally: Tally::default(),
             fresh: Vec::new(),
             samples,
+            only_looking: false,
         }
+    }
+
+    /// The same learner for who only looks at what was heard: nothing is gathered for a ledger.
+    pub fn only_looking(mut self) -> Self {
+        self.only_looking = true;
+        self
     }
 
     /// Samples of each kind of line that cannot be read may be kept once more.
@@ -378,15 +386,18 @@ impl Learner {
                 let count = if why.is_none() { &mut taken.named } else { &mut taken.unnamed };
                 *count += 1;
             }
-            let (None, Some(observation)) = (why, heard.observation()) else {
-                let why = why.unwrap_or(SetAside::NoName);
+            if let Some(why) = why {
                 *self.tally.set_aside.entry(why.word()).or_default() += 1;
                 continue;
-            };
-            if let Some(count) = self.tally.observations.get_mut(observation.outcome.index()) {
+            }
+            if let Some(count) = self.tally.observations.get_mut(heard.outcome.index()) {
                 *count += 1;
             }
-            self.batch.observe(&observation, self.learning.reporter_kind);
+            if !self.only_looking
+                && let Some(observation) = heard.observation()
+            {
+                self.batch.observe(&observation, self.learning.reporter_kind);
+            }
         }
         &self.fresh
     }
@@ -416,6 +427,12 @@ impl Learner {
     /// Puts it into the batch that `source` was left at `position`, while its open sessions go on in another file.
     pub fn leave(&mut self, source: &str, position: &[u8]) {
         self.batch.reach(source, record(position, &self.learning.reader(None).save()));
+    }
+
+    /// The same, out of our hands: for who commits it elsewhere. [`Learner::committed`] is still to be called.
+    pub fn take_batch(&mut self, source: &str, position: &[u8]) -> Batch {
+        self.batch_at(source, position);
+        std::mem::take(&mut self.batch)
     }
 
     /// Starts a new batch after a commit; gives back what was counted since the last one.

@@ -14,16 +14,18 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use helostat_zones::ledger::Batch;
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 
 use crate::fate::Program;
 use crate::heard::Heard;
 use crate::hint::{self, Taken};
-use crate::learner::{Learner, Learning, Tally, split_record};
+use crate::learner::{Learner, Learning, PLAUSIBLE_PAST, Tally, split_record};
 use crate::metrics::Metrics;
 use crate::old::Nothing;
 use crate::reader::Reader;
@@ -583,6 +585,8 @@ pub enum LearnError {
 ///
 /// What is open in `learner`, at the end of the piece of the log before this one, goes on here, unless something was
 /// read of this one before: then what was open there is stored with it.
+///
+/// Batches are committed by a thread of their own, in order, while the next one is read.
 pub fn learn(
     source: &mut History,
     learner: &mut Learner,
@@ -590,12 +594,44 @@ pub fn learn(
     sink: &dyn Sink,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Tally, LearnError> {
+    std::thread::scope(|scope| {
+        let (hand_over, batches) = sync_channel::<Batch>(0);
+        let commits = scope.spawn(move || batches.iter().try_for_each(|batch| sink.commit(&batch)));
+        let read = read_old(
+            source,
+            learner,
+            batching,
+            sink,
+            &mut |batch| {
+                // It has ended only if a commit failed, which is said below.
+                hand_over.send(batch).is_ok()
+            },
+            progress,
+        );
+        drop(hand_over);
+        match commits.join() {
+            Ok(committed) => committed?,
+            Err(fault) => std::panic::resume_unwind(fault),
+        }
+        read
+    })
+}
+
+/// The reading half of [`learn`]; ends early when a batch is not taken.
+fn read_old(
+    source: &mut History,
+    learner: &mut Learner,
+    batching: Batching,
+    sink: &dyn Sink,
+    hand_over: &mut dyn FnMut(Batch) -> bool,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Tally, LearnError> {
     let stored = Stored::new(sink);
     let mut total = Tally::default();
     let now = now();
     let mut id = None;
     let mut lines = 0u64;
-    let latest = source.modified().unwrap_or(now);
+    let latest = latest(source, now);
     loop {
         match source.next(&stored)? {
             Step::Line(line) => {
@@ -629,8 +665,10 @@ pub fn learn(
             Step::End => break,
         }
         if learner.pending() >= batching.observations {
-            if let Some(id) = &id {
-                sink.commit(learner.batch_at(id, &source.position().to_bytes()))?;
+            if let Some(id) = &id
+                && !hand_over(learner.take_batch(id, &source.position().to_bytes()))
+            {
+                return Ok(total);
             }
             total.add(&learner.committed());
         }
@@ -639,11 +677,17 @@ pub fn learn(
         }
     }
     if let Some(id) = &id {
-        sink.commit(learner.batch_at(id, &source.position().to_bytes()))?;
+        hand_over(learner.take_batch(id, &source.position().to_bytes()));
     }
     total.add(&learner.committed());
     progress(source.read_bytes());
     Ok(total)
+}
+
+/// The newest moment that a finished log can be from: when it was written last, unless whoever copied it says
+/// that this was before there were such logs.
+fn latest(source: &History, now: Time) -> Time {
+    source.modified().filter(|modified| *modified >= PLAUSIBLE_PAST).unwrap_or(now)
 }
 
 /// A learner for [`observe`]. Observations of our own clients and those with a wrong clock are given too: this is for
@@ -655,6 +699,7 @@ pub fn onlooker(learning: &Learning) -> Learner {
         earliest: Time::default(),
         ..learning.clone()
     })
+    .only_looking()
 }
 
 /// Reads a finished log and gives every observation to `each`; touches no ledger. What is open at its end stays open
@@ -666,7 +711,7 @@ pub fn observe(
 ) -> Result<Tally, ObserveError> {
     let now = now();
     let mut total = Tally::default();
-    let latest = source.modified().unwrap_or(now);
+    let latest = latest(source, now);
     loop {
         match source.next(&Nothing)? {
             Step::Line(line) if line.too_long => learner.skip_long_line(),
@@ -675,9 +720,6 @@ pub fn observe(
                     each(observation)?;
                 }
                 learner.clear();
-                if learner.pending() > 10_000 {
-                    total.add(&learner.committed());
-                }
             }
             Step::End => break,
             Step::NewSource | Step::NewSender | Step::OtherFile | Step::Idle | Step::Trouble(_) => {

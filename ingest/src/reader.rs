@@ -6,7 +6,7 @@
 //! not understood costs one counter.
 //!
 //! `save` writes the open sessions as JSON, to be stored with the position in the source:
-//! `{"version":2,"swept":UNIX,"framing":{..},"postfix":[..],"exim":[..], ..}`: what the framing remembers, then
+//! `{"version":2,"swept":UNIX,"framing":{..},"programs":{"postfix":[..],"exim":[..], ..}}`: what the framing remembers, then
 //! for each program that was met and has something open what its format saves. A reader restored from it gives the
 //! same observations, and the same bytes from `save`, as one that was never stopped. A version that is not known is
 //! refused.
@@ -21,7 +21,7 @@ use helostat_zones::observation::Reporter;
 use helostat_zones::time::Time;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::columns::HEADING;
 use crate::fate::{Fate, LineReading, Program};
@@ -225,8 +225,7 @@ impl Reader {
     /// The open sessions as bytes, to be stored with the position.
     pub fn save(&self) -> Vec<u8> {
         let programs = Program::ALL.iter().zip(&self.formats).filter_map(|(program, format)| {
-            let saved = format.as_ref()?.save();
-            (!saved.is_null()).then(|| (program.word().to_owned(), saved))
+            Some((program.word().to_owned(), format.as_ref()?.save()?))
         });
         let saved = Saved {
             version: VERSION,
@@ -252,7 +251,7 @@ impl Reader {
             let unknown = || RestoreError::Damaged(format!("'{word}' is no program"));
             let row = TABLE.iter().find(|row| row.program.word() == word).ok_or_else(unknown)?;
             let mut format = (row.open)(&self.setting);
-            format.restore(sessions).map_err(RestoreError::Damaged)?;
+            format.restore(Some(sessions)).map_err(RestoreError::Damaged)?;
             self.formats[row.program.index()] = Some(format);
         }
         Ok(self)
@@ -291,14 +290,15 @@ struct Version {
 
 /// What `save` writes.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Saved {
     version: u32,
     #[serde(default)]
     swept: u32,
     #[serde(default, skip_serializing_if = "framing::Saved::is_nothing")]
     framing: framing::Saved,
-    #[serde(flatten)]
-    programs: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    programs: BTreeMap<String, Box<RawValue>>,
 }
 
 /// The header dump of a record in Exim's rejectlog: `Envelope-from:`, `P Received:`, a line of hyphens.

@@ -151,7 +151,7 @@ fn datagrams_over_both_families() {
 
 #[test]
 fn who_misbehaves_costs_only_himself() {
-    let site = listening("stall = \"300ms\"\nmessage-length = \"8kB\"\nconnections = 8\n");
+    let site = listening("stall = \"300ms\"\nmessage-length = \"8kB\"\nconnections = 12\n");
     let daemon = site.start();
     let mut random = Random(1);
     let mut good = tcp(&daemon);
@@ -185,17 +185,17 @@ fn who_misbehaves_costs_only_himself() {
     wait_limit(&daemon, "message-length", 2.0);
     good.write_all(&framed(&session(1), &mut random)).expect("it is still open");
     wait_observations(&daemon, 2);
-    // Eight at once, and no more.
-    let mut all: Vec<_> = (0..6).map(|_| tcp(&daemon)).collect();
-    eventually("eight connections", || {
-        (daemon.metric("helostat_ingest_syslog_connections", &[]) == 8.0).then_some(())
+    // Twelve at once, and no more.
+    let mut all: Vec<_> = (0..10).map(|_| tcp(&daemon)).collect();
+    eventually("twelve connections", || {
+        (daemon.metric("helostat_ingest_syslog_connections", &[]) == 12.0).then_some(())
     });
     let mut one_more = tcp(&daemon);
     assert!(is_closed(&mut one_more));
     assert_eq!(limit(&daemon, "connections"), 1.0);
     all.pop();
     eventually("room again", || {
-        (daemon.metric("helostat_ingest_syslog_connections", &[]) == 7.0).then_some(())
+        (daemon.metric("helostat_ingest_syslog_connections", &[]) == 11.0).then_some(())
     });
     let mut again = tcp(&daemon);
     again.write_all(&framed(&session(3), &mut random)).expect("sent");

@@ -5,9 +5,8 @@
 //! to count both would count it twice. The verdict after the queue is not the client's to know.
 
 use helostat_zones::time::Time;
-use serde_json::Value;
 
-use super::{Format, IRRELEVANT, Reading};
+use super::{Format, IRRELEVANT, Reading, SavedState};
 use crate::framing::Frame;
 use crate::heard::Heard;
 use crate::stamps::Stamps;
@@ -33,12 +32,12 @@ impl Format for Amavis {
         0
     }
 
-    fn save(&self) -> Value {
-        Value::Null
+    fn save(&self) -> SavedState {
+        None
     }
 
-    fn restore(&mut self, saved: Value) -> Result<(), String> {
-        if saved.is_null() { Ok(()) } else { Err("amavis has no sessions".to_owned()) }
+    fn restore(&mut self, saved: SavedState) -> Result<(), String> {
+        if saved.is_none() { Ok(()) } else { Err("amavis has no sessions".to_owned()) }
     }
 }
 

@@ -14,10 +14,10 @@ use std::borrow::Cow;
 use helostat_zones::name::Name;
 use helostat_zones::observation::Outcome;
 use helostat_zones::time::Time;
-use serde_json::Value;
 
 use super::{
-    Caller, Format, Reading, SESSION, Setting, ambiguous, not_understood, reporter_of, reverse_name,
+    Caller, Format, Reading, SESSION, SavedState, Setting, ambiguous, not_understood, reporter_of,
+    reverse_name,
 };
 use crate::bytes::address;
 use crate::columns::{HEADING, Heading, fields, unquoted, without_mark};
@@ -100,11 +100,11 @@ impl Format for Csv {
         0
     }
 
-    fn save(&self) -> Value {
-        Value::Null
+    fn save(&self) -> SavedState {
+        None
     }
 
-    fn restore(&mut self, _: Value) -> Result<(), String> {
+    fn restore(&mut self, _: SavedState) -> Result<(), String> {
         Ok(())
     }
 }

@@ -20,9 +20,10 @@
 //! The grammar is from samples that administrators published (Exchange 2007 to 2019).
 
 use helostat_zones::time::Time;
-use serde_json::Value;
 
-use super::{Caller, Format, IRRELEVANT, Reading, SESSION, Setting, ambiguous, not_understood};
+use super::{
+    Caller, Format, IRRELEVANT, Reading, SESSION, SavedState, Setting, ambiguous, not_understood,
+};
 use crate::bytes::{address, cut, cut_at_last, digits_of};
 use crate::columns::{HEADING, Heading, fields, unquoted, without_mark};
 use crate::dialogue::Talks;
@@ -106,11 +107,11 @@ impl Format for Exchange {
         self.talks.closed_early()
     }
 
-    fn save(&self) -> Value {
+    fn save(&self) -> SavedState {
         self.talks.save()
     }
 
-    fn restore(&mut self, saved: Value) -> Result<(), String> {
+    fn restore(&mut self, saved: SavedState) -> Result<(), String> {
         self.talks.restore(saved)
     }
 }

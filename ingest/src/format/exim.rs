@@ -33,11 +33,11 @@ use std::time::Duration;
 use helostat_zones::name::{Name, NameKind};
 use helostat_zones::observation::{Outcome, Reporter};
 use helostat_zones::time::Time;
-use serde_json::Value;
 
 use self::line::{Host, Line, Lost, Refused, Said};
 use super::{
-    Caller, Format, IRRELEVANT, Reading, SESSION, Setting, ambiguous, not_understood, reverse_name,
+    Caller, Format, IRRELEVANT, Reading, SESSION, SavedState, Setting, ambiguous, not_understood,
+    reverse_name,
 };
 use crate::bytes::number;
 use crate::fate::Program;
@@ -141,11 +141,11 @@ impl Format for Exim {
         self.sessions.closed_early()
     }
 
-    fn save(&self) -> Value {
+    fn save(&self) -> SavedState {
         self.saved()
     }
 
-    fn restore(&mut self, saved: Value) -> Result<(), String> {
+    fn restore(&mut self, saved: SavedState) -> Result<(), String> {
         self.take_up(saved)
     }
 }

@@ -31,10 +31,11 @@ mod saved;
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use self::line::{Read, Said, Summary};
-use super::{Caller, Format, IRRELEVANT, Reading, SESSION, Setting, ambiguous, not_understood};
+use super::{
+    Caller, Format, IRRELEVANT, Reading, SESSION, SavedState, Setting, ambiguous, not_understood,
+};
 use crate::fate::Program;
 use crate::framing::Frame;
 use crate::heard::{Apart, Heard, Proto, reason};
@@ -236,11 +237,11 @@ impl Format for Haraka {
         self.sessions.closed_early()
     }
 
-    fn save(&self) -> Value {
+    fn save(&self) -> SavedState {
         self.saved()
     }
 
-    fn restore(&mut self, saved: Value) -> Result<(), String> {
+    fn restore(&mut self, saved: SavedState) -> Result<(), String> {
         self.take_up(saved)
     }
 }

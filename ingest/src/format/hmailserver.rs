@@ -13,9 +13,8 @@
 //! The grammar is from published samples (hMailServer 5).
 
 use helostat_zones::time::Time;
-use serde_json::Value;
 
-use super::{Caller, Format, IRRELEVANT, Reading, Setting, ambiguous, not_understood};
+use super::{Caller, Format, IRRELEVANT, Reading, SavedState, Setting, ambiguous, not_understood};
 use crate::bytes::{address, contains_folded, cut, digits_of};
 use crate::dialogue::Talks;
 use crate::fate::Program;
@@ -77,11 +76,11 @@ impl Format for HMailServer {
         self.talks.closed_early()
     }
 
-    fn save(&self) -> Value {
+    fn save(&self) -> SavedState {
         self.talks.save()
     }
 
-    fn restore(&mut self, saved: Value) -> Result<(), String> {
+    fn restore(&mut self, saved: SavedState) -> Result<(), String> {
         self.talks.restore(saved)
     }
 }

@@ -18,7 +18,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Format, Reading, SESSION, Setting, not_understood, reporter_of, reverse_name};
+use super::{
+    Format, Reading, SESSION, SavedState, Setting, not_understood, reporter_of, reverse_name,
+};
 use crate::bytes::address;
 use crate::columns::without_mark;
 use crate::fate::Program;
@@ -179,11 +181,11 @@ impl Format for Json {
         0
     }
 
-    fn save(&self) -> Value {
-        Value::Null
+    fn save(&self) -> SavedState {
+        None
     }
 
-    fn restore(&mut self, _: Value) -> Result<(), String> {
+    fn restore(&mut self, _: SavedState) -> Result<(), String> {
         Ok(())
     }
 }

@@ -18,9 +18,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use helostat_zones::time::Time;
-use serde_json::Value;
 
-use super::{Caller, Format, IRRELEVANT, Reading, Setting, ambiguous, not_understood};
+use super::{Caller, Format, IRRELEVANT, Reading, SavedState, Setting, ambiguous, not_understood};
 use crate::bytes::{address, cut, digits_of};
 use crate::columns::{HEADING, Heading, without_mark};
 use crate::dialogue::{Talks, is_reply};
@@ -97,11 +96,11 @@ impl Format for MailEnable {
         self.talks.closed_early()
     }
 
-    fn save(&self) -> Value {
+    fn save(&self) -> SavedState {
         self.talks.save()
     }
 
-    fn restore(&mut self, saved: Value) -> Result<(), String> {
+    fn restore(&mut self, saved: SavedState) -> Result<(), String> {
         self.talks.restore(saved)
     }
 }

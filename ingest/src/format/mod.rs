@@ -31,7 +31,7 @@ use helostat_zones::observation::{Outcome, Reporter};
 use helostat_zones::time::Time;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::fate::{Fate, Program};
 use crate::framing::Frame;
@@ -63,11 +63,11 @@ pub(crate) trait Format: Debug + Send {
     /// How many sessions gave way because too many were open.
     fn closed_early(&self) -> u64;
 
-    /// Whatever the next lines need of the lines before, to be stored; `Null` if that is nothing.
-    fn save(&self) -> Value;
+    /// Whatever the next lines need of the lines before, to be stored; `None` if that is nothing.
+    fn save(&self) -> SavedState;
 
     /// Takes up what `save` wrote; only before the first line. The error is a sentence.
-    fn restore(&mut self, saved: Value) -> Result<(), String>;
+    fn restore(&mut self, saved: SavedState) -> Result<(), String>;
 }
 
 /// Whose lines are read, and what is known beside them.
@@ -189,21 +189,28 @@ pub(crate) const TABLE: &[Row] = &[
     },
 ];
 
-/// For `Format::save`: anything that serde can write; nothing open is `Null`.
-pub(crate) fn saved<T: Serialize>(sessions: &[T]) -> Value {
-    if sessions.is_empty() {
-        return Value::Null;
-    }
+/// What a format needs of the lines before, as JSON text; `None` if that is nothing.
+pub(crate) type SavedState = Option<Box<RawValue>>;
+
+/// For `Format::save`: what serde can write.
+pub(crate) fn raw(saved: &impl Serialize) -> SavedState {
     // Strings, numbers and lists only: there is nothing that JSON could refuse.
-    serde_json::to_value(sessions).unwrap_or_default()
+    to_raw_value(saved).ok()
+}
+
+/// For `Format::restore`: what [`raw`] wrote.
+pub(crate) fn from_raw<T: DeserializeOwned>(saved: &RawValue) -> Result<T, String> {
+    serde_json::from_str(saved.get()).map_err(|error| error.to_string())
+}
+
+/// For `Format::save`: anything that serde can write; nothing open is `None`.
+pub(crate) fn saved<T: Serialize>(sessions: &[T]) -> SavedState {
+    if sessions.is_empty() { None } else { raw(&sessions) }
 }
 
 /// For `Format::restore`: the sessions that [`saved`] wrote.
-pub(crate) fn restored<T: DeserializeOwned>(saved: Value) -> Result<Vec<T>, String> {
-    if saved.is_null() {
-        return Ok(Vec::new());
-    }
-    serde_json::from_value(saved).map_err(|error| error.to_string())
+pub(crate) fn restored<T: DeserializeOwned>(saved: SavedState) -> Result<Vec<T>, String> {
+    saved.map_or_else(|| Ok(Vec::new()), |saved| from_raw(&saved))
 }
 
 /// For `Format::restore`: why what was saved cannot be.

@@ -31,11 +31,11 @@ use std::time::Duration;
 
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
-use serde_json::Value;
 
 use self::line::{Command, Event, Line, Teller, Verb, Verdict};
 use super::{
-    Caller, Format, IRRELEVANT, Reading, SESSION, Setting, ambiguous, not_understood, reverse_name,
+    Caller, Format, IRRELEVANT, Reading, SESSION, SavedState, Setting, ambiguous, not_understood,
+    reverse_name,
 };
 use crate::fate::Program;
 use crate::framing::Frame;
@@ -153,11 +153,11 @@ impl Format for OpenSmtpd {
         self.sessions.closed_early()
     }
 
-    fn save(&self) -> Value {
+    fn save(&self) -> SavedState {
         self.saved()
     }
 
-    fn restore(&mut self, saved: Value) -> Result<(), String> {
+    fn restore(&mut self, saved: SavedState) -> Result<(), String> {
         self.take_up(saved)
     }
 }

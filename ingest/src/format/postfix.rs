@@ -23,11 +23,11 @@ use std::collections::HashMap;
 
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
-use serde_json::Value;
 
 use self::line::{Action, Client, Line, Origin, Said, Summary, Verdict};
 use super::{
-    Caller, Format, IRRELEVANT, Reading, SESSION, Setting, ambiguous, not_understood, reverse_name,
+    Caller, Format, IRRELEVANT, Reading, SESSION, SavedState, Setting, ambiguous, not_understood,
+    reverse_name,
 };
 use crate::framing::Frame;
 use crate::heard::{Apart, Heard};
@@ -112,11 +112,11 @@ impl Format for Postfix {
         self.sessions.closed_early()
     }
 
-    fn save(&self) -> Value {
+    fn save(&self) -> SavedState {
         self.saved()
     }
 
-    fn restore(&mut self, saved: Value) -> Result<(), String> {
+    fn restore(&mut self, saved: SavedState) -> Result<(), String> {
         self.take_up(saved)
     }
 }

@@ -14,9 +14,10 @@ use std::net::IpAddr;
 
 use helostat_zones::observation::Outcome;
 use helostat_zones::time::Time;
-use serde_json::Value;
 
-use super::{Caller, Format, IRRELEVANT, Reading, SESSION, Setting, ambiguous, not_understood};
+use super::{
+    Caller, Format, IRRELEVANT, Reading, SESSION, SavedState, Setting, ambiguous, not_understood,
+};
 use crate::bytes::{address, cut, cut_at_last, digits_of};
 use crate::columns::{HEADING, Heading, fields, unquoted, without_mark};
 use crate::fate::Program;
@@ -97,11 +98,11 @@ impl Format for PowerMta {
         0
     }
 
-    fn save(&self) -> Value {
-        Value::Null
+    fn save(&self) -> SavedState {
+        None
     }
 
-    fn restore(&mut self, _: Value) -> Result<(), String> {
+    fn restore(&mut self, _: SavedState) -> Result<(), String> {
         Ok(())
     }
 }

@@ -26,9 +26,10 @@ use std::collections::VecDeque;
 use helostat_zones::name::{Name, NameKind};
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{Caller, Format, IRRELEVANT, Reading, SESSION, Setting, ambiguous, not_understood};
+use super::{
+    Caller, Format, IRRELEVANT, Reading, SESSION, SavedState, Setting, ambiguous, not_understood,
+};
 use crate::bytes::{address, cut, cut_at, digits_of, number};
 use crate::fate::Program;
 use crate::framing::Frame;
@@ -160,11 +161,11 @@ impl Format for Qmail {
         self.sessions.closed_early()
     }
 
-    fn save(&self) -> Value {
+    fn save(&self) -> SavedState {
         self.saved()
     }
 
-    fn restore(&mut self, saved: Value) -> Result<(), String> {
+    fn restore(&mut self, saved: SavedState) -> Result<(), String> {
         self.take_up(saved)
     }
 }

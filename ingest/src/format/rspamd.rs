@@ -21,12 +21,11 @@ mod line;
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use self::line::{Line, Logged, Task};
 use super::{
-    Caller, Format, IRRELEVANT, Reading, SESSION, SavedCaller, Setting, TWICE, ambiguous,
-    not_understood, restored, reverse_name, saved,
+    Caller, Format, IRRELEVANT, Reading, SESSION, SavedCaller, SavedState, Setting, TWICE,
+    ambiguous, not_understood, restored, reverse_name, saved,
 };
 use crate::bytes::{from_text, to_text};
 use crate::fate::Program;
@@ -110,12 +109,12 @@ impl Format for Rspamd {
         self.pending.closed_early()
     }
 
-    fn save(&self) -> Value {
+    fn save(&self) -> SavedState {
         let pending: Vec<Saved> = self.pending.iter().map(|(_, pending)| pending.save()).collect();
         saved(&pending)
     }
 
-    fn restore(&mut self, saved: Value) -> Result<(), String> {
+    fn restore(&mut self, saved: SavedState) -> Result<(), String> {
         for saved in restored::<Saved>(saved)? {
             let pending = Pending::restore(saved).ok_or(TWICE)?;
             let key = pending.key.clone();

@@ -34,11 +34,11 @@ use std::time::Duration;
 use helostat_zones::name::{Name, NameKind};
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use self::line::{From, Line, Refused, Relay, Scope, Verb};
 use super::{
-    Caller, Format, IRRELEVANT, Reading, SESSION, Setting, ambiguous, not_understood, reverse_name,
+    Caller, Format, IRRELEVANT, Reading, SESSION, SavedState, Setting, ambiguous, not_understood,
+    reverse_name,
 };
 use crate::bytes::contains;
 use crate::framing::Frame;
@@ -187,11 +187,11 @@ impl Format for Sendmail {
         self.sessions.closed_early()
     }
 
-    fn save(&self) -> Value {
+    fn save(&self) -> SavedState {
         self.saved()
     }
 
-    fn restore(&mut self, saved: Value) -> Result<(), String> {
+    fn restore(&mut self, saved: SavedState) -> Result<(), String> {
         self.take_up(saved)
     }
 }

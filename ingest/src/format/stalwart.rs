@@ -27,12 +27,11 @@ use std::time::Duration;
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use self::line::{Event, Peer, Read};
 use super::{
-    Caller, Format, IRRELEVANT, Reading, SESSION, SavedCaller, Setting, TWICE, not_understood,
-    restored, reverse_name, saved,
+    Caller, Format, IRRELEVANT, Reading, SESSION, SavedCaller, SavedState, Setting, TWICE,
+    not_understood, restored, reverse_name, saved,
 };
 use crate::bytes::{from_text, to_text};
 use crate::fate::Program;
@@ -224,13 +223,13 @@ impl Format for Stalwart {
         self.sessions.closed_early()
     }
 
-    fn save(&self) -> Value {
+    fn save(&self) -> SavedState {
         let sessions: Vec<Saved> =
             self.sessions.iter().map(|(_, session)| session.save()).collect();
         saved(&sessions)
     }
 
-    fn restore(&mut self, saved: Value) -> Result<(), String> {
+    fn restore(&mut self, saved: SavedState) -> Result<(), String> {
         for saved in restored::<Saved>(saved)? {
             let session = Session::restore(saved).ok_or(TWICE)?;
             let key = session.key.clone();

@@ -17,7 +17,7 @@ use helostat_ingest::heard::Heard;
 use helostat_ingest::hint;
 use helostat_ingest::learner::{Learner, Learning, PLAUSIBLE_PAST, Tally};
 use helostat_ingest::old::{self, OldLog};
-use helostat_ingest::pipeline::{self, LearnError, ObserveError};
+use helostat_ingest::pipeline::{self, Batching, LearnError, ObserveError};
 use helostat_ingest::sink::Sink;
 use helostat_ingest::source::{History, names};
 use helostat_ingest::unread::Sample;
@@ -31,6 +31,9 @@ use crate::config::Config;
 use crate::control::Daemon;
 use crate::exit::{Exit, Failure};
 use crate::{out, settings};
+
+/// The least observations in a batch of old ones; a few megabytes.
+const OLD_BATCH: u64 = 20_000;
 
 /// Runs the command.
 pub fn run(config: &Config, args: &LearnArgs) -> Result<(), Failure> {
@@ -57,7 +60,7 @@ pub fn run(config: &Config, args: &LearnArgs) -> Result<(), Failure> {
         let tally = pipeline::learn(
             &mut source,
             &mut learner,
-            settings::batching(config),
+            batching(config),
             target.sink(),
             &mut |bytes| bar.set_position(before + bytes),
         );
@@ -275,6 +278,12 @@ fn summary(total: &Tally, sizes: Sizes, args: &LearnArgs) -> Result<(), Failure>
         out::count(sizes.pairs, "pair"),
     ))?;
     Ok(())
+}
+
+/// Old logs are learned in larger batches than new lines: what comes often is folded once, and nobody waits for it.
+fn batching(config: &Config) -> Batching {
+    let batching = settings::batching(config);
+    Batching { observations: batching.observations.max(OLD_BATCH), ..batching }
 }
 
 /// What the operator is to hear of logs that hide names.

@@ -7,11 +7,10 @@ use helostat_zones::name::Name;
 use helostat_zones::observation::Outcome;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{Exim, Named, Session};
 use crate::bytes::{from_text, to_text};
-use crate::format::{self, SavedCaller, TWICE};
+use crate::format::{self, SavedCaller, SavedState, TWICE};
 use crate::session::{SavedTally, is_false};
 
 /// A session as it is stored.
@@ -60,14 +59,14 @@ struct SavedName {
 
 impl Exim {
     /// The open sessions, in the order in which they began.
-    pub(super) fn saved(&self) -> Value {
+    pub(super) fn saved(&self) -> SavedState {
         let sessions: Vec<Saved> =
             self.sessions.iter().map(|(key, session)| session.save(key)).collect();
         format::saved(&sessions)
     }
 
     /// Opens what `saved` wrote.
-    pub(super) fn take_up(&mut self, saved: Value) -> Result<(), String> {
+    pub(super) fn take_up(&mut self, saved: SavedState) -> Result<(), String> {
         for saved in format::restored::<Saved>(saved)? {
             let key = from_text(&saved.key).ok_or(TWICE)?;
             if self.sessions.open(&key, Session::restore(saved)).is_some() {

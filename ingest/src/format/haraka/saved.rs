@@ -5,11 +5,10 @@
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{Counts, Earlier, Haraka, Inside, Session, Transaction};
 use crate::bytes::{from_text, to_text};
-use crate::format::{SavedCaller, TWICE};
+use crate::format::{SavedCaller, SavedState, TWICE, from_raw, raw};
 use crate::session::{SavedTally, Tally, is_false};
 
 /// What is stored.
@@ -60,23 +59,23 @@ struct SavedSession {
 }
 
 impl Haraka {
-    pub(super) fn saved(&self) -> Value {
+    pub(super) fn saved(&self) -> SavedState {
         let sessions: Vec<SavedSession> =
             self.sessions.iter().map(|(_, session)| session.save()).collect();
         let inside = self
             .inside
             .as_ref()
-            .map(|Inside { key, raw }| SavedInside { key: to_text(key), raw: *raw });
+            .map(|inside| SavedInside { key: to_text(&inside.key), raw: inside.raw });
         if sessions.is_empty() && inside.is_none() && !self.informed {
-            return Value::Null;
+            return None;
         }
         let saved = Saved { informed: self.informed, inside, sessions };
-        // Strings, numbers and lists only: there is nothing that JSON could refuse.
-        serde_json::to_value(saved).unwrap_or_default()
+        raw(&saved)
     }
 
-    pub(super) fn take_up(&mut self, saved: Value) -> Result<(), String> {
-        let saved: Saved = serde_json::from_value(saved).map_err(|error| error.to_string())?;
+    pub(super) fn take_up(&mut self, saved: SavedState) -> Result<(), String> {
+        let Some(saved) = saved else { return Ok(()) };
+        let saved: Saved = from_raw(&saved)?;
         self.informed = saved.informed;
         if let Some(SavedInside { key, raw }) = saved.inside {
             self.inside = Some(Inside { key: from_text(&key).ok_or(TWICE)?.into(), raw });

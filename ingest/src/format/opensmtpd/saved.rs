@@ -6,11 +6,10 @@
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{Asked, OpenSmtpd, Session, Teller, Transaction};
 use crate::bytes::{from_text, to_text};
-use crate::format::{SavedCaller, TWICE};
+use crate::format::{SavedCaller, SavedState, TWICE, from_raw, raw};
 use crate::session::{SavedTally, Stage, Tally, is_false};
 
 /// Everything that is stored.
@@ -87,22 +86,19 @@ fn restored(saved: Option<SavedTally>) -> Tally {
 
 impl OpenSmtpd {
     /// The open sessions, in the order in which they began.
-    pub(super) fn saved(&self) -> Value {
+    pub(super) fn saved(&self) -> SavedState {
         let sessions: Vec<SavedSession> =
             self.sessions.iter().map(|(_, session)| session.save()).collect();
         if sessions.is_empty() && !self.filtered {
-            return Value::Null;
+            return None;
         }
-        // Strings, numbers and lists only: there is nothing that JSON could refuse.
-        serde_json::to_value(Saved { filtered: self.filtered, sessions }).unwrap_or_default()
+        raw(&Saved { filtered: self.filtered, sessions })
     }
 
     /// Opens what `saved` wrote.
-    pub(super) fn take_up(&mut self, saved: Value) -> Result<(), String> {
-        if saved.is_null() {
-            return Ok(());
-        }
-        let saved: Saved = serde_json::from_value(saved).map_err(|error| error.to_string())?;
+    pub(super) fn take_up(&mut self, saved: SavedState) -> Result<(), String> {
+        let Some(saved) = saved else { return Ok(()) };
+        let saved: Saved = from_raw(&saved)?;
         self.filtered = saved.filtered;
         for saved in saved.sessions {
             let session = Session::restore(saved).ok_or(TWICE)?;

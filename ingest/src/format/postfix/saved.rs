@@ -8,11 +8,10 @@ use std::collections::HashMap;
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{Message, Postfix, Session, queue_key};
 use crate::bytes::{from_text, to_text};
-use crate::format::{self, SavedCaller, TWICE};
+use crate::format::{self, SavedCaller, SavedState, TWICE};
 use crate::session::{Refusal, SavedTally, Stage, is_false, is_zero};
 
 /// A session as it is stored.
@@ -64,14 +63,14 @@ struct SavedMessage {
 
 impl Postfix {
     /// The open sessions, in the order in which they began.
-    pub(super) fn saved(&self) -> Value {
+    pub(super) fn saved(&self) -> SavedState {
         let sessions: Vec<Saved> =
             self.sessions.iter().map(|(_, session)| session.save(&self.queue)).collect();
         format::saved(&sessions)
     }
 
     /// Opens what `saved` wrote.
-    pub(super) fn take_up(&mut self, saved: Value) -> Result<(), String> {
+    pub(super) fn take_up(&mut self, saved: SavedState) -> Result<(), String> {
         for saved in format::restored::<Saved>(saved)? {
             let current: Vec<bool> = saved.messages.iter().map(|message| !message.reused).collect();
             let session = Session::restore(saved).ok_or(TWICE)?;

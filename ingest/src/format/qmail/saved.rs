@@ -6,11 +6,10 @@
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{Qmail, Session, State};
 use crate::bytes::{from_text, to_text};
-use crate::format::{self, SavedCaller, TWICE};
+use crate::format::{self, SavedCaller, SavedState, TWICE};
 use crate::session::{SavedTally, Tally, is_false};
 
 /// A connection as it is stored.
@@ -50,14 +49,14 @@ impl State {
 
 impl Qmail {
     /// The open connections, in the order in which they began.
-    pub(super) fn saved(&self) -> Value {
+    pub(super) fn saved(&self) -> SavedState {
         let sessions: Vec<Saved> =
             self.sessions.iter().map(|(_, session)| session.save()).collect();
         format::saved(&sessions)
     }
 
     /// Opens what `saved` wrote.
-    pub(super) fn take_up(&mut self, saved: Value) -> Result<(), String> {
+    pub(super) fn take_up(&mut self, saved: SavedState) -> Result<(), String> {
         for saved in format::restored::<Saved>(saved)? {
             let session = Session::restore(saved).ok_or(TWICE)?;
             let key = session.key.clone();

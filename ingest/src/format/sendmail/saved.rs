@@ -6,11 +6,10 @@
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{Flags, Pending, Sendmail, Session};
 use crate::bytes::{from_text, to_text};
-use crate::format::{self, SavedCaller, TWICE};
+use crate::format::{self, SavedCaller, SavedState, TWICE};
 use crate::session::{SavedTally, Tally};
 
 /// A session as it is stored.
@@ -58,14 +57,14 @@ fn is_default(flags: &Flags) -> bool {
 
 impl Sendmail {
     /// The open sessions, in the order in which they began.
-    pub(super) fn saved(&self) -> Value {
+    pub(super) fn saved(&self) -> SavedState {
         let sessions: Vec<Saved> =
             self.sessions.iter().map(|(_, session)| session.save()).collect();
         format::saved(&sessions)
     }
 
     /// Opens what `saved` wrote.
-    pub(super) fn take_up(&mut self, saved: Value) -> Result<(), String> {
+    pub(super) fn take_up(&mut self, saved: SavedState) -> Result<(), String> {
         for saved in format::restored::<Saved>(saved)? {
             let session = Session::restore(saved).ok_or(TWICE)?;
             let key = session.key.clone();
