@@ -211,7 +211,7 @@ pub(crate) fn own<'a>(
         return Some(stamps.unix(unix).map(|time| frame(time, None, line)));
     }
     // Behind the stamp, with a fraction or without: lines of Exim come here, too, and are many.
-    if !line.get(20..31)?.contains(&b'#') {
+    if !line.iter().skip(20).take(12).any(|&byte| byte == b'#') {
         return None;
     }
     let (stamp, rest) = iso_stamp(line, b' ')?;
