@@ -49,15 +49,13 @@ pub(crate) fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
     }
 }
 
-/// The byte of a needle that is rarest in log lines, and its place.
+/// A byte of a needle that is not its blank at the end, blanks being all over a log line; and its place.
 fn anchor(needle: &[u8]) -> Option<(usize, u8)> {
-    let rareness = |byte: u8| match byte {
-        b' ' => 0,
-        b'a'..=b'z' | b'0'..=b'9' | b'.' => 1,
-        b'-' | b'/' | b':' | b',' => 2,
-        _ => 3,
-    };
-    needle.iter().copied().enumerate().max_by_key(|&(_, byte)| rareness(byte))
+    match needle {
+        [.., byte, b' '] => Some((needle.len() - 2, *byte)),
+        [.., byte] => Some((needle.len() - 1, *byte)),
+        [] => None,
+    }
 }
 
 /// The parts before and after the first `byte`.

@@ -217,6 +217,13 @@ impl Framer {
         }
         let framed = match line.first() {
             None => return Err("empty"),
+            // No wrapping has a blank there, but Exim's own log.
+            Some(byte) if byte.is_ascii_digit() && line.get(10) == Some(&b' ') => {
+                match self.own(line) {
+                    Some(framed) => return framed,
+                    None => self.with_date(line),
+                }
+            }
             Some(b'<') => self.with_priority(line),
             Some(byte) if byte.is_ascii_digit() => self.with_date(line),
             Some(_) => self.rfc3164(line),

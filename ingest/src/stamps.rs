@@ -206,7 +206,7 @@ pub(crate) fn iso_stamp(line: &[u8], between: u8) -> Option<(Stamp, &[u8])> {
     if gap != between {
         return None;
     }
-    let year = i16::try_from(digits_of(&[y1, y2, y3, y4])?).ok()?;
+    let year = i16::from(two_digits(y1, y2)?) * 100 + i16::from(two_digits(y3, y4)?);
     let civil = Civil {
         year,
         month: two_digits(m1, m2)?,

@@ -325,6 +325,8 @@ impl Session {
             broken: false,
         };
         if self.names.len() < MAX_NAMES {
+            // Most sessions have one: no room for four.
+            self.names.reserve_exact(1);
             self.names.push(named);
             return Some(self.names.len() - 1);
         }
@@ -638,11 +640,14 @@ impl Named {
 /// The null sender's mark: bounces have nothing that tells them apart.
 const NULL_SENDER: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// What is kept of a sender: enough to see that it is the same (FNV-1a).
+/// What is kept of a sender: enough to see that it is the same, in this process or the next one (FNV-1a, but by
+/// eight octets at once; who makes two senders with one mark joins two transactions of its own).
 fn mark(sender: &[u8]) -> Option<u64> {
-    let step = |mark: u64, &byte: &u8| (mark ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let sender = if sender == b"<>" { b"" } else { sender };
-    Some(sender.iter().fold(NULL_SENDER, step))
+    let step = |mark: u64, word: u64| (mark ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+    let (words, rest) = sender.as_chunks::<8>();
+    let mark = words.iter().fold(NULL_SENDER, |mark, word| step(mark, u64::from_le_bytes(*word)));
+    Some(rest.iter().fold(mark, |mark, &byte| step(mark, u64::from(byte))))
 }
 
 /// A line of Exim's own log: `2026-11-20 14:38:50.619 +0000 [146] text`, its zone and pid optional.

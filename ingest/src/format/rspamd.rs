@@ -210,6 +210,10 @@ pub(crate) fn own<'a>(
         let unix = line::history(line)?.first()?.unix();
         return Some(stamps.unix(unix).map(|time| frame(time, None, line)));
     }
+    // Behind the stamp, with a fraction or without: lines of Exim come here, too, and are many.
+    if !line.iter().skip(20).take(12).any(|&byte| byte == b'#') {
+        return None;
+    }
     let (stamp, rest) = iso_stamp(line, b' ')?;
     let (pid, text) = line::process(rest.strip_prefix(b" ")?)?;
     Some(stamps.time(&stamp).map(|time| frame(time, Some(pid), text)))

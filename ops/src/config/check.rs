@@ -157,7 +157,7 @@ fn sockets(config: &Config, given: &Given, found: &mut Vec<ConfigError>) {
     }
 }
 
-/// What one [[syslog]] listens to, and what takes the same socket before it.
+/// What one `[[syslog]]` listens to, and what takes the same socket before it.
 fn syslog_sockets(config: &Config, given: &Given, found: &mut Vec<ConfigError>) {
     let is_sound = |section, number, key| given.is_sound(section, number, key);
     for (number, syslog) in config.syslog.iter().enumerate() {

@@ -229,7 +229,7 @@ section! {
         "reporters" reporters: BTreeMap<IpAddr, String> = Is("{}"), Word, Restart,
             "Names of the mail servers that report, by their addresses; who is not in it is `reporter`.";
         "reporter-kind" reporter_kind: ReporterKind = Is(r#""mx""#), Free, Restart,
-            "What mail they see, as in [[log]].";
+            "What mail they see, as for a log.";
         "format" format: FormatChoice = Is(r#""auto""#), Free, Restart,
             "Which program writes it; auto finds out from the messages.";
         "time-zone" time_zone: Option<String> = Is(r#""""#), TimeZone, Restart,
@@ -261,7 +261,7 @@ section! {
         "directory" directory: Option<PathBuf> = Is(r#""""#), Free, Restart,
             "The folder of another journal; \"\" is that of the system.";
         "reporter-kind" reporter_kind: ReporterKind = Is(r#""mx""#), Free, Restart,
-            "What mail it sees, as in [[log]].";
+            "What mail it sees, as for a log.";
         "format" format: FormatChoice = Is(r#""auto""#), Free, Restart,
             "Which program writes it; auto finds out from the messages.";
         "time-zone" time_zone: Option<String> = Is(r#""""#), TimeZone, Restart,
