@@ -26,14 +26,14 @@ struct Store {
 
 impl Store {
     fn wait(&self, id: &str, position: Position) {
-        self.waiting.lock().unwrap().insert(id.to_owned(), position.to_bytes());
+        self.waiting.lock().expect("whole").insert(id.to_owned(), position.to_bytes());
     }
 }
 
 impl Positions for Store {
     fn find(&self, fingerprint: &str) -> Vec<(String, Vec<u8>)> {
-        let mut all = self.stored.lock().unwrap().clone();
-        all.extend(self.waiting.lock().unwrap().clone());
+        let mut all = self.stored.lock().expect("whole").clone();
+        all.extend(self.waiting.lock().expect("whole").clone());
         all.retain(|id, _| id.split('#').next() == Some(fingerprint));
         all.into_iter().collect()
     }
@@ -49,7 +49,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(pattern: &Path, store: &'a Store) -> Self {
-        store.waiting.lock().unwrap().clear();
+        store.waiting.lock().expect("whole").clear();
         let set = Set::new(pattern.to_path_buf());
         Self { store, set, lines: Vec::new(), troubles: Vec::new(), turns: 0 }
     }
@@ -74,7 +74,11 @@ impl<'a> Reader<'a> {
     fn commit(&mut self, done: &mut Vec<String>) {
         let Some(id) = self.set.id() else { return };
         self.store.wait(id, self.set.position());
-        self.store.stored.lock().unwrap().append(&mut self.store.waiting.lock().unwrap());
+        self.store
+            .stored
+            .lock()
+            .expect("whole")
+            .append(&mut self.store.waiting.lock().expect("whole"));
         done.append(&mut self.lines);
     }
 
@@ -195,7 +199,7 @@ fn dated_names_come_and_go() {
     scene.append("mainlog-20261120", numbered("c", 5..6));
     assert_eq!(scene.restart(), ["c line 5"], "it comes back after hours");
     assert_eq!(scene.restart(), NOTHING);
-    assert_eq!(scene.store.stored.lock().unwrap().len(), 4);
+    assert_eq!(scene.store.stored.lock().expect("whole").len(), 4);
 }
 
 #[test]
@@ -284,7 +288,7 @@ fn the_same_first_line_in_every_file() {
     let read = scene.restart();
     assert_eq!(read.len(), 3 * 4 + 2 * 2, "{read:?}");
     assert_eq!(scene.restart(), NOTHING);
-    assert_eq!(scene.store.stored.lock().unwrap().len(), 5);
+    assert_eq!(scene.store.stored.lock().expect("whole").len(), 5);
 }
 
 #[test]
