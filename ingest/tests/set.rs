@@ -3,11 +3,11 @@
 //! `Reader` is a caller in small: what it has of lines becomes final together with the positions of all files they came
 //! from, and a crash takes everything since. The law everywhere: each line is final exactly once.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use flate2::Compression;
@@ -19,21 +19,21 @@ use tempfile::TempDir;
 
 #[derive(Default)]
 struct Store {
-    stored: RefCell<BTreeMap<String, Vec<u8>>>,
+    stored: Mutex<BTreeMap<String, Vec<u8>>>,
     /// Of the batch that is not committed yet.
-    waiting: RefCell<BTreeMap<String, Vec<u8>>>,
+    waiting: Mutex<BTreeMap<String, Vec<u8>>>,
 }
 
 impl Store {
     fn wait(&self, id: &str, position: Position) {
-        self.waiting.borrow_mut().insert(id.to_owned(), position.to_bytes());
+        self.waiting.lock().expect("whole").insert(id.to_owned(), position.to_bytes());
     }
 }
 
 impl Positions for Store {
     fn find(&self, fingerprint: &str) -> Vec<(String, Vec<u8>)> {
-        let mut all = self.stored.borrow().clone();
-        all.extend(self.waiting.borrow().clone());
+        let mut all = self.stored.lock().expect("whole").clone();
+        all.extend(self.waiting.lock().expect("whole").clone());
         all.retain(|id, _| id.split('#').next() == Some(fingerprint));
         all.into_iter().collect()
     }
@@ -49,7 +49,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(pattern: &Path, store: &'a Store) -> Self {
-        store.waiting.borrow_mut().clear();
+        store.waiting.lock().expect("whole").clear();
         let set = Set::new(pattern.to_path_buf());
         Self { store, set, lines: Vec::new(), troubles: Vec::new(), turns: 0 }
     }
@@ -74,7 +74,11 @@ impl<'a> Reader<'a> {
     fn commit(&mut self, done: &mut Vec<String>) {
         let Some(id) = self.set.id() else { return };
         self.store.wait(id, self.set.position());
-        self.store.stored.borrow_mut().append(&mut self.store.waiting.borrow_mut());
+        self.store
+            .stored
+            .lock()
+            .expect("whole")
+            .append(&mut self.store.waiting.lock().expect("whole"));
         done.append(&mut self.lines);
     }
 
@@ -195,7 +199,7 @@ fn dated_names_come_and_go() {
     scene.append("mainlog-20261120", numbered("c", 5..6));
     assert_eq!(scene.restart(), ["c line 5"], "it comes back after hours");
     assert_eq!(scene.restart(), NOTHING);
-    assert_eq!(scene.store.stored.borrow().len(), 4);
+    assert_eq!(scene.store.stored.lock().expect("whole").len(), 4);
 }
 
 #[test]
@@ -284,7 +288,7 @@ fn the_same_first_line_in_every_file() {
     let read = scene.restart();
     assert_eq!(read.len(), 3 * 4 + 2 * 2, "{read:?}");
     assert_eq!(scene.restart(), NOTHING);
-    assert_eq!(scene.store.stored.borrow().len(), 5);
+    assert_eq!(scene.store.stored.lock().expect("whole").len(), 5);
 }
 
 #[test]
@@ -316,6 +320,69 @@ fn rewritten_in_place() {
     std::fs::write(scene.path("a.log"), numbered("b", 0..20)).expect("written");
     reader.drain(&mut done);
     assert_eq!(done, as_lines(&numbered("b", 0..20)));
+}
+
+/// A writer in a thread of its own rotates hundreds of times, as fast as it can, and packs what it has left.
+#[test]
+fn nothing_is_lost_or_doubled_under_a_writer() {
+    const ROTATIONS: usize = 300;
+    let scene = Scene::new("mail.log*");
+    let (written, done) = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut number = 0;
+            for rotation in 0..ROTATIONS {
+                let path = scene.path("mail.log");
+                let mut file =
+                    OpenOptions::new().append(true).create(true).open(path).expect("opened");
+                for _ in 0..1 + rotation * 7 % 40 {
+                    let line = format!("line {number} {}\n", "x".repeat(number % 300));
+                    let (begin, rest) = line.split_at(number % line.len());
+                    file.write_all(begin.as_bytes()).expect("written");
+                    file.write_all(rest.as_bytes()).expect("written");
+                    number += 1;
+                }
+                scene.rename("mail.log", &format!("mail.log-{rotation:08}"));
+                // The old file is written to until the writer reopens.
+                writeln!(file, "line {number} after").expect("written");
+                number += 1;
+                if rotation > 5 && rotation % 4 > 0 {
+                    scene.gzip(&format!("mail.log-{:08}", rotation - 5));
+                }
+                let pause = u64::try_from(rotation % 11).unwrap_or_default();
+                std::thread::sleep(Duration::from_millis(pause));
+            }
+            scene.append("mail.log", "the last line\n");
+            number
+        });
+        let (mut reader, mut done) = (scene.reader(), Vec::new());
+        let begun = Instant::now();
+        let mut steps = 0_usize;
+        while !writer.is_finished() {
+            if !reader.step() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            steps += 1;
+            // Stop and resume, now and then without having committed.
+            if steps.is_multiple_of(997) {
+                if steps.is_multiple_of(2) {
+                    reader.commit(&mut done);
+                }
+                reader = scene.reader();
+            }
+            assert!(begun.elapsed() < Duration::from_secs(120), "stuck");
+        }
+        reader.commit(&mut done);
+        reader = scene.reader();
+        reader.drain(&mut done);
+        (writer.join().expect("the writer is well"), done)
+    });
+    let mut numbers: Vec<usize> = done
+        .iter()
+        .filter_map(|line| line.strip_prefix("line ")?.split(' ').next()?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..written).collect::<Vec<_>>());
+    assert_eq!(done.len(), written + 1);
 }
 
 /// What happens to the files of a set.

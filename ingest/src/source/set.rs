@@ -52,6 +52,9 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How long a file without a name stays open for a late writer.
 const LINGER: Duration = Duration::from_secs(600);
 
+/// How often in a row names are listed anew because one does not lead to its file, before that waits its turn.
+const MISSES: u32 = 4;
+
 /// How long what may be a copy in the making is left alone before it is looked at again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -83,6 +86,8 @@ struct Member {
     nameless: Option<Instant>,
     /// Not to be looked at before.
     not_before: Option<Instant>,
+    /// How often its name did not lead to it any more.
+    misses: u32,
     trouble: Option<SourceTrouble>,
 }
 
@@ -384,6 +389,7 @@ impl Set {
                     open: None,
                     nameless: None,
                     not_before: None,
+                    misses: 0,
                     trouble: None,
                 });
                 named.push(true);
@@ -440,9 +446,13 @@ impl Set {
         let path = member.path.clone();
         let log = match member.open.clone().map_or_else(|| LogFile::open(&path), Ok) {
             Ok(log) if (log.dev, log.inode) == key(stamp) => log,
-            // Renamed since it was listed, or gone.
+            // Renamed since it was listed, or gone; whatever took its place may be older than all others.
             Ok(_) | Err(SourceTrouble::NotFound { .. }) => {
-                member.read = Some(member.stamp);
+                member.misses += 1;
+                if member.misses.is_multiple_of(MISSES) {
+                    member.not_before = Some(Instant::now() + LISTING);
+                }
+                self.list_at = None;
                 return Turn::Again;
             }
             Err(trouble) => return self.set_aside(stamp, trouble),
