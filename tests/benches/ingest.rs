@@ -142,7 +142,7 @@ fn whole_path(options: &Options, mta: Mta) {
     let (wall, cpu) = timed(|| {
         let mut source = History::open(&log.path).expect("the log");
         let mut learner = Learner::new(learning());
-        let batching = Batching { interval: Duration::from_secs(1), observations: 10_000 };
+        let batching = Batching { interval: Duration::from_secs(1), observations: 20_000 };
         let tally = pipeline::learn(&mut source, &mut learner, batching, &ledger, &mut |_| {});
         learned = tally.expect("the log is learned").learned();
     });
