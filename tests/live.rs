@@ -140,7 +140,7 @@ async fn fifty_pairs_of_one_client_ask_once_for_its_name() {
         let live = Arc::clone(&live);
         callers.spawn(async move {
             let said = name(&format!("host{number}.example.net"));
-            live.complete(ip(), &said).await.get(System::Fcrdns).map(ToString::to_string)
+            live.complete(ip(), &said).await.get(System::Iprev).map(ToString::to_string)
         });
     }
     for found in callers.join_all().await {
@@ -281,7 +281,7 @@ async fn a_failure_is_never_an_absence() {
         let dns = FakeDns::serve(&format!("!fault {PTR} PTR {fault}")).await;
         let (live, _) = live(config(&[dns.address()]));
         let findings = live.findings(ip(), &name("mail.example.com")).await;
-        let found = findings.get(System::Fcrdns).map(ToString::to_string);
+        let found = findings.get(System::Iprev).map(ToString::to_string);
         assert_eq!(found.as_deref(), Some(finding), "{fault}");
     }
 }
@@ -297,7 +297,7 @@ async fn truncated_answers_are_asked_again_over_tcp() {
     let findings = live.findings(ip(), &name("mail.example.com")).await;
     assert_eq!(shown(&findings), "csa=pass fcrdns=pass:ehlo ehlo-forward=pass");
     assert_eq!((dns.count(PTR, RecordType::Ptr), dns.over_tcp()), (2, 1));
-    let fcrdns = findings.get(System::Fcrdns).expect("all are known");
+    let fcrdns = findings.get(System::Iprev).expect("all are known");
     assert_eq!(fcrdns.records.len(), 2, "the name that was said is asked for first");
 }
 
@@ -306,7 +306,7 @@ async fn truncation_without_tcp_is_a_failure() {
     let dns = FakeDns::serve(&format!("{HONEST}\n!fault {PTR} PTR TCFAIL")).await;
     let (live, _) = live(config(&[dns.address()]));
     let findings = live.findings(ip(), &name("mail.example.com")).await;
-    let fcrdns = findings.get(System::Fcrdns).map(ToString::to_string).unwrap_or_default();
+    let fcrdns = findings.get(System::Iprev).map(ToString::to_string).unwrap_or_default();
     assert!(fcrdns.starts_with("temperror:"), "{fcrdns}");
     assert!(dns.over_tcp() >= 1, "TCP was tried");
 }

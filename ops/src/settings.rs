@@ -85,7 +85,7 @@ pub fn live(config: &Config) -> LiveConfig {
     let evidence = &config.evidence;
     let systems = [
         (System::Csa, evidence.csa.enabled),
-        (System::Fcrdns, evidence.fcrdns.enabled),
+        (System::Iprev, evidence.fcrdns.enabled),
         (System::Forward, evidence.ehlo_forward.enabled),
     ];
     LiveConfig {

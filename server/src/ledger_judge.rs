@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use helostat_zones::client::Client;
-use helostat_zones::evidence::{Finding, System};
+use helostat_zones::evidence::{FindingSet, System};
 use helostat_zones::explain::{Explanation, FindingOf};
 use helostat_zones::history::{ClientHistory, NameHistory, NetworkHistory};
 use helostat_zones::ledger::Ledger;
@@ -49,12 +49,12 @@ struct Known {
 }
 
 impl Known {
-    fn case<'a>(&'a self, found: &'a [(System, Finding)]) -> Case<'a> {
+    fn case<'a>(&'a self, found: &'a FindingSet) -> Case<'a> {
         Case {
             ip: self.ip,
             client: &self.client,
             network: &self.network,
-            findings: rules::Findings(found),
+            findings: rules::Findings(Some(found)),
             policy: &self.policy,
             now: self.now,
         }
@@ -168,7 +168,7 @@ impl Judge for LedgerJudge {
             None => Evidence::default(),
         };
         let mut verdict =
-            rules::judge_name(name, &history, rules::Findings(&evidence.found), &policy, now);
+            rules::judge_name(name, &history, rules::Findings(Some(&evidence.found)), &policy, now);
         verdict.until = evidence.limit(verdict.until, now);
         verdict
     }
@@ -218,7 +218,7 @@ impl Judge for LedgerJudge {
 /// Findings in the form the rules take, and whether all of them were back.
 #[derive(Clone, Default)]
 struct Evidence {
-    found: Vec<(System, Finding)>,
+    found: FindingSet,
     unfinished: bool,
 }
 

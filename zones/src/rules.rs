@@ -23,7 +23,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::client::Client;
-use crate::evidence::{Finding, FindingResult, System};
+use crate::evidence::{Finding, FindingResult, FindingSet, System};
 use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, Standing};
 use crate::ledger::activity::{DAYS_KEPT, Days};
 use crate::name::{Name, NameKind};
@@ -33,13 +33,13 @@ use crate::verdict::{
     Class, ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Reason, Trust,
 };
 
-/// What the DNS says of a pair, as far as it is known now.
+/// What the DNS says of a pair, as far as it is known now; `None` where nobody asked.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Findings<'a>(pub &'a [(System, Finding)]);
+pub struct Findings<'a>(pub Option<&'a FindingSet>);
 
 impl Findings<'_> {
     fn of(&self, system: System) -> Option<&Finding> {
-        self.0.iter().find(|(found, _)| *found == system).map(|(_, finding)| finding)
+        self.0?.get(system)
     }
 
     fn passes(&self, system: System) -> bool {
@@ -58,7 +58,7 @@ impl Findings<'_> {
     }
 
     fn shortest(&self) -> Option<Duration> {
-        self.0.iter().map(|(_, finding)| finding.ttl).min()
+        self.0?.shortest()
     }
 }
 
@@ -426,7 +426,7 @@ fn agreement_reasons(name: &Name, findings: Findings<'_>) -> Vec<Reason> {
     if findings.passes(System::Forward) {
         add("forward", 5, format!("an address record of {name} names this client"));
     }
-    if findings.passes(System::Fcrdns) {
+    if findings.passes(System::Iprev) {
         add("fcrdns", 5, "reverse and forward DNS agree".into());
     }
     reasons

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use helostat_zones::evidence::lookup::Age;
-use helostat_zones::evidence::{Answer, DnsName, Failure, RecordData, RecordType};
+use helostat_zones::evidence::{Answer, DnsName, Failure, Publishing, RecordData, RecordType};
 use moka::Expiry;
 use moka::future::Cache;
 use prometheus::IntGauge;
@@ -78,13 +78,20 @@ impl Questions {
     }
 
     /// The answer, from memory or from the wire. Callers with the same question share one.
-    pub(super) async fn ask(&self, name: &DnsName, kind: RecordType) -> Answer {
+    pub(super) async fn ask(
+        &self,
+        name: &DnsName,
+        kind: RecordType,
+        publishing: Publishing,
+    ) -> Answer {
         let question = (name.clone(), kind);
         let old = self.known.get(&question).await;
         let entry = self
             .known
             .entry_by_ref(&question)
-            .or_insert_with_if(self.fetch(name, kind, old), |known| !known.holds(Instant::now()))
+            .or_insert_with_if(self.fetch(name, kind, publishing, old), |known| {
+                !known.holds(Instant::now())
+            })
             .await;
         self.handed_out(entry.value(), Instant::now())
     }
@@ -109,8 +116,14 @@ impl Questions {
         answer
     }
 
-    async fn fetch(&self, name: &DnsName, kind: RecordType, old: Option<Arc<Known>>) -> Arc<Known> {
-        let answer = self.ask_wire(name, kind).await;
+    async fn fetch(
+        &self,
+        name: &DnsName,
+        kind: RecordType,
+        publishing: Publishing,
+        old: Option<Arc<Known>>,
+    ) -> Arc<Known> {
+        let answer = self.ask_wire(name, kind, publishing).await;
         let now = Instant::now();
         let hold = match &answer {
             Answer::Found(found) => found.ttl,
@@ -129,7 +142,7 @@ impl Questions {
     }
 
     /// Asks the resolvers, within our limits.
-    async fn ask_wire(&self, name: &DnsName, kind: RecordType) -> Answer {
+    async fn ask_wire(&self, name: &DnsName, kind: RecordType, publishing: Publishing) -> Answer {
         if !self.domains.take(name) {
             self.metrics.dropped(Limit::Domain);
             return Answer::Failed(Failure::Budget);
@@ -140,7 +153,7 @@ impl Questions {
             return Answer::Failed(Failure::Budget);
         };
         let _counted = InFlight::begin(&self.metrics.in_flight);
-        let answer = self.resolvers.ask(name, kind).await;
+        let answer = self.resolvers.ask(name, kind, publishing).await;
         self.metrics.question(&answer);
         answer
     }
@@ -224,6 +237,6 @@ fn data_bytes(data: &RecordData) -> usize {
         | RecordData::Srv { target: name, .. } => name.wire_len() * 2,
         RecordData::Rp { mailbox, text } => (mailbox.wire_len() + text.wire_len()) * 2,
         RecordData::Txt(strings) => strings.iter().map(|string| string.len() + 16).sum(),
-        RecordData::Apl(octets) => octets.len(),
+        RecordData::Apl(octets) | RecordData::Private(_, octets) => octets.len(),
     }
 }

@@ -1,6 +1,7 @@
 //! The settings of the live look-ups, and what may be wrong with them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use helostat_zones::evidence::{Holds, Options, System};
@@ -22,7 +23,7 @@ pub struct LiveConfig {
     /// The systems that are asked, in the order in which they are shown.
     pub systems: Vec<System>,
     /// Limits within the systems.
-    pub options: Options,
+    pub options: Arc<Options>,
     /// How long answers hold.
     pub holds: Holds,
     /// The most questions about one pair that are not answered from memory.
@@ -50,7 +51,7 @@ impl Default for LiveConfig {
             // The time that RFC 7208 section 4.6.4 wants to allow for one evaluation.
             limit: Duration::from_secs(20),
             systems: System::ALL.to_vec(),
-            options: Options::default(),
+            options: Arc::default(),
             holds: Holds::default(),
             questions_per_client: 40,
             questions_at_once: 256,

@@ -186,9 +186,9 @@ mod tests {
 
     #[test]
     fn findings_are_complete_when_all_are_known() {
-        let mut findings = Findings::unknown(&[System::Csa, System::Fcrdns]);
+        let mut findings = Findings::unknown(&[System::Csa, System::Iprev]);
         let pass = Finding::plain(FindingResult::Pass, None, Duration::from_secs(60));
-        findings.set(System::Fcrdns, pass.clone());
+        findings.set(System::Iprev, pass.clone());
         assert!(!findings.complete());
         assert_eq!(findings.missing().collect::<Vec<_>>(), [System::Csa]);
         // A system that is not configured is not made known.

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use helostat_zones::evidence::lookup::Age;
 use helostat_zones::evidence::{
-    Answer, DnsName, Failure, Finding, Lookup, RecordType, System, evaluate,
+    Answer, DnsName, Failure, Finding, Lookup, Publishing, RecordType, System, evaluate,
 };
 use helostat_zones::name::Name;
 use parking_lot::Mutex;
@@ -200,7 +200,7 @@ async fn run(place: Place, questions: Arc<Questions>, progress: watch::Sender<Fi
     let mut systems = JoinSet::new();
     for &system in &waiting {
         let (client, subject) = (Arc::clone(&client), Arc::clone(subject));
-        let options = live.config.options;
+        let options = Arc::clone(&live.config.options);
         systems.spawn(async move {
             let (ip, name) = &*subject;
             (system, evaluate(system, &*client, *ip, name, &options).await)
@@ -240,7 +240,7 @@ struct ClientLookup {
 }
 
 impl Lookup for ClientLookup {
-    async fn lookup(&self, name: &DnsName, kind: RecordType) -> Answer {
+    async fn lookup(&self, name: &DnsName, kind: RecordType, publishing: Publishing) -> Answer {
         if let Some(answer) = self.questions.recall(name, kind).await {
             return answer;
         }
@@ -249,6 +249,6 @@ impl Lookup for ClientLookup {
             self.metrics.dropped(Limit::Client);
             return Answer::Failed(Failure::Budget);
         }
-        self.questions.ask(name, kind).await
+        self.questions.ask(name, kind, publishing).await
     }
 }

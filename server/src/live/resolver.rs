@@ -17,7 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use helostat_zones::evidence::lookup::{ALIAS_LINKS_MAX, Absent, Age, Denial, Found};
-use helostat_zones::evidence::{Answer, DnsName, Failure, Holds, RecordData, RecordType};
+use helostat_zones::evidence::{
+    Answer, DnsName, Failure, Holds, Publishing, RecordData, RecordType,
+};
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
@@ -67,8 +69,13 @@ impl Resolvers {
     }
 
     /// Asks one question; takes at most the time limit.
-    pub(super) async fn ask(&self, name: &DnsName, kind: RecordType) -> Answer {
-        match tokio::time::timeout(self.timeout, self.follow(name, kind)).await {
+    pub(super) async fn ask(
+        &self,
+        name: &DnsName,
+        kind: RecordType,
+        publishing: Publishing,
+    ) -> Answer {
+        match tokio::time::timeout(self.timeout, self.follow(name, kind, publishing)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(failure)) => Answer::Failed(failure),
             Err(_) => Answer::Failed(Failure::Timeout),
@@ -76,7 +83,12 @@ impl Resolvers {
     }
 
     /// Follows the aliases, within replies and from reply to reply.
-    async fn follow(&self, name: &DnsName, kind: RecordType) -> Result<Answer, Failure> {
+    async fn follow(
+        &self,
+        name: &DnsName,
+        kind: RecordType,
+        publishing: Publishing,
+    ) -> Result<Answer, Failure> {
         let mut owner = name.clone();
         let mut links = 0;
         let mut ttl = u32::MAX;
@@ -102,9 +114,16 @@ impl Resolvers {
             if owner != asked && reply.denial == Denial::NoData && reply.zone.is_none() {
                 continue;
             }
-            let ttl = self.holds.negative(reply.negative_ttl.map(|negative| negative.min(ttl)));
+            let ttl = self.holds.negative(reply.negative_ttl.map(|own| own.min(ttl)), publishing);
             let Reply { zone, denial, .. } = reply;
-            return Ok(Answer::Absent(Absent { owner, zone, denial, ttl, age: Age::Fresh }));
+            return Ok(Answer::Absent(Absent {
+                owner,
+                zone,
+                denial,
+                ttl,
+                secure,
+                age: Age::Fresh,
+            }));
         }
     }
 
@@ -261,12 +280,23 @@ fn our_data(data: &RData) -> Option<RecordData> {
             let (text, rest) = plain_name(rest)?;
             rest.is_empty().then_some(RecordData::Rp { mailbox, text })?
         }
+        RData::Unknown { code, rdata } if is_private(u16::from(*code)) => {
+            RecordData::Private(u16::from(*code), rdata.anything.clone().into())
+        }
+        RData::Update0(code) if is_private(u16::from(*code)) => {
+            RecordData::Private(u16::from(*code), Box::default())
+        }
         // Data of no octets: for APL that is a valid, empty list.
         RData::Update0(code) if u16::from(*code) == RecordType::Apl.number() => {
             RecordData::Apl(Box::default())
         }
         _ => return None,
     })
+}
+
+/// The types of private use (RFC 6895 section 3.1).
+fn is_private(number: u16) -> bool {
+    (65_280..=65_534).contains(&number)
 }
 
 /// An uncompressed name at the front, and what follows it. Compression is left unread: pointers

@@ -27,7 +27,13 @@ pub(super) fn parse(kind: RecordType, text: &str) -> Result<RecordData, String> 
             target: fields.name()?,
         },
         RecordType::Txt => return Ok(RecordData::Txt(strings(text)?)),
+        RecordType::Apl if text.trim_start().starts_with("\\#") => {
+            return generic(text).map(|octets| RecordData::Apl(octets.into()));
+        }
         RecordType::Apl => return prefixes(text).map(|octets| RecordData::Apl(octets.into())),
+        RecordType::Private(number) => {
+            return generic(text).map(|octets| RecordData::Private(number, octets.into()));
+        }
     };
     fields.end()?;
     Ok(data)
@@ -98,6 +104,22 @@ fn escaped(rest: &mut impl Iterator<Item = u8>) -> Result<u8, String> {
     let digits: String =
         [Some(first), rest.next(), rest.next()].into_iter().flatten().map(char::from).collect();
     digits.parse().map_err(|_| format!("'\\{digits}' is not an octet"))
+}
+
+/// `\# length hex` (RFC 3597 section 5).
+fn generic(text: &str) -> Result<Vec<u8>, String> {
+    let wrong = || format!("'{text}' is not \\# LENGTH HEX");
+    let mut words = text.split_ascii_whitespace();
+    if words.next() != Some("\\#") {
+        return Err(wrong());
+    }
+    let length: usize = words.next().and_then(|word| word.parse().ok()).ok_or_else(wrong)?;
+    let digits: Vec<u8> = words.flat_map(str::bytes).collect();
+    let octets: Option<Vec<u8>> = digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect();
+    octets.filter(|octets| octets.len() == length && digits.len() == 2 * length).ok_or_else(wrong)
 }
 
 /// APL items, `[!]afi:address/prefix`, as the octets of RFC 3123 section 4.

@@ -198,7 +198,10 @@ impl Shared {
         let delay = *held(&self.delay);
         tokio::time::sleep(delay).await;
 
-        let kind = RecordType::ALL.into_iter().find(|kind| kind.number() == number);
+        let kind = match number {
+            65_280..=65_534 => Some(RecordType::Private(number)),
+            _ => RecordType::ALL.into_iter().find(|kind| kind.number() == number),
+        };
         let (resolution, zone) = {
             let world = held(&self.world);
             let mut resolution = world.resolve(&asked, kind);
@@ -300,5 +303,6 @@ fn rdata(data: RecordData) -> Option<RData> {
             raw(RecordType::Rp, octets)
         }
         RecordData::Apl(octets) => raw(RecordType::Apl, octets.into()),
+        RecordData::Private(number, octets) => raw(RecordType::Private(number), octets.into()),
     })
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use helostat_zones::evidence::lookup::{
     ALIAS_LINKS_MAX, Absent, Age, Denial, Failure, Found, Holds,
 };
-use helostat_zones::evidence::{Answer, DnsName, Lookup, RecordData, RecordType};
+use helostat_zones::evidence::{Answer, DnsName, Lookup, Publishing, RecordData, RecordType};
 
 use super::rdata;
 
@@ -257,13 +257,13 @@ enum Step {
 }
 
 impl Lookup for World {
-    async fn lookup(&self, name: &DnsName, kind: RecordType) -> Answer {
+    async fn lookup(&self, name: &DnsName, kind: RecordType, publishing: Publishing) -> Answer {
         let Resolution { owner, outcome, .. } = self.resolve(name, Some(kind));
         let holds = Holds::default();
         let absent = |owner: DnsName, denial| {
             let zone = self.zone_of(&owner).cloned();
-            let ttl = holds.negative(zone.as_ref().map(|_| TTL));
-            Answer::Absent(Absent { owner, zone, denial, ttl, age: Age::Fresh })
+            let ttl = holds.negative(zone.as_ref().map(|_| TTL), publishing);
+            Answer::Absent(Absent { owner, zone, denial, ttl, secure: false, age: Age::Fresh })
         };
         match outcome {
             Outcome::Records(records) => {
@@ -288,6 +288,10 @@ fn name(text: &str) -> Result<DnsName, String> {
 }
 
 fn record_type(word: &str) -> Result<RecordType, String> {
+    let number = word.strip_prefix("TYPE").and_then(|number| number.parse().ok());
+    if let Some(number @ 65_280..=65_534) = number {
+        return Ok(RecordType::Private(number));
+    }
     let found = RecordType::ALL.into_iter().find(|kind| kind.word() == word);
     found.ok_or_else(|| format!("unknown record type '{word}'"))
 }

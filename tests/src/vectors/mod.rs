@@ -10,7 +10,7 @@ pub mod file;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use helostat_zones::evidence::{self, Finding, Lookup, Options, System};
+use helostat_zones::evidence::{self, DnsName, Finding, Lookup, Options, System};
 
 pub use file::{Case, Vector};
 
@@ -20,40 +20,69 @@ pub const DIRECTORY_VARIABLE: &str = "HELOSTAT_VECTORS";
 /// Who runs the vectors of a file.
 #[derive(Clone, Copy, Debug)]
 pub enum Runner {
-    /// A system of evidence, chosen by the vector's options.
-    Evidence(fn(&BTreeMap<String, String>) -> Result<System, String>),
+    /// A system of evidence; the vector's options are its settings.
+    Evidence(System),
+    /// `iprev` or `forward`, by the option `method`.
+    Reverse,
     /// Another test: these vectors have a notation of their own.
     Elsewhere(&'static str),
 }
 
-/// The stems that are known. A new system adds its line here.
-pub const RUNNERS: [(&str, Runner); 3] = [
-    ("csa", Runner::Evidence(csa)),
-    ("fcrdns", Runner::Evidence(fcrdns)),
+/// The stems that are known and are not the word of a system.
+pub const RUNNERS: [(&str, Runner); 2] = [
+    ("fcrdns", Runner::Reverse),
     (
         "serving",
         Runner::Elsewhere("the tests of the DNS server: questions and answers on the wire"),
     ),
 ];
 
-fn csa(options: &BTreeMap<String, String>) -> Result<System, String> {
-    match options.first_key_value() {
-        None => Ok(System::Csa),
-        Some((key, value)) => Err(format!("unknown option '{key}={value}'")),
+/// The system and its settings, as a vector wants them.
+fn choose(
+    runner: Runner,
+    wanted: &BTreeMap<String, String>,
+) -> Result<Option<(System, Options)>, String> {
+    let mut wanted = wanted.clone();
+    let system = match runner {
+        Runner::Elsewhere(_) => return Ok(None),
+        Runner::Evidence(system) => system,
+        Runner::Reverse => match wanted.remove("method").as_deref() {
+            Some("iprev") => System::Iprev,
+            Some("fwd") => System::Forward,
+            Some(other) => return Err(format!("unknown method '{other}'")),
+            None => return Err("the option 'method' is missing".to_owned()),
+        },
+    };
+    let mut options = Options::default();
+    for (key, value) in &wanted {
+        set(&mut options, system, key, value)
+            .ok_or_else(|| format!("unknown option '{key}={value}'"))?;
     }
+    Ok(Some((system, options)))
 }
 
-fn fcrdns(options: &BTreeMap<String, String>) -> Result<System, String> {
-    let mut options = options.clone();
-    let method = options.remove("method").ok_or("the option 'method' is missing")?;
-    if let Some((key, value)) = options.first_key_value() {
-        return Err(format!("unknown option '{key}={value}'"));
+/// Sets an option as the configuration key of the same name would.
+fn set(options: &mut Options, system: System, key: &str, value: &str) -> Option<()> {
+    let switch = || match value {
+        "1" => Some(true),
+        "0" => Some(false),
+        _ => None,
+    };
+    match (system, key) {
+        (System::Csa, "use-reverse") => options.csa.use_reverse = switch()?,
+        (System::Dna, "services") => {
+            options.dna.services = value.split(',').map(DnsName::parse).collect::<Option<_>>()?;
+        }
+        (System::Rmx, "private-type") => options.rmx.private_type = Some(value.parse().ok()?),
+        (System::Rmx, "split") => options.rmx.split = switch()?,
+        (System::Mtamark, "perm") => options.mtamark.perm = switch()?,
+        (System::Mtamark, "contact") => options.mtamark.contact = switch()?,
+        (System::ReverseMx, "strict") => options.reverse_mx.strict = switch()?,
+        (System::ReverseMx, "slash8") => options.reverse_mx.slash8 = switch()?,
+        (System::Apl, "chain") => options.apl.chain = switch()?,
+        _ => return None,
     }
-    match method.as_str() {
-        "iprev" => Ok(System::Fcrdns),
-        "fwd" => Ok(System::Forward),
-        other => Err(format!("unknown method '{other}'")),
-    }
+    Some(())
 }
 
 /// A vector that is to be run, and the place of each of its cases.
@@ -63,6 +92,8 @@ pub struct Task {
     pub path: PathBuf,
     /// The system it is about.
     pub system: System,
+    /// Its settings; `None` if the vector switches it off.
+    pub options: Option<Options>,
     /// What it says.
     pub vector: Vector,
 }
@@ -75,7 +106,12 @@ impl Task {
 
     /// Runs a case against any DNS.
     pub async fn run<L: Lookup>(&self, lookup: &L, case: &Case) -> Finding {
-        evidence::evaluate(self.system, lookup, case.ip, &case.name, &Options::default()).await
+        match &self.options {
+            Some(options) => {
+                evidence::evaluate(self.system, lookup, case.ip, &case.name, options).await
+            }
+            None => Finding::off(),
+        }
     }
 
     /// A sentence about a case that found something else, or nothing.
@@ -136,23 +172,29 @@ fn vector_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
 fn read_file(path: &Path) -> Result<Vec<Task>, String> {
     let shown = path.display();
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let runner = RUNNERS.iter().find(|(known, _)| *known == stem).map(|(_, runner)| runner);
-    let choose = match runner {
-        Some(Runner::Evidence(choose)) => choose,
-        Some(Runner::Elsewhere(_)) => return Ok(Vec::new()),
-        None => return Err(format!("{shown}:1: no system is called '{stem}'")),
+    let known = RUNNERS.iter().find(|(known, _)| *known == stem).map(|(_, runner)| *runner);
+    let Some(runner) = known.or_else(|| System::parse(stem).map(Runner::Evidence)) else {
+        return Err(format!("{shown}:1: no system is called '{stem}'"));
     };
+    if let Runner::Elsewhere(_) = runner {
+        return Ok(Vec::new());
+    }
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
     let vectors =
         file::parse(&text).map_err(|error| format!("{shown}:{}: {}", error.line, error.message))?;
     let mut tasks = Vec::new();
     for vector in vectors {
         let id = &vector.id;
-        let system = choose(&vector.options).map_err(|error| format!("{shown}: {id}: {error}"))?;
         if vector.cases.is_empty() {
             return Err(format!("{shown}: {id}: nothing is asked"));
         }
-        tasks.push(Task { path: path.to_owned(), system, vector });
+        let mut wanted = vector.options.clone();
+        let on = wanted.remove("enabled").is_none_or(|value| value != "0");
+        let chosen = choose(runner, &wanted).map_err(|error| format!("{shown}: {id}: {error}"))?;
+        if let Some((system, options)) = chosen {
+            let options = on.then_some(options);
+            tasks.push(Task { path: path.to_owned(), system, options, vector });
+        }
     }
     Ok(tasks)
 }
@@ -166,7 +208,7 @@ mod tests {
         for (file, text, error) in [
             ("unheard-of.tv", "# X\n? a.example 192.0.2.7 => pass\n", ":1: no system is called"),
             ("csa.tv", "# X\n\nnonsense\n", "csa.tv:3: "),
-            ("csa.tv", "# X\n!opt strict=1\n? a.example 192.0.2.7 => pass\n", "unknown option"),
+            ("csa.tv", "# X\n!opt strange=1\n? a.example 192.0.2.7 => pass\n", "unknown option"),
             ("fcrdns.tv", "# X\n? a.example 192.0.2.7 => pass\n", "'method' is missing"),
             ("fcrdns.tv", "# X\n!opt method=guess\n? a.b 192.0.2.7 => pass\n", "unknown method"),
             ("csa.tv", "# X\na.example. A 192.0.2.7\n", "nothing is asked"),

@@ -27,11 +27,11 @@
 
 use std::net::IpAddr;
 
-use super::Options;
 use super::dns_name::DnsName;
 use super::finding::{Finding, FindingResult};
 use super::inquiry::{HostAddresses, Inquiry};
 use super::lookup::{Answer, Failure, Lookup, RecordData, RecordType};
+use super::options::Csa as Options;
 use crate::name::Name;
 
 /// The only version of the record.
@@ -52,7 +52,7 @@ pub async fn evaluate<L: Lookup>(
     name: &Name,
     options: &Options,
 ) -> Finding {
-    let mut inquiry = Inquiry::new(lookup);
+    let mut inquiry = Inquiry::rare(lookup);
     let Some(host) = DnsName::of(name) else {
         return inquiry.conclude(FindingResult::None, Some("no-name"));
     };
@@ -63,7 +63,7 @@ pub async fn evaluate<L: Lookup>(
     if !records.is_empty() {
         return judge(inquiry, records, ip, options).await;
     }
-    for parent in parents(name, &host, options.csa_parents) {
+    for parent in parents(name, &host, options.parents) {
         let records = match statements(&mut inquiry, &parent).await {
             Ok(records) => records,
             Err(failure) => return inquiry.give_up(failure),
@@ -133,7 +133,7 @@ async fn judge<L: Lookup>(
 
     let mut failed: Option<Failure> = None;
     let mut mismatch = false;
-    for target in targets.iter().take(options.csa_targets) {
+    for target in targets.iter().take(options.targets) {
         match inquiry.compare(target, ip).await {
             HostAddresses::Include => return inquiry.conclude(FindingResult::Pass, None),
             HostAddresses::Exclude => mismatch = true,
@@ -147,7 +147,7 @@ async fn judge<L: Lookup>(
     if let Some(failure) = failed {
         return inquiry.give_up(failure);
     }
-    if targets.len() > options.csa_targets {
+    if targets.len() > options.targets {
         return inquiry.conclude(FindingResult::Permerror, Some("too-many"));
     }
     let reason = if mismatch { "mismatch" } else { "noaddr" };

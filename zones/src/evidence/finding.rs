@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::lookup::Failure;
+use super::lookup::{Failure, Holds};
 
 /// The seven words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -80,12 +80,19 @@ pub struct Finding {
     /// How long it holds from the moment of asking; whole seconds in JSON.
     #[serde(rename = "ttl_seconds", serialize_with = "whole_seconds")]
     pub ttl: Duration,
+    /// True if the resolver vouches by DNSSEC (the AD bit) for every answer that was used, and there was one.
+    pub secure: bool,
 }
 
 impl Finding {
     /// A finding of which no question was asked (yet): it holds for `ttl`.
     pub fn plain(result: FindingResult, reason: Option<&'static str>, ttl: Duration) -> Self {
-        Self { result, reason, records: Vec::new(), ttl }
+        Self { result, reason, records: Vec::new(), ttl, secure: false }
+    }
+
+    /// The finding of a system that the operator switched off.
+    pub fn off() -> Self {
+        Self::plain(FindingResult::None, Some("off"), Holds::default().positive_max)
     }
 
     /// The finding when a system did not come to an end.

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use super::dns_name::DnsName;
 use super::finding::{Finding, FindingResult, result_of};
-use super::lookup::{Age, Answer, Denial, Failure, Holds, Lookup, RecordData, RecordType};
+use super::lookup::{
+    Age, Answer, Denial, Failure, Holds, Lookup, Publishing, RecordData, RecordType,
+};
 
 /// The most lines of a finding's records.
 pub const LINES_MAX: usize = 32;
@@ -19,8 +21,11 @@ const LINE_MAX: usize = 300;
 /// The questions of one system about one pair.
 pub(super) struct Inquiry<'a, L> {
     lookup: &'a L,
+    publishing: Publishing,
     records: Vec<String>,
     ttl: Duration,
+    /// What DNSSEC says of the answers so far; `None` before the first.
+    secure: Option<bool>,
 }
 
 /// What the address question about one host came to.
@@ -37,21 +42,51 @@ pub(super) enum HostAddresses {
 }
 
 impl<'a, L: Lookup> Inquiry<'a, L> {
-    /// Begins with nothing asked.
+    /// Begins with nothing asked, for a system whose records are common.
     pub(super) fn new(lookup: &'a L) -> Self {
-        Self { lookup, records: Vec::new(), ttl: Holds::default().positive_max }
+        Self::of(lookup, Publishing::Common)
+    }
+
+    /// Begins with nothing asked, for a system that hardly anybody publishes.
+    pub(super) fn rare(lookup: &'a L) -> Self {
+        Self::of(lookup, Publishing::Rare)
+    }
+
+    fn of(lookup: &'a L, publishing: Publishing) -> Self {
+        let ttl = Holds::default().positive_max;
+        Self { lookup, publishing, records: Vec::new(), ttl, secure: None }
     }
 
     /// Asks one question.
     pub(super) async fn ask(&mut self, name: &DnsName, kind: RecordType) -> Answer {
-        let answer = self.lookup.lookup(name, kind).await;
+        self.ask_as(self.publishing, name, kind).await
+    }
+
+    /// Asks for a host's addresses, its mail exchangers, its reverse names: what every host has, whoever
+    /// asks for it.
+    pub(super) async fn ask_common(&mut self, name: &DnsName, kind: RecordType) -> Answer {
+        self.ask_as(Publishing::Common, name, kind).await
+    }
+
+    async fn ask_as(&mut self, publishing: Publishing, name: &DnsName, kind: RecordType) -> Answer {
+        let answer = self.lookup.lookup(name, kind, publishing).await;
         self.note(name, kind, &answer);
         answer
     }
 
+    /// Notes something that is no question but helps to understand the finding; printable ASCII.
+    pub(super) fn remark(&mut self, text: String) {
+        if self.records.len() < LINES_MAX {
+            let mut line = text;
+            line.retain(|c| c == ' ' || c.is_ascii_graphic());
+            line.truncate(LINE_MAX);
+            self.records.push(line);
+        }
+    }
+
     /// Asks for the addresses of `host` in the family of `ip`, and whether `ip` is among them.
     pub(super) async fn compare(&mut self, host: &DnsName, ip: IpAddr) -> HostAddresses {
-        match self.ask(host, RecordType::address_of(ip)).await {
+        match self.ask_common(host, RecordType::address_of(ip)).await {
             Answer::Found(found) if found.records.iter().any(|data| data.ip() == Some(ip)) => {
                 HostAddresses::Include
             }
@@ -63,7 +98,8 @@ impl<'a, L: Lookup> Inquiry<'a, L> {
 
     /// The finding, with what was seen.
     pub(super) fn conclude(self, result: FindingResult, reason: Option<&'static str>) -> Finding {
-        Finding { result, reason, records: self.records, ttl: self.ttl }
+        let secure = self.secure.unwrap_or(false);
+        Finding { result, reason, records: self.records, ttl: self.ttl, secure }
     }
 
     /// The finding when a question failed that the system cannot do without.
@@ -72,7 +108,7 @@ impl<'a, L: Lookup> Inquiry<'a, L> {
     }
 
     fn note(&mut self, name: &DnsName, kind: RecordType, answer: &Answer) {
-        let (seen, ttl) = match answer {
+        let (seen, ttl, secure) = match answer {
             Answer::Found(found) => {
                 let mut seen = joined(&found.records);
                 if found.owner != *name {
@@ -81,18 +117,19 @@ impl<'a, L: Lookup> Inquiry<'a, L> {
                 if found.secure {
                     seen.push_str(" (secure)");
                 }
-                (seen + mark(found.age), found.ttl)
+                (seen + mark(found.age), found.ttl, found.secure)
             }
             Answer::Absent(absent) => {
                 let word = match absent.denial {
                     Denial::NoData => "no such records",
                     Denial::NxDomain => "no such name",
                 };
-                (format!("{word}{}", mark(absent.age)), absent.ttl)
+                (format!("{word}{}", mark(absent.age)), absent.ttl, absent.secure)
             }
-            Answer::Failed(failure) => (failure.word().to_owned(), Holds::default().failure),
+            Answer::Failed(failure) => (failure.word().to_owned(), Holds::default().failure, false),
         };
         self.ttl = self.ttl.min(ttl);
+        self.secure = Some(secure && self.secure.unwrap_or(true));
         if self.records.len() < LINES_MAX {
             let mut line = format!("{name} {kind}: {seen}");
             // Every part of a line is printable ASCII, so any place is a character's edge.

@@ -10,6 +10,9 @@
 //! difference is kept only to be shown.
 //!
 //! Additional sections are not passed on: anybody can put anything there.
+//!
+//! Who asks says whether such records are common at all ([`Publishing`]): that a record hardly anybody
+//! publishes is not there holds longer, so that the historic systems cost little.
 
 use std::fmt;
 use std::future::Future;
@@ -25,7 +28,21 @@ pub const ALIAS_LINKS_MAX: usize = 8;
 pub trait Lookup: Sync {
     /// Asks for the records of type `kind` at `name`, class IN. Never hangs: an implementation has
     /// its own time limit and says [`Failure::Timeout`].
-    fn lookup(&self, name: &DnsName, kind: RecordType) -> impl Future<Output = Answer> + Send;
+    fn lookup(
+        &self,
+        name: &DnsName,
+        kind: RecordType,
+        publishing: Publishing,
+    ) -> impl Future<Output = Answer> + Send;
+}
+
+/// Whether people publish such records at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publishing {
+    /// Many do, and who does not may begin tomorrow.
+    Common,
+    /// Hardly anybody does: that there is nothing holds for [`Holds::rare`].
+    Rare,
 }
 
 /// The record types that evidence asks for.
@@ -47,10 +64,12 @@ pub enum RecordType {
     Srv,
     /// Address prefixes (RFC 3123).
     Apl,
+    /// A type of private use, 65280 to 65534 (RFC 6895 section 3.1).
+    Private(u16),
 }
 
 impl RecordType {
-    /// All of them.
+    /// All of them but those of private use.
     pub const ALL: [Self; 8] =
         [Self::A, Self::Aaaa, Self::Ptr, Self::Mx, Self::Txt, Self::Rp, Self::Srv, Self::Apl];
 
@@ -70,10 +89,11 @@ impl RecordType {
             Self::Aaaa => 28,
             Self::Srv => 33,
             Self::Apl => 42,
+            Self::Private(number) => number,
         }
     }
 
-    /// Its mnemonic.
+    /// Its mnemonic; `TYPE` for those that have none.
     pub fn word(self) -> &'static str {
         match self {
             Self::A => "A",
@@ -84,13 +104,19 @@ impl RecordType {
             Self::Rp => "RP",
             Self::Srv => "SRV",
             Self::Apl => "APL",
+            Self::Private(_) => "TYPE",
         }
     }
 }
 
+/// `MX`, or `TYPE65280` (RFC 3597 section 5).
 impl fmt::Display for RecordType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.word())?;
+        match self {
+            Self::Private(number) => write!(f, "{number}"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -132,6 +158,8 @@ pub enum RecordData {
     },
     /// APL: the octets of its RDATA; the rule that asks for it judges their form.
     Apl(Box<[u8]>),
+    /// A type of private use: the octets of its RDATA.
+    Private(u16, Box<[u8]>),
 }
 
 impl RecordData {
@@ -146,6 +174,7 @@ impl RecordData {
             Self::Rp { .. } => RecordType::Rp,
             Self::Srv { .. } => RecordType::Srv,
             Self::Apl(_) => RecordType::Apl,
+            Self::Private(number, _) => RecordType::Private(*number),
         }
     }
 
@@ -178,7 +207,7 @@ impl fmt::Display for RecordData {
                 }
                 Ok(())
             }
-            Self::Apl(octets) => {
+            Self::Apl(octets) | Self::Private(_, octets) => {
                 write!(f, "\\# {}", octets.len())?;
                 octets.iter().try_for_each(|octet| write!(f, " {octet:02X}"))
             }
@@ -232,6 +261,8 @@ pub struct Absent {
     pub denial: Denial,
     /// How long it holds from now.
     pub ttl: Duration,
+    /// True if the resolver vouches for it by DNSSEC (the AD bit).
+    pub secure: bool,
     /// Whether it is within its time.
     pub age: Age,
 }
@@ -307,6 +338,8 @@ pub struct Holds {
     pub negative_min: Duration,
     /// An absence holds at most so long (RFC 2308 section 5 finds one to three hours sensible).
     pub negative_max: Duration,
+    /// That a record is absent which hardly anybody publishes holds at least so long, whatever its SOA says.
+    pub rare: Duration,
     /// A failure holds so long (RFC 9520: 1 second to 5 minutes).
     pub failure: Duration,
     /// How long past its time an answer may still stand in for a failing resolver (RFC 8767
@@ -321,6 +354,7 @@ impl Default for Holds {
             positive_max: Duration::from_secs(86_400),
             negative_min: Duration::from_secs(60),
             negative_max: Duration::from_secs(3 * 3600),
+            rare: Duration::from_secs(86_400),
             failure: Duration::from_secs(30),
             stale: Duration::from_secs(86_400),
         }
@@ -335,9 +369,13 @@ impl Holds {
     }
 
     /// How long an absence holds; `ttl` is min(SOA TTL, SOA MINIMUM), or none without an SOA.
-    pub fn negative(&self, ttl: Option<u32>) -> Duration {
+    pub fn negative(&self, ttl: Option<u32>, publishing: Publishing) -> Duration {
         let ttl = Duration::from_secs(u64::from(ttl.unwrap_or(0)));
-        ttl.max(self.negative_min).min(self.negative_max)
+        let hold = ttl.max(self.negative_min).min(self.negative_max);
+        match publishing {
+            Publishing::Common => hold,
+            Publishing::Rare => hold.max(self.rare),
+        }
     }
 }
 
@@ -354,7 +392,9 @@ mod tests {
         }
         for (ttl, seconds) in [(None, 60), (Some(0), 60), (Some(900), 900), (Some(86_400), 10_800)]
         {
-            assert_eq!(holds.negative(ttl), Duration::from_secs(seconds), "negative TTL {ttl:?}");
+            let hold = holds.negative(ttl, Publishing::Common);
+            assert_eq!(hold, Duration::from_secs(seconds), "negative TTL {ttl:?}");
+            assert_eq!(holds.negative(ttl, Publishing::Rare), holds.rare, "negative TTL {ttl:?}");
         }
     }
 

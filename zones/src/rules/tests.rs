@@ -57,7 +57,7 @@ impl World {
             ip,
             client: &history,
             network: &network,
-            findings: Findings(found),
+            findings: Findings(Some(&set(found))),
             policy: &policy,
             now: NOW,
         })
@@ -69,11 +69,12 @@ impl World {
         let history = ClientHistory::of(&self.0, client, &policy, NOW);
         let network = NetworkHistory::of(&self.0, client.network(), &policy, NOW);
         let name_history = NameHistory::of(&self.0, &name, &policy, NOW);
+        let found = set(found);
         let case = Case {
             ip,
             client: &history,
             network: &network,
-            findings: Findings(found),
+            findings: Findings(Some(&found)),
             policy: &policy,
             now: NOW,
         };
@@ -83,8 +84,12 @@ impl World {
     fn name(&self, name: &str, found: &[(System, Finding)]) -> NameVerdict {
         let (name, policy) = (Name::parse(name.as_bytes()), Policy::default());
         let history = NameHistory::of(&self.0, &name, &policy, NOW);
-        judge_name(&name, &history, Findings(found), &policy, NOW)
+        judge_name(&name, &history, Findings(Some(&set(found))), &policy, NOW)
     }
+}
+
+fn set(found: &[(System, Finding)]) -> FindingSet {
+    found.iter().cloned().collect()
 }
 
 fn found(system: System, result: FindingResult, reason: Option<&'static str>) -> (System, Finding) {
@@ -227,7 +232,7 @@ fn a_mismatch_alone_never_lists() {
     let world = World::of(&[("192.0.2.7", "mail.example.com", Outcome::Accepted, 0..2, 1)]);
     let evidence = [
         found(System::Forward, FindingResult::Fail, Some("mismatch")),
-        found(System::Fcrdns, FindingResult::Fail, None),
+        found(System::Iprev, FindingResult::Fail, None),
     ];
     let verdict = world.client("192.0.2.7", &evidence);
     assert_eq!((verdict.class, verdict.listings), (Class::New, vec![]));

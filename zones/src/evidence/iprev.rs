@@ -19,11 +19,12 @@
 
 use std::net::IpAddr;
 
-use super::Options;
 use super::dns_name::DnsName;
 use super::finding::{Finding, FindingResult};
 use super::inquiry::{HostAddresses, Inquiry};
-use super::lookup::{Answer, Lookup, RecordData, RecordType};
+use super::lookup::Lookup;
+use super::options::Iprev as Options;
+use super::reverse;
 use crate::name::Name;
 
 /// What FCrDNS says of the client at `ip` (canonical) that said `name`.
@@ -34,15 +35,17 @@ pub async fn evaluate<L: Lookup>(
     options: &Options,
 ) -> Finding {
     let mut inquiry = Inquiry::new(lookup);
-    let records = match inquiry.ask(&DnsName::reverse(ip), RecordType::Ptr).await {
-        Answer::Found(found) => found.records,
-        Answer::Absent(_) => return inquiry.conclude(FindingResult::Permerror, Some("noptr")),
-        Answer::Failed(failure) => return inquiry.give_up(failure),
+    let hosts = match reverse::names(&mut inquiry, ip, options.names).await {
+        Ok(hosts) if hosts.is_empty() => {
+            return inquiry.conclude(FindingResult::Permerror, Some("noptr"));
+        }
+        Ok(hosts) => hosts,
+        Err(failure) => return inquiry.give_up(failure),
     };
 
     let mut failed = None;
     let mut mismatch = false;
-    for (likeness, host) in candidates(records, name, options.ptr_names) {
+    for (likeness, host) in ranked(hosts, name) {
         match inquiry.compare(&host, ip).await {
             HostAddresses::Include => {
                 return inquiry.conclude(FindingResult::Pass, likeness.reason());
@@ -91,18 +94,8 @@ impl Likeness {
 }
 
 /// The names to ask for, those closest to the name said first, so that the first that leads back
-/// gives the strongest reason. Which names are dropped does not depend on the name said.
-fn candidates(records: Vec<RecordData>, said: &Name, limit: usize) -> Vec<(Likeness, DnsName)> {
-    let mut hosts: Vec<DnsName> = records
-        .into_iter()
-        .filter_map(|data| match data {
-            RecordData::Ptr(host) => Some(host),
-            _ => None,
-        })
-        .collect();
-    hosts.sort();
-    hosts.dedup();
-    hosts.truncate(limit);
+/// gives the strongest reason.
+fn ranked(hosts: Vec<DnsName>, said: &Name) -> Vec<(Likeness, DnsName)> {
     let mut ranked: Vec<_> =
         hosts.into_iter().map(|host| (Likeness::of(&host, said), host)).collect();
     ranked.sort();
