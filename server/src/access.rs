@@ -28,9 +28,9 @@ impl Access {
         let ip = ip.to_canonical();
         let within = |list: &[IpNet]| list.iter().any(|prefix| prefix.contains(&ip));
         if within(&self.trusted) {
-            return Some(Asker::Trusted);
+            return Some(Asker { ip, trusted: true });
         }
-        within(&self.allow).then_some(Asker::Other)
+        within(&self.allow).then_some(Asker { ip, trusted: false })
     }
 }
 

@@ -13,13 +13,14 @@ use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
 
-/// How far the one who asks is trusted.
+/// The one who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asker {
-    /// May cause live look-ups for the names in its questions.
-    Trusted,
-    /// May not: its names would make us ask servers of its choice.
-    Other,
+pub struct Asker {
+    /// Its address, never an IPv4-mapped one.
+    pub ip: IpAddr,
+    /// It may cause live look-ups for the names in its questions. Of anybody else the names would make us
+    /// ask servers of its choice.
+    pub trusted: bool,
 }
 
 /// Gives verdicts.

@@ -16,8 +16,8 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use helostat_zones::client::Client;
-use helostat_zones::evidence::{FindingSet, System};
-use helostat_zones::explain::{Explanation, FindingOf};
+use helostat_zones::evidence::{Finding, FindingSet, System};
+use helostat_zones::explain::{AllFindings, Explanation};
 use helostat_zones::history::{ClientHistory, NameHistory, NetworkHistory};
 use helostat_zones::ledger::Ledger;
 use helostat_zones::name::Name;
@@ -96,11 +96,24 @@ impl LedgerJudge {
     }
 
     /// What the DNS says of an address with a name, waiting no longer than an answer may.
-    async fn evidence(&self, ip: IpAddr, name: &Name) -> Evidence {
-        let mut evidence = Evidence::of(&self.live.findings(ip, name).await);
+    async fn evidence(&self, ip: IpAddr, name: &Name, asker: Asker) -> Evidence {
+        let mut evidence = Evidence::of(&self.live.findings(ip, name, asker.ip).await);
         // Without live look-ups nothing more will come: the answer is as good as it gets.
         evidence.unfinished &= self.live.is_on();
         evidence
+    }
+
+    /// What every system said, each finding with the time that it still holds.
+    fn shown(&self, findings: &Findings) -> AllFindings {
+        let of = |system| {
+            if !self.live.is_on() || !self.live.systems().contains(&system) {
+                return Some(Finding::off());
+            }
+            let mut finding = findings.get(system)?.clone();
+            finding.ttl = findings.set().left(system)?;
+            Some(finding)
+        };
+        AllFindings(System::ALL.into_iter().map(|system| (system, of(system))).collect())
     }
 
     /// Everything about an address, and a name if one is given. Waits for every look-up.
@@ -132,10 +145,7 @@ impl LedgerJudge {
             verdict: rules::judge_client(&known.case(&of_firmest.found)),
             pair,
             name_history,
-            evidence: System::ALL
-                .into_iter()
-                .map(|system| FindingOf { system, finding: findings.get(system).cloned() })
-                .collect(),
+            evidence: self.shown(&findings),
             name: asked,
             network: known.network,
             history: known.client,
@@ -144,10 +154,10 @@ impl LedgerJudge {
 }
 
 impl Judge for LedgerJudge {
-    async fn client(&self, ip: IpAddr, _asker: Asker) -> ClientVerdict {
+    async fn client(&self, ip: IpAddr, asker: Asker) -> ClientVerdict {
         let known = self.known(ip);
         let evidence = match known.firmest_name() {
-            Some(name) => self.evidence(known.ip, name).await,
+            Some(name) => self.evidence(known.ip, name, asker).await,
             None => Evidence::default(),
         };
         let mut verdict = rules::judge_client(&known.case(&evidence.found));
@@ -163,8 +173,8 @@ impl Judge for LedgerJudge {
         let said_by = said_by.first().map(|client| client.first_ip());
         let anybody = IpAddr::from([192, 0, 2, 1]);
         let evidence = match said_by {
-            Some(ip) => self.evidence(ip, name).await,
-            None if asker == Asker::Trusted && name.is_fqdn() => self.evidence(anybody, name).await,
+            Some(ip) => self.evidence(ip, name, asker).await,
+            None if asker.trusted && name.is_fqdn() => self.evidence(anybody, name, asker).await,
             None => Evidence::default(),
         };
         let mut verdict =
@@ -178,8 +188,8 @@ impl Judge for LedgerJudge {
         let name_history = NameHistory::of(&self.ledger, name, &known.policy, known.now);
         // Known from our own logs, or a stranger could have us ask for addresses of its choice.
         let seen = known.client.pair(name).is_some();
-        let evidence = if seen || asker == Asker::Trusted {
-            self.evidence(known.ip, name).await
+        let evidence = if seen || asker.trusted {
+            self.evidence(known.ip, name, asker).await
         } else {
             Evidence::default()
         };
@@ -224,11 +234,7 @@ struct Evidence {
 
 impl Evidence {
     fn of(findings: &Findings) -> Self {
-        let found = System::ALL
-            .into_iter()
-            .filter_map(|system| Some((system, findings.get(system)?.clone())))
-            .collect();
-        Self { found, unfinished: !findings.complete() }
+        Self { found: findings.set().clone(), unfinished: !findings.complete() }
     }
 
     /// An answer without all its look-ups must not be kept long.

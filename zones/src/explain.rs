@@ -7,7 +7,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::evidence::{Finding, System};
 use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, Standing};
@@ -16,13 +16,15 @@ use crate::name::Name;
 use crate::time::Time;
 use crate::verdict::{ClientVerdict, ListCode, PairCode, PairVerdict, Reason};
 
-/// What one system said, or that it has not said anything yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FindingOf {
-    /// The system.
-    pub system: System,
-    /// Its finding; `None` if live look-ups are off or the answer is not there yet.
-    pub finding: Option<Finding>,
+/// What each system said, in the order in which it is shown; `None` if the answer is not there yet. In
+/// JSON an object: the word of the system, and its finding or null.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllFindings(pub Vec<(System, Option<Finding>)>);
+
+impl Serialize for AllFindings {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|(system, finding)| (system, finding)))
+    }
 }
 
 /// What is known and said of an address, and of a name it said.
@@ -47,7 +49,7 @@ pub struct Explanation {
     /// What the ledger knows of the network.
     pub network: NetworkHistory,
     /// What each system says of the client with the name.
-    pub evidence: Vec<FindingOf>,
+    pub evidence: AllFindings,
 }
 
 /// How many pairs of a client are printed in words; JSON has them all.
@@ -148,7 +150,7 @@ impl Explanation {
             Some(name) => writeln!(f, "\nWhat the DNS says of {} with {name}", self.ip)?,
             None => writeln!(f, "\nWhat the DNS says of {}", self.ip)?,
         }
-        for FindingOf { system, finding } in &self.evidence {
+        for (system, finding) in &self.evidence.0 {
             match finding {
                 Some(finding) => {
                     writeln!(f, "  {system}: {finding}")?;

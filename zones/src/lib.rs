@@ -7,7 +7,8 @@
 //! - [`ledger`]: fold a batch, keep it durable, hold it resident
 //! - [`history`]: what the ledger knows of a client, a name, a network, measured at a moment
 //! - [`evidence`]: what the DNS says now about a pair, one finding per system
-//! - [`policy`], [`rules`]: the numbers; history and findings in, verdict out
+//! - [`policy`], [`weights`], [`rules`]: the numbers; history and findings in, verdict out
+//! - [`testimony`]: what the findings say for and against a pair
 //! - [`verdict`]: class, score, reasons, until: what is said of a client, a name, a pair
 //! - [`key`], [`answer`]: a question's name to a key; a verdict to the records of a zone
 //! - [`explain`]: all of it in words and as JSON
@@ -23,5 +24,7 @@ pub mod name;
 pub mod observation;
 pub mod policy;
 pub mod rules;
+pub mod testimony;
 pub mod time;
 pub mod verdict;
+pub mod weights;

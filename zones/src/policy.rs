@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::weights::Weights;
+
 /// Numbers of the policy. Days are UTC days, counts are messages unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -47,6 +49,9 @@ pub struct Policy {
     pub junk_messages: u32,
     /// Days with such sessions.
     pub junk_days: u32,
+    /// What each system of evidence may add; not among the numbers of a policy file.
+    #[serde(skip)]
+    pub weights: Weights,
 }
 
 impl Default for Policy {
@@ -70,6 +75,7 @@ impl Default for Policy {
             name_many_networks: 10,
             junk_messages: 5,
             junk_days: 2,
+            weights: Weights::default(),
         }
     }
 }

@@ -23,44 +23,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::client::Client;
-use crate::evidence::{Finding, FindingResult, FindingSet, System};
+use crate::evidence::System;
 use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, Standing};
 use crate::ledger::activity::{DAYS_KEPT, Days};
 use crate::name::{Name, NameKind};
 use crate::policy::Policy;
+pub use crate::testimony::Findings;
 use crate::time::{Day, Time};
 use crate::verdict::{
     Class, ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Reason, Trust,
 };
-
-/// What the DNS says of a pair, as far as it is known now; `None` where nobody asked.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Findings<'a>(pub Option<&'a FindingSet>);
-
-impl Findings<'_> {
-    fn of(&self, system: System) -> Option<&Finding> {
-        self.0?.get(system)
-    }
-
-    fn passes(&self, system: System) -> bool {
-        self.of(system).is_some_and(|finding| finding.result == FindingResult::Pass)
-    }
-
-    /// The reason with which the name's publisher denies this client, or the name altogether.
-    fn denial(&self) -> Option<&'static str> {
-        let csa = self.of(System::Csa)?;
-        (csa.result == FindingResult::Fail).then(|| csa.reason.unwrap_or("denied"))
-    }
-
-    /// True if the publisher denies the name to everybody, not only to this client.
-    fn denies_name(&self) -> bool {
-        matches!(self.denial(), Some("domain" | "explicit"))
-    }
-
-    fn shortest(&self) -> Option<Duration> {
-        self.0?.shortest()
-    }
-}
 
 /// The points a score begins with.
 const POINTS_START: i32 = 50;
@@ -91,7 +63,7 @@ pub fn judge_client(case: &Case<'_>) -> ClientVerdict {
     let stands = best.filter(|pair| pair.is_established());
     if let Some(pair) = stands {
         reasons.push(standing_reason(pair));
-        reasons.extend(agreement_reasons(&pair.name, findings));
+        reasons.extend(findings.reasons(&pair.name, &policy.weights));
     }
 
     let families = history.family_count;
@@ -179,7 +151,7 @@ pub fn judge_client(case: &Case<'_>) -> ClientVerdict {
         trust: stands.filter(|_| listings.is_empty()).map(|_| Trust {
             category: 4,
             level: match class {
-                Class::Trusted if vouched(findings) => 3,
+                Class::Trusted if findings.agrees() => 3,
                 Class::Trusted => 2,
                 Class::Known => 1,
                 _ => 0,
@@ -213,11 +185,11 @@ fn judge_newcomer(case: &Case<'_>, reasons: &mut Vec<Reason>, listings: &mut Vec
             ),
         });
     }
-    if let Some(denial) = findings.denial()
+    if let Some(denial) = findings.denial(&policy.weights)
         && let Some(name) = history.best().map(|pair| &pair.name)
     {
         listings.push(ListCode::Denied);
-        reasons.push(denial_reason(name, denial));
+        reasons.push(denial.told(name));
     }
     // All its names fresh in a network where many fresh names appear: snowshoe.
     let fresh_here = history
@@ -248,16 +220,16 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
     let mut reasons = Vec::new();
     if let Some(pair) = pair.filter(|pair| pair.is_established()) {
         reasons.push(standing_reason(pair));
-        reasons.extend(agreement_reasons(&pair.name, findings));
-        if let Some(denial) = findings.denial() {
+        reasons.extend(findings.reasons(&pair.name, &policy.weights));
+        if let Some(denial) = findings.denial(&policy.weights) {
             // A publisher may make a mistake; a long history keeps answering, and says so.
-            reasons.push(denial_reason(name, denial));
+            reasons.push(denial.told(name));
         }
         sort_reasons(&mut reasons);
         let strong = pair.standing == Standing::Strong && name.is_fqdn();
         return PairVerdict {
             class: if strong { Class::Trusted } else { Class::Known },
-            code: Some(if findings.passes(System::Csa) {
+            code: Some(if findings.authorises() {
                 PairCode::Authorised
             } else if findings.passes(System::Forward) {
                 PairCode::Confirmed
@@ -272,9 +244,9 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
 
     // What lists the client without this pair lists the pair too; a denial is about this name.
     let mut listings = judge_client(&Case { findings: Findings::default(), ..*case }).listings;
-    if let Some(denial) = findings.denial() {
+    if let Some(denial) = findings.denial(&policy.weights) {
         listings.push(ListCode::Denied);
-        reasons.push(denial_reason(name, denial));
+        reasons.push(denial.told(name));
         if name_history.is_established() {
             listings.push(ListCode::ClaimsOthers);
             reasons.push(Reason {
@@ -304,8 +276,8 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
     } else if name_history.is_established() {
         let near = name_history.established_networks.contains(&Client::of(ip).network());
         // A host that renumbered: who owns the name says that it is here now.
-        let agreed = findings.passes(System::Csa) || findings.passes(System::Forward);
-        reasons.extend(agreement_reasons(name, findings));
+        let agreed = findings.agrees();
+        reasons.extend(findings.reasons(name, &policy.weights));
         let moved = near || agreed;
         reasons.push(Reason {
             word: if near { "same-network" } else { "new-client" },
@@ -358,9 +330,10 @@ pub fn judge_name(
     let mut codes = Vec::new();
     let mut reasons = Vec::new();
     let stands = history.is_established();
-    if findings.denies_name() && !stands {
+    let denial = findings.denial(&policy.weights).filter(|denial| denial.is_of_name());
+    if let Some(denial) = denial.filter(|_| !stands) {
         codes.push(NameCode::Bad);
-        reasons.push(denial_reason(name, findings.denial().unwrap_or("domain")));
+        reasons.push(denial.told(name));
     }
     let many = policy.name_many_networks as usize;
     if history.foreign_networks >= many && !stands {
@@ -415,36 +388,6 @@ fn standing_reason(pair: &PairHistory) -> Reason {
             date(pair.first_accepted.unwrap_or(pair.first)),
         ),
     }
-}
-
-fn agreement_reasons(name: &Name, findings: Findings<'_>) -> Vec<Reason> {
-    let mut reasons = Vec::new();
-    let mut add = |word, points, text: String| reasons.push(Reason { word, points, text });
-    if findings.passes(System::Csa) {
-        add("csa-pass", 10, format!("{name} publishes a CSA record that authorises it"));
-    }
-    if findings.passes(System::Forward) {
-        add("forward", 5, format!("an address record of {name} names this client"));
-    }
-    if findings.passes(System::Iprev) {
-        add("fcrdns", 5, "reverse and forward DNS agree".into());
-    }
-    reasons
-}
-
-fn denial_reason(name: &Name, denial: &str) -> Reason {
-    let text = match denial {
-        "domain" => format!("the publisher of {name} says that no mail comes from it (CSA)"),
-        "explicit" => {
-            format!("the domain above {name} says that its senders are listed, and it is not (CSA)")
-        }
-        _ => format!("the publisher of {name} authorises other addresses, not this one (CSA)"),
-    };
-    Reason { word: "denied", points: -45, text }
-}
-
-fn vouched(findings: Findings<'_>) -> bool {
-    findings.passes(System::Csa) || findings.passes(System::Forward)
 }
 
 fn score(reasons: &[Reason]) -> u8 {

@@ -4,27 +4,34 @@
 //! its time stays for another day and stands in when the resolver fails (RFC 8767), marked `Stale`;
 //! then the resolver is left alone for the time that a failure holds (RFC 9520). Nothing here waits
 //! longer than twice the time limit of a question: once for a place on the wire, once for the answer.
+//!
+//! Who asks brings a [`Payer`]. Only who puts a question on the wire pays for it; who finds it in memory
+//! or joins another's does not. That somebody's budget is empty is no answer for anybody else, so it is
+//! not remembered.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use helostat_zones::evidence::lookup::Age;
-use helostat_zones::evidence::{Answer, DnsName, Failure, Publishing, RecordData, RecordType};
+use helostat_zones::evidence::{
+    Answer, DnsName, Failure, Publishing, RecordData, RecordType, System,
+};
 use moka::Expiry;
 use moka::future::Cache;
 use prometheus::IntGauge;
 use tokio::sync::Semaphore;
 
-use super::budget::DomainBudget;
 use super::config::{LiveConfig, LiveError};
 use super::metrics::{Limit, Metrics};
-use super::resolver::Resolvers;
+use super::purse::Purse;
+use super::rates::Rates;
+use super::resolver::{Resolvers, Toll};
 
-/// How long a question is left alone that one of our own limits kept from being asked: short, since
-/// the DNS did nothing wrong.
-const BUDGET_HOLD: Duration = Duration::from_secs(1);
 /// What an entry costs beyond its names and data, in bytes: two keys, times, the map's own.
 const ENTRY_BYTES: usize = 300;
+/// How often a question is joined whose asker runs out of budget, before it is given up.
+const JOINS_MAX: usize = 4;
 
 type Question = (DnsName, RecordType);
 
@@ -33,9 +40,18 @@ pub(super) struct Questions {
     resolvers: Resolvers,
     known: Cache<Question, Arc<Known>>,
     wire: Semaphore,
-    domains: DomainBudget,
+    rates: Rates,
     metrics: Arc<Metrics>,
     config: LiveConfig,
+}
+
+/// On whose account a question is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Payer<'a> {
+    pub(super) purse: &'a Purse,
+    pub(super) system: System,
+    /// Who asked us; none if we look ahead.
+    pub(super) asker: Option<IpAddr>,
 }
 
 /// An answer and its times.
@@ -46,6 +62,34 @@ struct Known {
     until: Instant,
     /// It may stand in for a failing resolver until then.
     keep_until: Instant,
+}
+
+/// What has to be paid for every message about one question.
+struct Account<'a> {
+    questions: &'a Questions,
+    payer: Payer<'a>,
+}
+
+impl Toll for Account<'_> {
+    fn pay(&self, name: &DnsName, first: bool) -> Result<(), Failure> {
+        let Questions { metrics, rates, .. } = self.questions;
+        let Payer { purse, system, asker } = self.payer;
+        // The first message was paid before the question was begun.
+        let limit = match first || purse.take_more(system) {
+            true => rates.take(name, asker),
+            false => Err(Limit::Client),
+        };
+        match limit {
+            Ok(()) => {
+                metrics.sent.inc();
+                Ok(())
+            }
+            Err(limit) => {
+                metrics.dropped(limit);
+                Err(Failure::Budget)
+            }
+        }
+    }
 }
 
 impl Questions {
@@ -60,21 +104,10 @@ impl Questions {
             resolvers,
             known,
             wire: Semaphore::new(config.questions_at_once),
-            domains: DomainBudget::new(config.questions_per_domain),
+            rates: Rates::new(config),
             metrics,
             config: config.clone(),
         })
-    }
-
-    /// The answer from memory, if it still holds.
-    pub(super) async fn recall(&self, name: &DnsName, kind: RecordType) -> Option<Answer> {
-        let known = self.known.get(&(name.clone(), kind)).await?;
-        let now = Instant::now();
-        if !known.holds(now) {
-            return None;
-        }
-        self.metrics.cache_hits.inc();
-        Some(self.handed_out(&known, now))
     }
 
     /// The answer, from memory or from the wire. Callers with the same question share one.
@@ -83,17 +116,39 @@ impl Questions {
         name: &DnsName,
         kind: RecordType,
         publishing: Publishing,
+        payer: Payer<'_>,
     ) -> Answer {
         let question = (name.clone(), kind);
-        let old = self.known.get(&question).await;
-        let entry = self
-            .known
-            .entry_by_ref(&question)
-            .or_insert_with_if(self.fetch(name, kind, publishing, old), |known| {
-                !known.holds(Instant::now())
-            })
-            .await;
-        self.handed_out(entry.value(), Instant::now())
+        for _ in 0..JOINS_MAX {
+            let old = self.known.get(&question).await;
+            let now = Instant::now();
+            if let Some(known) = old.as_ref().filter(|known| known.holds(now)) {
+                self.metrics.cache_hits.inc();
+                return self.handed_out(known, now);
+            }
+            let Some(coin) = payer.purse.take(payer.system).await else {
+                self.metrics.dropped(Limit::Client);
+                return Answer::Failed(Failure::Budget);
+            };
+            let account = Account { questions: self, payer };
+            let entry = self
+                .known
+                .entry_by_ref(&question)
+                .or_insert_with_if(self.fetch(name, kind, publishing, old, &account), |known| {
+                    !known.holds(Instant::now())
+                })
+                .await;
+            let answer = self.handed_out(entry.value(), Instant::now());
+            if entry.is_fresh() {
+                coin.spend();
+                return answer;
+            }
+            // Another's budget was empty, or it went away: ours may do.
+            if answer != Answer::Failed(Failure::Budget) {
+                return answer;
+            }
+        }
+        Answer::Failed(Failure::Budget)
     }
 
     fn handed_out(&self, known: &Known, now: Instant) -> Answer {
@@ -122,13 +177,14 @@ impl Questions {
         kind: RecordType,
         publishing: Publishing,
         old: Option<Arc<Known>>,
+        account: &Account<'_>,
     ) -> Arc<Known> {
-        let answer = self.ask_wire(name, kind, publishing).await;
+        let answer = self.ask_wire(name, kind, publishing, account).await;
         let now = Instant::now();
         let hold = match &answer {
             Answer::Found(found) => found.ttl,
             Answer::Absent(absent) => absent.ttl,
-            Answer::Failed(Failure::Budget) => BUDGET_HOLD,
+            Answer::Failed(Failure::Budget) => Duration::ZERO,
             Answer::Failed(_) => self.config.holds.failure,
         };
         let until = now + hold;
@@ -142,18 +198,20 @@ impl Questions {
     }
 
     /// Asks the resolvers, within our limits.
-    async fn ask_wire(&self, name: &DnsName, kind: RecordType, publishing: Publishing) -> Answer {
-        if !self.domains.take(name) {
-            self.metrics.dropped(Limit::Domain);
-            return Answer::Failed(Failure::Budget);
-        }
+    async fn ask_wire(
+        &self,
+        name: &DnsName,
+        kind: RecordType,
+        publishing: Publishing,
+        account: &Account<'_>,
+    ) -> Answer {
         let place = tokio::time::timeout(self.config.question_timeout, self.wire.acquire()).await;
         let Ok(Ok(_place)) = place else {
-            self.metrics.dropped(Limit::Questions);
+            self.metrics.dropped(Limit::AtOnce);
             return Answer::Failed(Failure::Budget);
         };
         let _counted = InFlight::begin(&self.metrics.in_flight);
-        let answer = self.resolvers.ask(name, kind, publishing).await;
+        let answer = self.resolvers.ask(name, kind, publishing, account).await;
         self.metrics.question(&answer);
         answer
     }

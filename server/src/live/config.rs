@@ -16,25 +16,31 @@ pub struct LiveConfig {
     pub resolvers: Vec<SocketAddr>,
     /// How long an answer to a client may wait for findings.
     pub wait: Duration,
-    /// How long one question may take, over UDP and TCP together.
+    /// How long one question may take, with everything that is sent again for it.
     pub question_timeout: Duration,
     /// How long all questions about one pair may take.
     pub limit: Duration,
     /// The systems that are asked, in the order in which they are shown.
     pub systems: Vec<System>,
-    /// Limits within the systems.
+    /// Limits and switches of the systems.
     pub options: Arc<Options>,
     /// How long answers hold.
     pub holds: Holds,
-    /// The most questions about one pair that are not answered from memory.
+    /// The most questions about one pair that are put on the wire, counting those sent again.
     pub questions_per_client: u32,
     /// The most questions on the wire at once.
     pub questions_at_once: usize,
-    /// The most questions about one registrable domain (or /16, or IPv6 /32) in a minute, so that
+    /// The most questions a second, in total.
+    pub questions_per_second: u32,
+    /// The most questions a second about one registrable domain (or network of addresses), so that
     /// nobody can aim us at a victim's name servers.
     pub questions_per_domain: u32,
+    /// The most questions a second that one who asks us (an IPv6 /64) may cause.
+    pub questions_per_asker: u32,
     /// The most pairs that are looked up at once; looking ahead takes at most half of them.
     pub clients_at_once: usize,
+    /// The most pairs that wait to be looked up ahead.
+    pub clients_ahead: usize,
     /// Memory for answers, in bytes, roughly.
     pub question_cache_bytes: u64,
     /// Memory for findings, in bytes, roughly.
@@ -54,11 +60,14 @@ impl Default for LiveConfig {
             options: Arc::default(),
             holds: Holds::default(),
             questions_per_client: 40,
-            questions_at_once: 256,
-            questions_per_domain: 600,
+            questions_at_once: 1024,
+            questions_per_second: 20_000,
+            questions_per_domain: 500,
+            questions_per_asker: 15_000,
             clients_at_once: 1024,
-            question_cache_bytes: 48 << 20,
-            finding_cache_bytes: 48 << 20,
+            clients_ahead: 100_000,
+            question_cache_bytes: 64 << 20,
+            finding_cache_bytes: 64 << 20,
         }
     }
 }
@@ -72,9 +81,6 @@ pub enum LiveError {
     /// The system's resolver configuration is unreadable or names no server; name some.
     #[error("reading the system's resolver configuration: {0}")]
     SystemResolvers(String),
-    /// The resolver cannot be set up.
-    #[error("setting up the resolver: {0}")]
-    Resolver(String),
     /// A metric of this name exists already: two instances on one registry.
     #[error("registering the metrics of live look-ups: {0}")]
     Metrics(#[from] prometheus::Error),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use helostat_zones::evidence::inquiry::LINES_MAX;
 use helostat_zones::evidence::lookup::Age;
-use helostat_zones::evidence::{Finding, System};
+use helostat_zones::evidence::{Finding, FindingSet, System};
 use helostat_zones::name::Name;
 use moka::Expiry;
 use moka::sync::Cache;
@@ -15,32 +15,44 @@ use super::config::LiveConfig;
 
 /// The first line of a finding that stands in past its time.
 const PAST: &str = "past its time: no newer answer (stale)";
+/// What an entry costs beyond its texts, in bytes: the map's own, the places, the times.
+const ENTRY_BYTES: usize = 300 + size_of::<Held>();
+/// What a finding costs beyond its texts, in bytes.
+const FINDING_BYTES: usize = 32 + size_of::<Finding>();
+/// What a line costs beyond its text, in bytes.
+const LINE_BYTES: usize = 40;
 
-/// The findings of one pair, in the order of the configuration; `None` is "not known yet".
+/// The findings of one pair; a place without a finding is "not known yet".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Findings {
-    list: Vec<(System, Option<Finding>)>,
+    systems: Arc<[System]>,
+    set: FindingSet,
 }
 
 impl Findings {
     /// Nothing known of any of `systems`.
-    pub fn unknown(systems: &[System]) -> Self {
-        Self { list: systems.iter().map(|&system| (system, None)).collect() }
+    pub fn unknown(systems: &Arc<[System]>) -> Self {
+        Self { systems: Arc::clone(systems), set: FindingSet::default() }
     }
 
     /// The finding of a system, if it is configured and known.
     pub fn get(&self, system: System) -> Option<&Finding> {
-        self.iter().find(|(at, _)| *at == system).and_then(|(_, finding)| finding)
+        self.set.get(system)
+    }
+
+    /// All that is known, as the rules take it.
+    pub fn set(&self) -> &FindingSet {
+        &self.set
     }
 
     /// True if every configured system is known.
     pub fn complete(&self) -> bool {
-        self.iter().all(|(_, finding)| finding.is_some())
+        self.missing().next().is_none()
     }
 
     /// Every configured system and what is known of it.
     pub fn iter(&self) -> impl Iterator<Item = (System, Option<&Finding>)> {
-        self.list.iter().map(|(system, finding)| (*system, finding.as_ref()))
+        self.systems.iter().map(|&system| (system, self.set.get(system)))
     }
 
     /// The systems of which nothing is known.
@@ -48,12 +60,10 @@ impl Findings {
         self.iter().filter(|(_, finding)| finding.is_none()).map(|(system, _)| system)
     }
 
-    pub(super) fn set(&mut self, system: System, finding: Finding) {
-        for (at, known) in &mut self.list {
-            if *at == system {
-                *known = Some(finding);
-                return;
-            }
+    /// A system that is not configured is not made known.
+    pub(super) fn put(&mut self, system: System, finding: Arc<Finding>, left: Duration) {
+        if self.systems.contains(&system) {
+            self.set.put_left(system, finding, left);
         }
     }
 }
@@ -64,16 +74,21 @@ pub(super) type Subject = (IpAddr, Name);
 /// The findings that were made, for as long as they hold and a while longer.
 #[derive(Debug)]
 pub(super) struct FindingMemory {
-    known: Cache<(System, Arc<Subject>), Arc<Held>>,
-    systems: Vec<System>,
+    known: Cache<Arc<Subject>, Arc<Held>>,
+    systems: Arc<[System]>,
     stale: Duration,
     failure: Duration,
 }
 
-#[derive(Debug)]
-struct Held {
-    finding: Finding,
+/// The findings about one pair and their times.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Held([Option<Entry>; System::ALL.len()]);
+
+#[derive(Clone, Debug)]
+struct Entry {
+    finding: Arc<Finding>,
     until: Instant,
+    /// It may stand in for a failing resolver until then.
     keep_until: Instant,
 }
 
@@ -81,58 +96,77 @@ impl FindingMemory {
     pub(super) fn new(config: &LiveConfig) -> Self {
         let known = Cache::builder()
             .max_capacity(config.finding_cache_bytes)
-            .weigher(|(_, subject): &(System, Arc<Subject>), held: &Arc<Held>| {
-                weight(subject, held)
-            })
+            .weigher(|subject: &Arc<Subject>, held: &Arc<Held>| weight(subject, held))
             .expire_after(ByKeep)
             .build();
         let (stale, failure) = (config.holds.stale, config.holds.failure);
-        Self { known, systems: config.systems.clone(), stale, failure }
+        Self { known, systems: config.systems.clone().into(), stale, failure }
     }
 
-    /// Keeps a finding, and returns what is to be shown in its place: a failure does not push out
-    /// what was found before, which stands in for it.
-    pub(super) fn put(&self, system: System, subject: &Arc<Subject>, made: Finding) -> Shown {
+    /// Nothing known.
+    pub(super) fn unknown(&self) -> Findings {
+        Findings::unknown(&self.systems)
+    }
+
+    /// Everything about a pair, also what is past its time.
+    pub(super) fn held(&self, subject: &Subject) -> Held {
+        self.known.get(subject).map(|held| (*held).clone()).unwrap_or_default()
+    }
+
+    /// Keeps what is known of a pair.
+    pub(super) fn keep(&self, subject: &Arc<Subject>, held: Held) {
+        self.known.insert(Arc::clone(subject), Arc::new(held));
+    }
+
+    /// Adds a finding to what is held, and returns what is to be shown in its place: a failure does
+    /// not push out what was found before, which stands in for it.
+    pub(super) fn add(&self, held: &mut Held, system: System, made: Finding) -> Shown {
         let now = Instant::now();
-        let key = (system, Arc::clone(subject));
-        let old = self.known.get(&key).filter(|_| !made.is_settled());
-        let (held, shown) = match old.filter(|old| old.finding.is_settled()) {
+        let Some(place) = held.0.get_mut(system.index()) else {
+            return Shown { finding: made.into(), left: Duration::ZERO, age: Age::Fresh };
+        };
+        let old = place.take().filter(|old| old.finding.is_settled() && now < old.keep_until);
+        let (entry, age) = match old.filter(|_| !made.is_settled()) {
             Some(old) => {
-                let finding = self.stand_in(&old.finding);
                 let until = now + self.failure;
-                let held = Held { finding, until, keep_until: old.keep_until.max(until) };
-                (held, Age::Stale)
+                let finding = Arc::new(self.stand_in(&old.finding));
+                let keep_until = old.keep_until.max(until);
+                (Entry { finding, until, keep_until }, Age::Stale)
             }
             None => {
                 let until = now + made.ttl;
                 let spare = if made.is_settled() { self.stale } else { Duration::ZERO };
-                (Held { finding: made, until, keep_until: until + spare }, Age::Fresh)
+                (Entry { finding: made.into(), until, keep_until: until + spare }, Age::Fresh)
             }
         };
-        let finding = held.finding.clone();
-        self.known.insert(key, Arc::new(held));
-        Shown { finding, age: shown }
+        let (finding, left) = (Arc::clone(&entry.finding), entry.until - now);
+        *place = Some(entry);
+        Shown { finding, left, age }
     }
 
-    /// What holds now; a finding's time to live is what is left of it.
-    pub(super) fn fresh(&self, subject: &Arc<Subject>) -> Findings {
+    /// What holds now.
+    pub(super) fn fresh(&self, subject: &Subject) -> Findings {
+        let mut findings = self.unknown();
+        let Some(held) = self.known.get(subject) else {
+            return findings;
+        };
         let now = Instant::now();
-        let mut findings = Findings::unknown(&self.systems);
-        for &system in &self.systems {
-            let held = self.known.get(&(system, Arc::clone(subject)));
-            if let Some(held) = held.filter(|held| now < held.until) {
-                let mut finding = held.finding.clone();
-                finding.ttl = held.until.saturating_duration_since(now);
-                findings.set(system, finding);
+        for &system in &*self.systems {
+            if let Some(entry) = held.entry(system)
+                && now < entry.until
+            {
+                findings.put(system, Arc::clone(&entry.finding), entry.until - now);
             }
         }
         findings
     }
 
     /// A finding past its time, marked, to stand in while the resolver is slow (RFC 8767).
-    pub(super) fn past(&self, system: System, subject: &Arc<Subject>) -> Option<Finding> {
-        let held = self.known.get(&(system, Arc::clone(subject)))?;
-        held.finding.is_settled().then(|| self.stand_in(&held.finding))
+    pub(super) fn past(&self, system: System, subject: &Subject) -> Option<Finding> {
+        let held = self.known.get(subject)?;
+        let entry = held.entry(system)?;
+        let usable = entry.finding.is_settled() && Instant::now() < entry.keep_until;
+        usable.then(|| self.stand_in(&entry.finding))
     }
 
     fn stand_in(&self, finding: &Finding) -> Finding {
@@ -146,19 +180,39 @@ impl FindingMemory {
     }
 }
 
+impl Held {
+    fn entry(&self, system: System) -> Option<&Entry> {
+        self.0.get(system.index())?.as_ref()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.0.iter().flatten()
+    }
+}
+
 /// A finding to show.
 #[derive(Debug)]
 pub(super) struct Shown {
-    pub(super) finding: Finding,
+    pub(super) finding: Arc<Finding>,
+    /// How long it still holds.
+    pub(super) left: Duration,
     /// Stale if an earlier finding stands in for a failure.
     pub(super) age: Age,
 }
 
+/// Entries leave when nothing in them can even stand in any more.
 struct ByKeep;
+
+impl ByKeep {
+    fn left(held: &Held, now: Instant) -> Option<Duration> {
+        let last = held.entries().map(|entry| entry.keep_until.max(entry.until)).max();
+        Some(last.map_or(Duration::ZERO, |last| last.saturating_duration_since(now)))
+    }
+}
 
 impl<K> Expiry<K, Arc<Held>> for ByKeep {
     fn expire_after_create(&self, _: &K, held: &Arc<Held>, now: Instant) -> Option<Duration> {
-        Some(held.keep_until.saturating_duration_since(now))
+        Self::left(held, now)
     }
 
     fn expire_after_update(
@@ -168,34 +222,62 @@ impl<K> Expiry<K, Arc<Held>> for ByKeep {
         now: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(held.keep_until.saturating_duration_since(now))
+        Self::left(held, now)
     }
 }
 
-/// What an entry costs, in bytes: its texts and 300 for the map and the structures.
-fn weight(subject: &Arc<Subject>, held: &Held) -> u32 {
-    let records: usize = held.finding.records.iter().map(|line| line.len() + 24).sum();
-    u32::try_from(300 + subject.1.text().len() + records).unwrap_or(u32::MAX)
+/// What an entry costs, in bytes.
+fn weight(subject: &Subject, held: &Held) -> u32 {
+    let finding = |entry: &Entry| {
+        let lines = entry.finding.records.iter().map(|line| line.len() + LINE_BYTES);
+        FINDING_BYTES + lines.sum::<usize>()
+    };
+    let findings: usize = held.entries().map(finding).sum();
+    u32::try_from(ENTRY_BYTES + subject.1.text().len() + findings).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use helostat_zones::evidence::FindingResult;
+    use helostat_zones::evidence::{Failure, FindingResult};
 
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn pass() -> Finding {
+        Finding::plain(FindingResult::Pass, None, MINUTE)
+    }
+
     #[test]
     fn findings_are_complete_when_all_are_known() {
-        let mut findings = Findings::unknown(&[System::Csa, System::Iprev]);
-        let pass = Finding::plain(FindingResult::Pass, None, Duration::from_secs(60));
-        findings.set(System::Iprev, pass.clone());
+        let mut findings = Findings::unknown(&[System::Csa, System::Iprev].into());
+        findings.put(System::Iprev, pass().into(), MINUTE);
         assert!(!findings.complete());
         assert_eq!(findings.missing().collect::<Vec<_>>(), [System::Csa]);
         // A system that is not configured is not made known.
-        findings.set(System::Forward, pass.clone());
+        findings.put(System::Forward, pass().into(), MINUTE);
         assert_eq!(findings.get(System::Forward), None);
-        findings.set(System::Csa, pass.clone());
+        findings.put(System::Csa, pass().into(), MINUTE);
         assert!(findings.complete());
-        assert_eq!(findings.get(System::Csa), Some(&pass));
+        assert_eq!(findings.get(System::Csa), Some(&pass()));
+    }
+
+    #[test]
+    fn a_failure_does_not_push_out_what_was_found() {
+        let memory = FindingMemory::new(&LiveConfig::default());
+        let mut held = Held::default();
+        let failed = || Finding::failed(Failure::Timeout, MINUTE);
+        assert_eq!(*memory.add(&mut held, System::Csa, failed()).finding, failed());
+        let shown = memory.add(&mut held, System::Csa, pass());
+        assert_eq!((shown.age, shown.finding.result), (Age::Fresh, FindingResult::Pass));
+        let shown = memory.add(&mut held, System::Csa, failed());
+        assert_eq!((shown.age, shown.finding.result), (Age::Stale, FindingResult::Pass));
+        assert_eq!(shown.finding.records, [PAST]);
+
+        let subject = Arc::new(("192.0.2.7".parse().expect("an address"), Name::absent()));
+        memory.keep(&subject, held);
+        let known = memory.fresh(&subject);
+        assert_eq!(known.get(System::Csa), Some(&*shown.finding));
+        assert!(known.set().left(System::Csa) <= Some(LiveConfig::default().holds.failure));
     }
 }

@@ -3,10 +3,13 @@
 //! | metric | type | labels | meaning |
 //! |---|---|---|---|
 //! | `helostat_live_findings_total` | counter | system, result | findings made |
-//! | `helostat_live_questions_total` | counter | outcome | questions put on the wire, by how they ended |
+//! | `helostat_live_questions_total` | counter | outcome | questions asked, by how they ended |
+//! | `helostat_live_sent_total` | counter | | messages put on the wire: questions, those sent again, aliases followed |
 //! | `helostat_live_cache_hits_total` | counter | | questions answered from memory |
 //! | `helostat_live_stale_total` | counter | | times that something past its time stood in for a failing resolver |
 //! | `helostat_live_in_flight` | gauge | | questions on the wire now |
+//! | `helostat_live_clients` | gauge | | pairs being looked up now |
+//! | `helostat_live_ahead` | gauge | | pairs that wait to be looked up ahead |
 //! | `helostat_live_dropped_total` | counter | limit | questions or look-ups not made because of a limit of ours |
 
 use helostat_zones::evidence::{Answer, Finding, System};
@@ -17,27 +20,41 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 pub(super) enum Limit {
     /// Questions about one pair.
     Client,
-    /// Questions about one domain in a minute.
+    /// Questions about one domain in a second.
     Domain,
+    /// Questions for one asker in a second.
+    Asker,
+    /// Questions in a second.
+    Total,
     /// Questions on the wire.
-    Questions,
+    AtOnce,
     /// Pairs at once.
     Clients,
-    /// Pairs at once, for looking ahead.
-    Prefetch,
+    /// Pairs that wait to be looked up ahead.
+    Ahead,
 }
 
 impl Limit {
-    const ALL: [Self; 5] =
-        [Self::Client, Self::Domain, Self::Questions, Self::Clients, Self::Prefetch];
+    const ALL: [Self; 7] = [
+        Self::Client,
+        Self::Domain,
+        Self::Asker,
+        Self::Total,
+        Self::AtOnce,
+        Self::Clients,
+        Self::Ahead,
+    ];
 
-    fn word(self) -> &'static str {
+    /// The word for it: that of its setting.
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Client => "questions-per-client",
             Self::Domain => "questions-per-domain",
-            Self::Questions => "questions-at-once",
-            Self::Clients => "clients-at-once",
-            Self::Prefetch => "prefetch",
+            Self::Asker => "questions-per-asker",
+            Self::Total => "questions-per-second",
+            Self::AtOnce => "concurrent",
+            Self::Clients => "clients",
+            Self::Ahead => "ahead",
         }
     }
 }
@@ -49,7 +66,10 @@ pub(super) struct Metrics {
     questions: IntCounterVec,
     pub(super) cache_hits: IntCounter,
     pub(super) stale: IntCounter,
+    pub(super) sent: IntCounter,
     pub(super) in_flight: IntGauge,
+    pub(super) clients: IntGauge,
+    pub(super) ahead: IntGauge,
     dropped: IntCounterVec,
 }
 
@@ -73,6 +93,12 @@ impl Metrics {
                 "helostat_live_stale_total",
                 "Times that an answer past its time stood in for a failing resolver.",
             )?,
+            sent: IntCounter::new(
+                "helostat_live_sent_total",
+                "DNS messages sent: questions, those sent again, aliases followed.",
+            )?,
+            clients: IntGauge::new("helostat_live_clients", "Pairs being looked up now.")?,
+            ahead: IntGauge::new("helostat_live_ahead", "Pairs that wait to be looked up ahead.")?,
             in_flight: IntGauge::new(
                 "helostat_live_in_flight",
                 "DNS questions asked and not answered yet.",
@@ -89,7 +115,10 @@ impl Metrics {
         registry.register(Box::new(metrics.questions.clone()))?;
         registry.register(Box::new(metrics.cache_hits.clone()))?;
         registry.register(Box::new(metrics.stale.clone()))?;
+        registry.register(Box::new(metrics.sent.clone()))?;
         registry.register(Box::new(metrics.in_flight.clone()))?;
+        registry.register(Box::new(metrics.clients.clone()))?;
+        registry.register(Box::new(metrics.ahead.clone()))?;
         registry.register(Box::new(metrics.dropped.clone()))?;
         // A counter that exists from the start can be alerted on.
         for limit in Limit::ALL {

@@ -6,8 +6,9 @@
 //! the same pair share one look-up, identical DNS questions of different pairs share one question.
 //!
 //! - [`config`](LiveConfig): every limit; `metrics`: everything counted
-//! - `resolver`: one question on the wire; `cache`: what the DNS has said; `budget`: per domain
-//! - [`findings`](Findings): what is known of a pair
+//! - `resolver`: one question on the wire; `cache`: what the DNS has said
+//! - `purse`: the questions of one look-up; `rates`: those of a second
+//! - [`findings`](Findings): what is known of a pair; `ahead`: pairs that wait to be looked up
 //!
 //! Never in the way: [`Live::findings`] takes `wait` and no longer, [`Live::cached`] and
 //! [`Live::prefetch`] do not wait at all. Never a weapon: a limit that is reached makes a finding
@@ -16,17 +17,19 @@
 //! Look-ups in the background are plain tasks of the runtime and end within `limit`; they hold no
 //! state that a sudden end could damage, so nobody needs to wait for them at shutdown.
 
-mod budget;
+mod ahead;
 mod cache;
 mod config;
 mod findings;
 mod metrics;
+mod purse;
+mod rates;
 mod resolver;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use helostat_zones::evidence::lookup::Age;
@@ -44,9 +47,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 pub use config::{LiveConfig, LiveError};
 pub use findings::Findings;
 
-use cache::Questions;
+use ahead::Ahead;
+use cache::{Payer, Questions};
 use findings::{FindingMemory, Subject};
 use metrics::{Limit, Metrics};
+use purse::Purse;
 
 /// The live look-ups of one process.
 pub struct Live {
@@ -59,6 +64,7 @@ pub struct Live {
     memory: FindingMemory,
     /// The pairs being looked up now, and where their findings appear.
     running: Mutex<HashMap<Arc<Subject>, watch::Receiver<Findings>>>,
+    ahead: Ahead,
     metrics: Arc<Metrics>,
 }
 
@@ -74,20 +80,26 @@ impl Live {
         };
         let memory = FindingMemory::new(&config);
         let running = Mutex::new(HashMap::new());
+        let ahead = Ahead::new(config.clients_ahead);
         let wait_ms = AtomicU64::new(milliseconds(config.wait));
-        Ok(Arc::new(Self { config, wait_ms, runtime, questions, memory, running, metrics }))
+        Ok(Arc::new(Self { config, wait_ms, runtime, questions, memory, running, ahead, metrics }))
     }
 
-    /// What is known of a pair within `wait`; what is not looks itself up in the background. Where
-    /// nothing came in time, a finding past its time stands in, marked.
-    pub async fn findings(self: &Arc<Self>, ip: IpAddr, name: &Name) -> Findings {
+    /// What is known of a pair within `wait`; what is not looks itself up in the background, on behalf of
+    /// `asker`. Where nothing came in time, a finding past its time stands in, marked.
+    pub async fn findings(self: &Arc<Self>, ip: IpAddr, name: &Name, asker: IpAddr) -> Findings {
         let wait = Duration::from_millis(self.wait_ms.load(Ordering::Relaxed));
-        self.findings_within(wait, ip, name).await
+        self.findings_within(wait, ip, name, Some(asker)).await
     }
 
     /// Whether anybody is ever asked; if not, what is unknown stays unknown.
     pub fn is_on(&self) -> bool {
         self.questions.is_some()
+    }
+
+    /// The systems that are on.
+    pub fn systems(&self) -> &[System] {
+        &self.config.systems
     }
 
     /// Lets answers wait this long from now on.
@@ -99,23 +111,46 @@ impl Live {
     /// who ask, not for DNS answers. Unknown remains only what no limit left room for.
     pub async fn complete(self: &Arc<Self>, ip: IpAddr, name: &Name) -> Findings {
         // Each look-up ends by its own limit; the rest is for a busy machine.
-        self.findings_within(self.config.limit + Duration::from_secs(1), ip, name).await
+        self.findings_within(self.config.limit + Duration::from_secs(1), ip, name, None).await
     }
 
     /// What is known of a pair now and still holds. Asks nobody.
     pub fn cached(&self, ip: IpAddr, name: &Name) -> Findings {
-        self.memory.fresh(&subject(ip, name))
+        self.memory.fresh(&(ip.to_canonical(), name.clone()))
     }
 
-    /// Looks a pair up that will be asked about soon. Takes no time; does nothing if everything is
-    /// known, or (counted) if half of the room for look-ups is in use.
+    /// Looks a pair up that will be asked about soon. Takes no time. Looking ahead takes at most half of
+    /// the room for look-ups; beyond that pairs wait their turn, and (counted) are left where too many wait.
     pub fn prefetch(self: &Arc<Self>, ip: IpAddr, name: &Name) {
         let subject = subject(ip, name);
-        if self.memory.fresh(&subject).complete() {
+        if self.questions.is_none() || self.memory.fresh(&subject).complete() {
             return;
         }
-        // Whoever comes to ask joins the look-up; nobody waits for it here.
-        drop(self.look_up(&subject, self.config.clients_at_once / 2, Limit::Prefetch));
+        if self.look_up(&subject, self.room_ahead(), None).is_some() {
+            // Whoever comes to ask joins the look-up; nobody waits for it here.
+            return;
+        }
+        if !self.ahead.push(subject) {
+            self.metrics.dropped(Limit::Ahead);
+        }
+        self.metrics.ahead.set(self.ahead.len());
+        // One may have ended while this one was put in the line.
+        self.next_ahead();
+    }
+
+    /// Begins the look-ups that wait, as far as there is room.
+    fn next_ahead(self: &Arc<Self>) {
+        while self.running.lock().len() < self.room_ahead() {
+            let Some(subject) = self.ahead.pop() else { return };
+            self.metrics.ahead.set(self.ahead.len());
+            if !self.memory.fresh(&subject).complete() {
+                drop(self.look_up(&subject, self.config.clients_at_once, None));
+            }
+        }
+    }
+
+    fn room_ahead(&self) -> usize {
+        self.config.clients_at_once.div_ceil(2)
     }
 
     async fn findings_within(
@@ -123,23 +158,27 @@ impl Live {
         wait: Duration,
         ip: IpAddr,
         name: &Name,
+        asker: Option<IpAddr>,
     ) -> Findings {
         let subject = subject(ip, name);
         let mut known = self.memory.fresh(&subject);
         if known.complete() || self.questions.is_none() {
             return known;
         }
-        let room = self.config.clients_at_once;
-        if let Some(mut progress) = self.look_up(&subject, room, Limit::Clients) {
-            // Too late or ended early: what there is, is there.
-            drop(timeout(wait, progress.wait_for(Findings::complete)).await);
-            known = progress.borrow().clone();
+        match self.look_up(&subject, self.config.clients_at_once, asker) {
+            Some(mut progress) => {
+                // Too late or ended early: what there is, is there.
+                drop(timeout(wait, progress.wait_for(Findings::complete)).await);
+                known = progress.borrow().clone();
+            }
+            None => self.metrics.dropped(Limit::Clients),
         }
         let missing: Vec<System> = known.missing().collect();
         for system in missing {
             if let Some(past) = self.memory.past(system, &subject) {
                 self.metrics.stale.inc();
-                known.set(system, past);
+                let left = past.ttl;
+                known.put(system, past.into(), left);
             }
         }
         known
@@ -150,7 +189,7 @@ impl Live {
         self: &Arc<Self>,
         subject: &Arc<Subject>,
         room: usize,
-        limit: Limit,
+        asker: Option<IpAddr>,
     ) -> Option<watch::Receiver<Findings>> {
         let questions = Arc::clone(self.questions.as_ref()?);
         let mut running = self.running.lock();
@@ -158,15 +197,15 @@ impl Live {
             return Some(progress.clone());
         }
         if running.len() >= room {
-            self.metrics.dropped(limit);
             return None;
         }
         // Looked at again under the lock: a look-up may have ended just now.
         let (sender, progress) = watch::channel(self.memory.fresh(subject));
         running.insert(Arc::clone(subject), progress.clone());
+        self.metrics.clients.inc();
         drop(running);
         let place = Place { live: Arc::clone(self), subject: Arc::clone(subject) };
-        self.runtime.spawn(run(place, questions, sender));
+        self.runtime.spawn(run(place, questions, sender, asker));
         Some(progress)
     }
 }
@@ -184,40 +223,47 @@ struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.live.running.lock().remove(&self.subject);
+        self.live.metrics.clients.dec();
+        self.live.next_ahead();
     }
 }
 
 /// Runs every system that is not known yet, all at once, and shows each finding as it is made.
-async fn run(place: Place, questions: Arc<Questions>, progress: watch::Sender<Findings>) {
+async fn run(
+    place: Place,
+    questions: Arc<Questions>,
+    progress: watch::Sender<Findings>,
+    asker: Option<IpAddr>,
+) {
     let live = &place.live;
     let subject = &place.subject;
-    let client = Arc::new(ClientLookup {
-        questions,
-        left: AtomicU32::new(live.config.questions_per_client),
-        metrics: Arc::clone(&live.metrics),
-    });
     let mut waiting: Vec<System> = progress.borrow().missing().collect();
+    let purse = Arc::new(Purse::new(live.config.questions_per_client, &waiting));
     let mut systems = JoinSet::new();
     for &system in &waiting {
-        let (client, subject) = (Arc::clone(&client), Arc::clone(subject));
-        let options = Arc::clone(&live.config.options);
+        let (purse, subject) = (Arc::clone(&purse), Arc::clone(subject));
+        let (questions, options) = (Arc::clone(&questions), Arc::clone(&live.config.options));
         systems.spawn(async move {
             let (ip, name) = &*subject;
-            (system, evaluate(system, &*client, *ip, name, &options).await)
+            let payer = Payer { purse: &purse, system, asker };
+            let lookup = ClientLookup { questions: &questions, payer };
+            (system, evaluate(system, &lookup, *ip, name, &options).await)
         });
     }
 
-    let publish = |system: System, finding: Finding| {
+    let mut held = live.memory.held(subject);
+    let mut publish = |system: System, finding: Finding| {
         live.metrics.finding(system, &finding);
-        let shown = live.memory.put(system, subject, finding);
+        let shown = live.memory.add(&mut held, system, finding);
         if shown.age == Age::Stale {
             live.metrics.stale.inc();
         }
-        progress.send_modify(|findings| findings.set(system, shown.finding));
+        progress.send_modify(|findings| findings.put(system, shown.finding, shown.left));
     };
     let deadline = Instant::now() + live.config.limit;
     while let Ok(Some(joined)) = timeout_at(deadline, systems.join_next()).await {
         if let Ok((system, finding)) = joined {
+            purse.end(system);
             waiting.retain(|&at| at != system);
             publish(system, finding);
         }
@@ -226,29 +272,21 @@ async fn run(place: Place, questions: Arc<Questions>, progress: watch::Sender<Fi
     for system in waiting {
         publish(system, Finding::failed(Failure::Timeout, live.config.holds.failure));
     }
+    live.memory.keep(subject, held);
 }
 
 fn milliseconds(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The DNS as one look-up may use it.
-struct ClientLookup {
-    questions: Arc<Questions>,
-    left: AtomicU32,
-    metrics: Arc<Metrics>,
+/// The DNS as one system of one look-up may use it.
+struct ClientLookup<'a> {
+    questions: &'a Questions,
+    payer: Payer<'a>,
 }
 
-impl Lookup for ClientLookup {
+impl Lookup for ClientLookup<'_> {
     async fn lookup(&self, name: &DnsName, kind: RecordType, publishing: Publishing) -> Answer {
-        if let Some(answer) = self.questions.recall(name, kind).await {
-            return answer;
-        }
-        let take = |left: u32| left.checked_sub(1);
-        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
-            self.metrics.dropped(Limit::Client);
-            return Answer::Failed(Failure::Budget);
-        }
-        self.questions.ask(name, kind, publishing).await
+        self.questions.ask(name, kind, publishing, self.payer).await
     }
 }

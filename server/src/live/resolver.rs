@@ -1,45 +1,59 @@
 //! One question to the recursive resolvers, over hickory-resolver. The only file that knows it.
 //!
 //! In goes a name and a type, out comes an [`Answer`]; every failure is a value. Truncated answers
-//! are asked again over TCP; lost datagrams are sent again; with several resolvers two are asked at
-//! once and the first good answer counts.
+//! are asked again over TCP; a question without a good answer is sent again, to the next resolver if there
+//! are several. Who answered last is asked first.
 //!
-//! hickory's server pool is used below its caching `Resolver`, on purpose: that layer answers
-//! `localhost`, `127.in-addr.arpa` and `invalid` by itself, takes the target of an SRV record for the
-//! end of an alias chain (an SRV set behind a CNAME would be lost), consults `/etc/hosts` and search
-//! lists, and does not say where a chain ended. Here the chain is followed by hand.
+//! Every message sent is paid for before it is sent ([`Toll`]): so hickory's single UDP exchange is used
+//! (a socket and a random port for each message, wrong identifiers and questions ignored), and not its
+//! `Resolver` or server pool, which send again and ask several servers at their own discretion, answer
+//! `localhost` and `invalid` by themselves, consult `/etc/hosts`, take the target of an SRV record for the end of
+//! an alias chain, and do not say where a chain ended. Here the chain is followed by hand.
 //!
 //! Not done: DNSSEC validation. The resolver's AD bit is asked for (RFC 6840 section 5.7) and passed on;
 //! it is worth as much as the path to that resolver.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use helostat_zones::evidence::lookup::{ALIAS_LINKS_MAX, Absent, Age, Denial, Found};
 use helostat_zones::evidence::{
     Answer, DnsName, Failure, Holds, Publishing, RecordData, RecordType,
 };
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
+use hickory_resolver::config::ProtocolConfig;
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
-use hickory_resolver::net::{DnsError, NetError, NoRecords};
+use hickory_resolver::net::tcp::TcpClientStream;
+use hickory_resolver::net::udp::UdpClientStream;
+use hickory_resolver::net::xfer::{DnsHandle, DnsRequestSender, FirstAnswer};
 use hickory_resolver::proto::op::{
-    DnsRequest, DnsRequestOptions, Edns, Message, Query, ResponseCode,
+    DnsRequest, DnsRequestOptions, DnsResponse, Edns, Message, Query, ResponseCode,
 };
 use hickory_resolver::proto::rr::{Name, RData};
 use hickory_resolver::system_conf::read_system_conf;
-use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 
 use super::config::LiveError;
 
 /// What we accept over UDP: fits every path without fragments (the DNS flag day of 2020).
 const UDP_PAYLOAD: u16 = 1232;
+/// How often a question is sent at least, and at most, before there is no good answer.
+const TRIES: std::ops::RangeInclusive<usize> = 2..=3;
+/// The most records of an answer that are looked at; a message of 64 kB can hold thousands.
+const RECORDS_MAX: usize = 500;
+
+/// What a message costs.
+pub(super) trait Toll {
+    /// Pays for a message about `name`, before it is sent; `first` is true for the first of a question. A
+    /// failure says that it must not be sent.
+    fn pay(&self, name: &DnsName, first: bool) -> Result<(), Failure>;
+}
 
 /// The recursive resolvers.
-#[derive(Clone)]
 pub(super) struct Resolvers {
-    pool: NameServerPool<TokioRuntimeProvider>,
+    servers: Vec<SocketAddr>,
+    /// Which of them gave the last good answer.
+    preferred: AtomicUsize,
     timeout: Duration,
     holds: Holds,
 }
@@ -51,31 +65,19 @@ impl Resolvers {
         timeout: Duration,
         holds: Holds,
     ) -> Result<Self, LiveError> {
-        let servers = if servers.is_empty() {
-            let (config, _) = read_system_conf()
-                .map_err(|error| LiveError::SystemResolvers(error.to_string()))?;
-            config.into_parts().2
-        } else {
-            servers.iter().copied().map(server).collect()
-        };
-        let mut options = ResolverOpts::default();
-        options.timeout = timeout;
-        // Our own limit is far lower in sum; this one would refuse, not wait.
-        options.max_active_requests = usize::from(u16::MAX);
-        let tls = TlsConfig::new().map_err(|error| LiveError::Resolver(error.to_string()))?;
-        let context = Arc::new(PoolContext::new(options, tls));
-        let pool = NameServerPool::from_config(servers, context, TokioRuntimeProvider::default());
-        Ok(Self { pool, timeout, holds })
+        let servers = if servers.is_empty() { of_the_system()? } else { servers.to_vec() };
+        Ok(Self { servers, preferred: AtomicUsize::new(0), timeout, holds })
     }
 
     /// Asks one question; takes at most the time limit.
-    pub(super) async fn ask(
+    pub(super) async fn ask<T: Toll + Sync>(
         &self,
         name: &DnsName,
         kind: RecordType,
         publishing: Publishing,
+        toll: &T,
     ) -> Answer {
-        match tokio::time::timeout(self.timeout, self.follow(name, kind, publishing)).await {
+        match tokio::time::timeout(self.timeout, self.follow(name, kind, publishing, toll)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(failure)) => Answer::Failed(failure),
             Err(_) => Answer::Failed(Failure::Timeout),
@@ -83,18 +85,21 @@ impl Resolvers {
     }
 
     /// Follows the aliases, within replies and from reply to reply.
-    async fn follow(
+    async fn follow<T: Toll + Sync>(
         &self,
         name: &DnsName,
         kind: RecordType,
         publishing: Publishing,
+        toll: &T,
     ) -> Result<Answer, Failure> {
         let mut owner = name.clone();
         let mut links = 0;
         let mut ttl = u32::MAX;
         let mut secure = true;
+        let mut first = true;
         loop {
-            let reply = self.exchange(&owner, kind).await?;
+            let reply = self.exchange(&owner, kind, first, toll).await?;
+            first = false;
             secure &= reply.secure;
             let asked = owner.clone();
             while let Some((target, alias_ttl)) = reply.alias(&owner) {
@@ -114,7 +119,8 @@ impl Resolvers {
             if owner != asked && reply.denial == Denial::NoData && reply.zone.is_none() {
                 continue;
             }
-            let ttl = self.holds.negative(reply.negative_ttl.map(|own| own.min(ttl)), publishing);
+            let negative = reply.negative_ttl.map(|own| own.min(ttl));
+            let ttl = self.holds.negative(negative, publishing);
             let Reply { zone, denial, .. } = reply;
             return Ok(Answer::Absent(Absent {
                 owner,
@@ -127,42 +133,109 @@ impl Resolvers {
         }
     }
 
-    async fn exchange(&self, name: &DnsName, kind: RecordType) -> Result<Reply, Failure> {
-        let mut wire = Name::from_labels(name.labels()).map_err(|_| Failure::Malformed)?;
-        wire.set_fqdn(true);
-        let mut message = Message::query();
-        message.metadata.recursion_desired = true;
-        message.metadata.authentic_data = true;
-        message.add_query(Query::query(wire, kind.number().into()));
-        let mut edns = Edns::new();
-        edns.set_max_payload(UDP_PAYLOAD);
-        message.set_edns(edns);
-        let request = DnsRequest::new(message, DnsRequestOptions::default());
-        match self.pool.send(request).first_answer().await {
-            Ok(response) => Reply::of_message(&response),
-            Err(NetError::Dns(DnsError::NoRecordsFound(denial))) => Reply::of_denial(denial),
-            Err(error) => Err(failure(&error)),
+    /// One question to one resolver after the other, until one gives a good answer.
+    async fn exchange<T: Toll + Sync>(
+        &self,
+        name: &DnsName,
+        kind: RecordType,
+        first: bool,
+        toll: &T,
+    ) -> Result<Reply, Failure> {
+        let count = self.servers.len();
+        let tries = count.clamp(*TRIES.start(), *TRIES.end());
+        let patience = self.timeout / u32::try_from(tries).unwrap_or(1);
+        let preferred = self.preferred.load(Ordering::Relaxed);
+        let mut failed = Failure::Unreachable;
+        for attempt in 0..tries {
+            let at = (preferred + attempt) % count.max(1);
+            let Some(&server) = self.servers.get(at) else { break };
+            toll.pay(name, first && attempt == 0)?;
+            match self.exchange_with(server, name, kind, patience, toll).await {
+                Ok(reply) => {
+                    if attempt > 0 {
+                        self.preferred.store(at, Ordering::Relaxed);
+                    }
+                    return Ok(reply);
+                }
+                Err(Failure::Budget) => return Err(Failure::Budget),
+                // That it failed is this resolver's answer; another may know better.
+                Err(failure) if count == 1 && failure != Failure::Timeout => return Err(failure),
+                Err(failure) => failed = failure,
+            }
         }
+        Err(failed)
+    }
+
+    async fn exchange_with<T: Toll>(
+        &self,
+        server: SocketAddr,
+        name: &DnsName,
+        kind: RecordType,
+        patience: Duration,
+        toll: &T,
+    ) -> Result<Reply, Failure> {
+        let request = request(name, kind)?;
+        let mut udp = UdpClientStream::builder(server, TokioRuntimeProvider::default())
+            .with_timeout(Some(patience))
+            .with_max_retries(0)
+            .with_os_port_selection(true)
+            .build();
+        let response = udp.send_message(request.clone()).first_answer().await;
+        let response = response.map_err(|error| failure(&error))?;
+        if !response.truncation {
+            return Reply::of_message(&response);
+        }
+        toll.pay(name, false)?;
+        let response = over_tcp(server, request, self.timeout).await;
+        let response = response.map_err(|_| Failure::Truncated)?;
+        if response.truncation { Err(Failure::Truncated) } else { Reply::of_message(&response) }
     }
 }
 
-fn server(address: SocketAddr) -> NameServerConfig {
-    let mut udp = ConnectionConfig::udp();
-    udp.port = address.port();
-    let mut tcp = ConnectionConfig::tcp();
-    tcp.port = address.port();
-    NameServerConfig::new(address.ip(), true, vec![udp, tcp])
+async fn over_tcp(
+    server: SocketAddr,
+    request: DnsRequest,
+    timeout: Duration,
+) -> Result<DnsResponse, NetError> {
+    let provider = TokioRuntimeProvider::default();
+    let connection = TcpClientStream::exchange(server, None, timeout, None, provider).await?;
+    connection.send(request).first_answer().await
 }
 
-/// Why there was no reply that counts. Never "no records": an error is not an answer.
+/// The resolvers of `/etc/resolv.conf`.
+fn of_the_system() -> Result<Vec<SocketAddr>, LiveError> {
+    let (config, _) =
+        read_system_conf().map_err(|error| LiveError::SystemResolvers(error.to_string()))?;
+    let mut servers = Vec::new();
+    for server in config.into_parts().2 {
+        let udp = |protocol: &ProtocolConfig| matches!(protocol, ProtocolConfig::Udp);
+        let ports = server.connections.iter().filter(|connection| udp(&connection.protocol));
+        servers.extend(ports.map(|connection| SocketAddr::new(server.ip, connection.port)));
+    }
+    match servers.is_empty() {
+        true => Err(LiveError::SystemResolvers("it names no server".to_owned())),
+        false => Ok(servers),
+    }
+}
+
+fn request(name: &DnsName, kind: RecordType) -> Result<DnsRequest, Failure> {
+    let mut wire = Name::from_labels(name.labels()).map_err(|_| Failure::Malformed)?;
+    wire.set_fqdn(true);
+    let mut message = Message::query();
+    message.metadata.recursion_desired = true;
+    message.metadata.authentic_data = true;
+    message.add_query(Query::query(wire, kind.number().into()));
+    let mut edns = Edns::new();
+    edns.set_max_payload(UDP_PAYLOAD);
+    message.set_edns(edns);
+    Ok(DnsRequest::new(message, DnsRequestOptions::default()))
+}
+
+/// Why there was no reply.
 fn failure(error: &NetError) -> Failure {
     match error {
-        NetError::Dns(_) => Failure::Servfail,
         NetError::Timeout => Failure::Timeout,
-        NetError::Truncated => Failure::Truncated,
-        NetError::Proto(_) | NetError::QueryCaseMismatch | NetError::ForeignClassRecord { .. } => {
-            Failure::Malformed
-        }
+        NetError::Proto(_) => Failure::Malformed,
         _ => Failure::Unreachable,
     }
 }
@@ -192,7 +265,7 @@ impl Reply {
             negative_ttl: None,
             secure: message.metadata.authentic_data,
         };
-        for record in &message.answers {
+        for record in message.answers.iter().take(RECORDS_MAX) {
             let Some(owner) = our_name(&record.name) else {
                 continue;
             };
@@ -204,33 +277,19 @@ impl Reply {
                 reply.records.push((owner, data, record.ttl));
             }
         }
-        for record in &message.authorities {
+        let mut referral = false;
+        for record in message.authorities.iter().take(RECORDS_MAX) {
             if let RData::SOA(soa) = &record.data {
                 reply.zone = our_name(&record.name);
                 reply.negative_ttl = Some(record.ttl.min(soa.minimum));
             }
+            referral |= matches!(record.data, RData::NS(_));
         }
-        Ok(reply)
-    }
-
-    fn of_denial(denial: NoRecords) -> Result<Self, Failure> {
         // Name servers in place of an SOA: a referral, from something that does not recurse.
-        if denial.soa.is_none() && denial.ns.is_some() {
+        if referral && reply.zone.is_none() && message.answers.is_empty() {
             return Err(Failure::Servfail);
         }
-        let word = match denial.response_code {
-            ResponseCode::NoError => Denial::NoData,
-            ResponseCode::NXDomain => Denial::NxDomain,
-            _ => return Err(Failure::Servfail),
-        };
-        Ok(Self {
-            aliases: Vec::new(),
-            records: Vec::new(),
-            denial: word,
-            zone: denial.soa.as_ref().and_then(|soa| our_name(&soa.name)),
-            negative_ttl: denial.negative_ttl,
-            secure: false,
-        })
+        Ok(reply)
     }
 
     fn alias(&self, owner: &DnsName) -> Option<(&DnsName, u32)> {

@@ -1,4 +1,4 @@
-//! The findings about one pair, one place per system, and until nothing in it is older than allowed.
+//! The findings about one pair, one place per system, and how long each still holds.
 //!
 //! A finding that is not known yet is an empty place. Cloning a set clones pointers, so that a cache can
 //! hand it out within a microsecond.
@@ -10,30 +10,41 @@ use super::{Finding, FindingResult, System};
 
 /// What is known of one pair, system by system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FindingSet {
-    places: [Option<Arc<Finding>>; System::ALL.len()],
-    /// The shortest time that any of them still holds, if that is not its own.
-    holds: Option<Duration>,
+pub struct FindingSet([Option<Place>; System::ALL.len()]);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    finding: Arc<Finding>,
+    left: Duration,
 }
 
 impl FindingSet {
-    /// The finding of a system, if there is one.
-    pub fn get(&self, system: System) -> Option<&Finding> {
-        self.places.get(system.index())?.as_deref()
+    fn place(&self, system: System) -> Option<&Place> {
+        self.0.get(system.index())?.as_ref()
     }
 
-    /// Puts a finding in its place.
+    /// The finding of a system, if there is one.
+    pub fn get(&self, system: System) -> Option<&Finding> {
+        self.place(system).map(|place| &*place.finding)
+    }
+
+    /// Puts a finding in its place that was made just now.
     pub fn put(&mut self, system: System, finding: impl Into<Arc<Finding>>) {
-        if let Some(place) = self.places.get_mut(system.index()) {
-            *place = Some(finding.into());
+        let finding = finding.into();
+        let left = finding.ttl;
+        self.put_left(system, finding, left);
+    }
+
+    /// Puts a finding in its place that still holds for `left`.
+    pub fn put_left(&mut self, system: System, finding: Arc<Finding>, left: Duration) {
+        if let Some(place) = self.0.get_mut(system.index()) {
+            *place = Some(Place { finding, left });
         }
     }
 
-    /// Says how long the set still holds: what the findings said when they were made is past.
-    #[must_use]
-    pub fn holding(mut self, left: Duration) -> Self {
-        self.holds = Some(left);
-        self
+    /// How long a finding still holds.
+    pub fn left(&self, system: System) -> Option<Duration> {
+        self.place(system).map(|place| place.left)
     }
 
     /// True if the system says `pass`.
@@ -43,13 +54,12 @@ impl FindingSet {
 
     /// What is known, in the order in which it is shown.
     pub fn iter(&self) -> impl Iterator<Item = (System, &Finding)> {
-        let places = System::ALL.into_iter().zip(&self.places);
-        places.filter_map(|(system, place)| Some((system, place.as_deref()?)))
+        System::ALL.into_iter().filter_map(|system| Some((system, self.get(system)?)))
     }
 
     /// How long all of it holds; `None` if nothing is known.
     pub fn shortest(&self) -> Option<Duration> {
-        self.holds.or_else(|| self.iter().map(|(_, finding)| finding.ttl).min())
+        self.0.iter().flatten().map(|place| place.left).min()
     }
 }
 
@@ -80,7 +90,8 @@ mod tests {
             assert!(set.passes(system));
         }
         assert_eq!(set.iter().count(), System::ALL.len());
-        let left = Duration::from_secs(3);
-        assert_eq!(set.holding(left).shortest(), Some(left));
+        let old = Finding::plain(FindingResult::Fail, None, Duration::from_secs(500));
+        set.put_left(System::Csa, old.into(), Duration::from_secs(3));
+        assert_eq!(set.shortest(), Some(Duration::from_secs(3)), "what is left of it counts");
     }
 }
