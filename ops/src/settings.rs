@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST};
 use helostat_ingest::ours::Ours;
@@ -11,14 +12,15 @@ use helostat_ingest::source::{journal, syslog};
 use helostat_server::config::{DnsConfig, Limits, NameServer, ZoneConfig};
 use helostat_server::live::LiveConfig;
 use helostat_zones::answer::Caps;
-use helostat_zones::evidence::System;
+use helostat_zones::evidence::{DnsName, Holds, Options, System};
 use helostat_zones::key::Kind;
 use helostat_zones::ledger::{Bounds, hash_of_text};
 use helostat_zones::observation::ReporterKind;
 use helostat_zones::policy::Policy;
+use helostat_zones::weights::Weights;
 use jiff::tz::TimeZone;
 
-use crate::config::{Config, Journal, Log, Size, Syslog, Transport, Zone, ZoneKind};
+use crate::config::{Config, Evidence, Journal, Log, Size, Syslog, Transport, Zone, ZoneKind};
 
 /// The most the ledger may hold.
 pub fn bounds(config: &Config) -> Bounds {
@@ -82,22 +84,54 @@ fn kind(kind: ZoneKind) -> Kind {
 
 /// What live look-ups are told.
 pub fn live(config: &Config) -> LiveConfig {
-    let evidence = &config.evidence;
-    let systems = [
-        (System::Csa, evidence.csa.enabled),
-        (System::Iprev, evidence.fcrdns.enabled),
-        (System::Forward, evidence.ehlo_forward.enabled),
-    ];
+    let on = |system: &System| config.evidence.of(*system).0;
+    let half = config.live.cache.0 / 2;
     LiveConfig {
         enabled: config.live.enabled,
         resolvers: config.live.resolver.clone(),
         wait: config.live.wait,
-        systems: systems.into_iter().filter_map(|(system, on)| on.then_some(system)).collect(),
+        systems: System::ALL.into_iter().filter(on).collect(),
+        options: Arc::new(options(&config.evidence)),
+        holds: Holds { stale: config.live.stale, ..Holds::default() },
         question_timeout: config.live.timeout,
+        limit: config.live.limit,
         questions_per_client: config.live.questions_per_client,
+        questions_per_domain: config.live.questions_per_domain,
+        questions_per_asker: config.live.questions_per_asker,
+        questions_per_second: config.live.questions_per_second,
         questions_at_once: config.live.concurrent as usize,
-        ..LiveConfig::default()
+        clients_at_once: config.live.clients as usize,
+        clients_ahead: config.live.ahead as usize,
+        question_cache_bytes: half,
+        finding_cache_bytes: half,
     }
+}
+
+/// What the systems are told.
+fn options(evidence: &Evidence) -> Options {
+    let mut options = Options::default();
+    options.csa.parents = evidence.csa.parents as usize;
+    options.csa.use_reverse = evidence.csa.use_reverse;
+    let services = evidence.dna.services.iter();
+    options.dna.services = services.filter_map(|name| DnsName::parse(name.as_str())).collect();
+    options.rmx.private_type = u16::try_from(evidence.rmx.private_type).ok().filter(|it| *it > 0);
+    options.rmx.split = evidence.rmx.split;
+    options.mtamark.perm = evidence.mtamark.perm;
+    options.mtamark.contact = evidence.mtamark.contact;
+    options.reverse_mx.strict = evidence.reverse_mx.strict;
+    options.reverse_mx.slash8 = evidence.reverse_mx.slash8;
+    options.apl.chain = evidence.apl.chain;
+    options.drip.parents = evidence.drip.parents as usize;
+    options
+}
+
+/// What each system may add to a verdict.
+fn weights(evidence: &Evidence) -> Weights {
+    let mut weights = Weights::default();
+    for system in System::ALL {
+        weights.set(system, evidence.of(system).1);
+    }
+    weights
 }
 
 /// The numbers of the policy.
@@ -122,6 +156,7 @@ pub fn policy(config: &Config) -> Policy {
         name_many_networks: policy.name_many_networks,
         junk_messages: policy.junk_messages,
         junk_days: policy.junk_days,
+        weights: weights(&config.evidence),
     }
 }
 

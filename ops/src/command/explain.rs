@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use helostat_server::ledger_judge::LedgerJudge;
 use helostat_server::live::Live;
+use helostat_zones::ledger::{Ledger, rescue};
 use helostat_zones::name::Name;
 use prometheus::Registry;
 
@@ -19,7 +20,7 @@ pub fn run(config: &Config, args: &ExplainArgs) -> Result<(), Failure> {
     if let Some(daemon) = Daemon::of(&config.ledger.path) {
         return Ok(ask_daemon(&daemon, args)?);
     }
-    let ledger = Arc::new(super::ledger::open_existing(config)?);
+    let ledger = Arc::new(ledger(config)?);
     let runtime = tokio::runtime::Runtime::new()?;
     let explanation = runtime.block_on(async {
         let live = Live::new(settings::live(config), &Registry::new())?;
@@ -31,6 +32,18 @@ pub fn run(config: &Config, args: &ExplainArgs) -> Result<(), Failure> {
         return Ok(out::json(&explanation)?);
     }
     Ok(out::text(explanation)?)
+}
+
+/// The ledger, or an empty one where there is none yet: what the DNS says can be explained without.
+fn ledger(config: &Config) -> Result<Ledger, Failure> {
+    if rescue::is_ledger(&config.ledger.path) {
+        return super::ledger::open(config);
+    }
+    out::note(format_args!(
+        "there is no ledger at {} yet: nothing is known but what the DNS says now",
+        config.ledger.path.display()
+    ));
+    Ok(Ledger::in_memory(settings::bounds(config)))
 }
 
 fn ask_daemon(daemon: &Daemon, args: &ExplainArgs) -> anyhow::Result<()> {

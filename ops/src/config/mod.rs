@@ -8,7 +8,7 @@
 //! structs; what lies between them:
 //!
 //! - `section`: what a key is, and the one declaration that makes both the table and the struct
-//! - `settings`, `policy`: all sections with all keys
+//! - `settings`, `evidence`, `policy`: all sections with all keys
 //! - `value`, `address`, `duration`, `domain`: the types of values
 //! - `read`: the walk from the TOML tree to the structs
 //! - `check`: whether the values agree with each other; warnings
@@ -23,6 +23,7 @@ mod address;
 mod check;
 mod domain;
 mod duration;
+mod evidence;
 mod nearest;
 mod place;
 mod policy;
@@ -40,12 +41,13 @@ use std::io::{self, Read};
 use std::path::Path;
 
 pub use domain::DomainName;
+pub use evidence::Evidence;
 pub use place::{ConfigError, ConfigErrors, Place};
 pub use policy::Policy;
 pub use section::{Change, Key, Preset};
 pub use settings::{
-    Csa, Daemon, Dns, EhloForward, Evidence, Fcrdns, Http, Ingest, Journal, Ledger, Live, Log,
-    LogLevel, Syslog, Transport, Zone, ZoneKind,
+    Daemon, Dns, Http, Ingest, Journal, Ledger, Live, Log, LogLevel, Syslog, Transport, Zone,
+    ZoneKind,
 };
 pub use size::Size;
 pub use value::Rule;
@@ -103,11 +105,7 @@ impl Default for Config {
             dns: Dns::initial(),
             http: Http::initial(),
             live: Live::initial(),
-            evidence: Evidence {
-                csa: Csa::initial(),
-                fcrdns: Fcrdns::initial(),
-                ehlo_forward: EhloForward::initial(),
-            },
+            evidence: Evidence::initial(),
             ingest: Ingest::initial(),
             policy: Policy::initial(),
             zones: Vec::new(),
@@ -174,40 +172,19 @@ impl Config {
 
     /// Every plain section, in the order of the manual.
     fn sections(&mut self) -> Vec<&mut dyn Section> {
-        vec![
-            &mut self.daemon,
-            &mut self.ledger,
-            &mut self.dns,
-            &mut self.http,
-            &mut self.live,
-            &mut self.evidence.csa,
-            &mut self.evidence.fcrdns,
-            &mut self.evidence.ehlo_forward,
-            &mut self.ingest,
-            &mut self.policy,
-        ]
+        let mut sections: Vec<&mut dyn Section> =
+            vec![&mut self.daemon, &mut self.ledger, &mut self.dns, &mut self.http, &mut self.live];
+        sections.extend(self.evidence.sections());
+        sections.extend([&mut self.ingest as &mut dyn Section, &mut self.policy]);
+        sections
     }
 }
 
 /// Every key of the file with its section, in the order of the manual.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    let sections = [
-        Daemon::KEYS,
-        Ledger::KEYS,
-        Dns::KEYS,
-        Http::KEYS,
-        Live::KEYS,
-        Csa::KEYS,
-        Fcrdns::KEYS,
-        EhloForward::KEYS,
-        Ingest::KEYS,
-        Policy::KEYS,
-        Zone::KEYS,
-        Log::KEYS,
-        Syslog::KEYS,
-        Journal::KEYS,
-    ];
-    sections.into_iter().flatten()
+    let before = [Daemon::KEYS, Ledger::KEYS, Dns::KEYS, Http::KEYS, Live::KEYS];
+    let after = [Ingest::KEYS, Policy::KEYS, Zone::KEYS, Log::KEYS, Syslog::KEYS, Journal::KEYS];
+    before.into_iter().chain(Evidence::KEYS.iter().copied()).chain(after).flatten()
 }
 
 fn finish(read: read::Read, main: &str) -> Result<Config, ConfigErrors> {

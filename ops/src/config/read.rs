@@ -385,7 +385,8 @@ fn unknown_section(typed: &str) -> String {
     let found = format!("unknown section [{}]", cut(typed));
     if let Some(rest) = typed.strip_prefix(EVIDENCE) {
         let systems = keys().filter_map(|key| key.section.strip_prefix("evidence."));
-        let known: Vec<_> = systems.collect();
+        let mut known: Vec<_> = systems.collect();
+        known.dedup();
         return match nearest(rest.trim_start_matches('.'), known.iter().copied()) {
             Some(meant) => format!("{found}; did you mean [{EVIDENCE}.{meant}]?"),
             None => {
@@ -409,7 +410,11 @@ fn homes_of(typed: &str) -> Option<String> {
 }
 
 fn sections_known() -> Vec<String> {
-    let mut names: Vec<_> = keys().map(|key| bracketed(key.section)).collect();
+    let shown = |section: &'static str| match section.strip_prefix("evidence.") {
+        Some(_) => "[evidence.<system>]".to_owned(),
+        None => bracketed(section),
+    };
+    let mut names: Vec<_> = keys().map(|key| shown(key.section)).collect();
     names.dedup();
     names
 }

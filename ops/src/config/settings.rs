@@ -118,49 +118,30 @@ section! {
         "wait" wait: Duration = Is(r#""400ms""#), Lasting(ms(0), seconds(10)), Reload,
             "How long an answer may wait for look-ups; they go on behind it.";
         "timeout" timeout: Duration = Is(r#""2s""#), Lasting(ms(10), MINUTE), Restart,
-            "A look-up that takes longer than this has failed.";
+            "A question that takes longer than this, sent again or not, has failed.";
+        "limit" limit: Duration = Is(r#""20s""#), Lasting(ms(10), seconds(600)), Restart,
+            "What all questions about one client may take together.";
         "trust" trust: Vec<IpNet> = Is(r#"["127.0.0.0/8", "::1/128"]"#), Free, Reload,
             "Whose questions may cause look-ups of the names in them: your own mail servers.";
         "questions-per-client" questions_per_client: u32 = Is("40"), Between(1, 1000), Restart,
             "The most DNS questions that judging one client may cost.";
-        "concurrent" concurrent: u32 = Is("256"), Between(1, 65_536), Restart,
-            "Look-ups under way at once, in total.";
+        "questions-per-domain" questions_per_domain: u32 = Is("500"), Between(1, 1_000_000), Restart,
+            "The most questions a second about one domain, or one network of addresses.";
+        "questions-per-asker" questions_per_asker: u32 = Is("15000"), Between(1, 1_000_000), Restart,
+            "The most questions a second that one who asks us can cause.";
+        "questions-per-second" questions_per_second: u32 = Is("20000"), Between(1, 1_000_000), Restart,
+            "The most questions a second in total.";
+        "concurrent" concurrent: u32 = Is("1024"), Between(1, 65_536), Restart,
+            "Questions under way at once, in total.";
+        "clients" clients: u32 = Is("1024"), Between(2, 65_536), Restart,
+            "Clients that are looked up at once, at most; half of them ahead of any question.";
+        "ahead" ahead: u32 = Is("100000"), Between(0, 10_000_000), Restart,
+            "New clients of the logs that may wait to be looked up before anybody asks.";
+        "cache" cache: Size = Is(r#""128MB""#), Sized(Size(1_000_000), Size(1_000_000_000_000)), Restart,
+            "Memory for what the DNS has said, roughly.";
+        "stale" stale: Duration = Is(r#""1d""#), Lasting(ms(0), seconds(7 * 86_400)), Restart,
+            "How long past its time an answer may stand in while the resolver fails.";
     }
-}
-
-section! {
-    /// `[evidence.csa]`: Client SMTP Authorization.
-    Csa in "evidence.csa" {
-        "enabled" enabled: bool = Is("true"), Free, Restart,
-            "Ask whether the name's publisher authorises the client (CSA, an SRV record).";
-    }
-}
-
-section! {
-    /// `[evidence.fcrdns]`: forward-confirmed reverse DNS.
-    Fcrdns in "evidence.fcrdns" {
-        "enabled" enabled: bool = Is("true"), Free, Restart,
-            "Ask whether the client's reverse name leads back to the client.";
-    }
-}
-
-section! {
-    /// `[evidence.ehlo-forward]`: the addresses of the name.
-    EhloForward in "evidence.ehlo-forward" {
-        "enabled" enabled: bool = Is("true"), Free, Restart,
-            "Ask whether the name said in EHLO has the client's address.";
-    }
-}
-
-/// `[evidence.<system>]`: each system that can testify.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evidence {
-    /// Client SMTP Authorization.
-    pub csa: Csa,
-    /// Forward-confirmed reverse DNS.
-    pub fcrdns: Fcrdns,
-    /// The addresses of the name.
-    pub ehlo_forward: EhloForward,
 }
 
 section! {

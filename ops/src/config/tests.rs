@@ -114,7 +114,7 @@ fn values_arrive() {
         [live]
         resolver = ["192.0.2.53", "[2001:db8::53]", "192.0.2.54:5353"]
         wait = "0s"
-        [evidence.ehlo-forward]
+        [evidence.forward]
         enabled = false
         [ledger]
         memory = "512MiB"
@@ -154,7 +154,7 @@ fn values_arrive() {
     assert_eq!(text(resolver), "192.0.2.53:53 [2001:db8::53]:53 192.0.2.54:5353");
     assert_eq!(config.http.listen, None);
     assert_eq!(config.live.wait, Duration::ZERO);
-    assert!(config.evidence.csa.enabled && !config.evidence.ehlo_forward.enabled);
+    assert!(config.evidence.csa.enabled && !config.evidence.forward.enabled);
     assert_eq!(config.ledger.memory, Size(512 << 20));
     assert_eq!(config.ledger.keep, Duration::from_secs(9 * 86_400));
     assert_eq!(config.ledger.snapshot_interval, Duration::ZERO);
@@ -290,7 +290,7 @@ fn json_has_the_names_of_the_file() {
     let json = serde_json::to_value(Config::example(Path::new("/x"))).expect("plain values");
     for (pointer, value) in [
         ("/live/wait", serde_json::json!("400ms")),
-        ("/evidence/ehlo-forward/enabled", true.into()),
+        ("/evidence/forward/enabled", true.into()),
         ("/policy/many-families-v4", 3.into()),
         ("/zone/0/ns", serde_json::json!(["ns.rep.test"])),
         ("/log/1/reporter-kind", "mx".into()),
@@ -531,7 +531,11 @@ fn sound_file() -> impl Strategy<Value = String> {
         ]),
         pick(&["", "[http]\nlisten = \"\"\n", "[http]\nlisten = \"[::1]:80\"\n"]),
         pick(&["", "[live]\nenabled = false\nresolver = [\"::1\"]\nwait = \"0s\"\ntrust = []\n"]),
-        pick(&["", "[evidence.csa]\nenabled = false\n"]),
+        pick(&[
+            "",
+            "[evidence.csa]\nenabled = 0\n[evidence.spf]\npass = -3\nfail = -100\ndenies = false\n",
+            "[evidence.dna]\nservices = [\"rep.example.net\"]\n[evidence.reverse-mx]\nstrict = 1\n",
+        ]),
         pick(&[
             "",
             "[policy]\nfile = \"p.toml\"\nstrong-days = 64\n",

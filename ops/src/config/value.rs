@@ -25,6 +25,8 @@ pub enum Rule {
     Free,
     /// A number from the first to the second.
     Between(u32, u32),
+    /// Points of a score, for or against.
+    Points,
     /// A duration from the first to the second.
     Lasting(Duration, Duration),
     /// A duration in whole seconds (DNS has no shorter unit), from the first to the second.
@@ -155,7 +157,14 @@ impl Value for bool {
 
     fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
         let why = if found.get_ref().is_str() { "write it without quotes" } else { "" };
-        found.get_ref().as_bool().ok_or_else(|| flaw::<Self>(found, reading.rule, why))
+        // 1 and 0 are what many other programs take.
+        let number = found.get_ref().as_integer().map(|number| number.as_str());
+        let said = match number {
+            Some("1") => Some(true),
+            Some("0") => Some(false),
+            _ => found.get_ref().as_bool(),
+        };
+        said.ok_or_else(|| flaw::<Self>(found, reading.rule, why))
     }
 
     fn write(&self) -> toml::Value {
@@ -188,6 +197,29 @@ impl Value for u32 {
         i64::from(*self).into()
     }
 }
+
+impl Value for i32 {
+    const SAMPLE: &'static str = "";
+
+    fn kind(_: Rule) -> String {
+        format!("a whole number from {} to {}", POINTS.start(), POINTS.end())
+    }
+
+    fn read(found: &Spanned<DeValue<'_>>, reading: &Reading<'_>) -> Result<Self, Vec<Flaw>> {
+        let why = if found.get_ref().is_str() { "write it without quotes" } else { "" };
+        let number = found.get_ref().as_integer();
+        let number = number.and_then(|it| Self::from_str_radix(it.as_str(), it.radix()).ok());
+        let inside = number.filter(|number| POINTS.contains(number));
+        inside.ok_or_else(|| flaw::<Self>(found, reading.rule, why))
+    }
+
+    fn write(&self) -> toml::Value {
+        i64::from(*self).into()
+    }
+}
+
+/// The points that one reason may have.
+const POINTS: std::ops::RangeInclusive<i32> = -100..=100;
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;

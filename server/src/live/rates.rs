@@ -35,7 +35,6 @@ const V4_DEPTH: usize = 2 + 3;
 const V6_DEPTH: usize = 2 + 12;
 
 /// The rates that hold for all questions.
-#[derive(Debug)]
 pub(super) struct Rates {
     total: Bucket,
     per_second: f64,
@@ -72,7 +71,6 @@ impl Rates {
 }
 
 /// A bucket for each of many.
-#[derive(Debug)]
 struct Buckets<K> {
     per_second: f64,
     known: Cache<K, Arc<Bucket>>,

@@ -1,6 +1,7 @@
 //! The rules that may not be broken, and the thresholds, on small worlds of observations.
 
 use super::*;
+use crate::evidence::{Finding, FindingResult, FindingSet};
 use crate::ledger::{Batch, Bounds, Ledger};
 use crate::observation::{Observation, Outcome, ReporterKind};
 
