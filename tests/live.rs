@@ -12,7 +12,9 @@ use helostat_zones::name::Name;
 use prometheus::Registry;
 use tokio::task::JoinSet;
 
-/// A host whose three systems pass.
+/// The systems of most tests: one of names, one of addresses, one of both.
+const THREE: [System; 3] = [System::Csa, System::Iprev, System::Forward];
+/// A host of which these three pass.
 const HONEST: &str = "
     7.2.0.192.in-addr.arpa. PTR mail.example.com.
     mail.example.com. A 192.0.2.7
@@ -28,6 +30,7 @@ fn config(resolvers: &[SocketAddr]) -> LiveConfig {
         resolvers: resolvers.to_vec(),
         wait: Duration::from_secs(5),
         question_timeout: Duration::from_millis(500),
+        systems: THREE.to_vec(),
         ..LiveConfig::default()
     }
 }
@@ -39,6 +42,11 @@ fn live(config: LiveConfig) -> (Arc<Live>, Registry) {
 
 fn ip() -> IpAddr {
     "192.0.2.7".parse().expect("an address")
+}
+
+/// Who asks.
+fn asker() -> IpAddr {
+    IpAddr::from([127, 0, 0, 1])
 }
 
 fn name(text: &str) -> Name {
@@ -70,7 +78,12 @@ async fn every_vector_holds_over_loopback() {
     for task in tasks {
         running.spawn(async move {
             let dns = FakeDns::serve(&task.vector.records).await;
-            let config = LiveConfig { systems: vec![task.system], ..config(&[dns.address()]) };
+            let Some(options) = task.options.clone() else { return Vec::new() };
+            let config = LiveConfig {
+                systems: vec![task.system],
+                options: Arc::new(options),
+                ..config(&[dns.address()])
+            };
             let (live, _) = live(config);
             let mut complaints = Vec::new();
             for case in &task.vector.cases {
@@ -89,17 +102,14 @@ async fn every_vector_holds_over_loopback() {
 async fn an_honest_host_passes_and_a_thief_does_not() {
     let dns = FakeDns::serve(HONEST).await;
     let (live, registry) = live(config(&[dns.address()]));
-    let findings = live.findings(ip(), &name("mail.example.com")).await;
-    assert_eq!(shown(&findings), "csa=pass fcrdns=pass:ehlo ehlo-forward=pass");
+    let findings = live.findings(ip(), &name("mail.example.com"), asker()).await;
+    assert_eq!(shown(&findings), "csa=pass iprev=pass:ehlo forward=pass");
     let forward = findings.get(System::Forward).expect("complete");
     assert_eq!(forward.records, ["mail.example.com. A: 192.0.2.7"]);
 
     let thief = "192.0.2.66".parse().expect("an address");
-    let findings = live.findings(thief, &name("mail.example.com")).await;
-    assert_eq!(
-        shown(&findings),
-        "csa=fail:mismatch fcrdns=permerror:noptr ehlo-forward=fail:mismatch"
-    );
+    let findings = live.findings(thief, &name("mail.example.com"), asker()).await;
+    assert_eq!(shown(&findings), "csa=fail:mismatch iprev=permerror:noptr forward=fail:mismatch");
     assert_eq!(metric(&registry, "helostat_live_findings_total", "pass"), 3.0);
     assert_eq!(metric(&registry, "helostat_live_findings_total", ""), 6.0);
     assert_eq!(metric(&registry, "helostat_live_in_flight", ""), 0.0);
@@ -116,10 +126,12 @@ async fn fifty_callers_about_one_pair_ask_once() {
     let mut callers = JoinSet::new();
     for _ in 0..50 {
         let live = Arc::clone(&live);
-        callers.spawn(async move { shown(&live.findings(ip(), &name("mail.example.com")).await) });
+        callers.spawn(async move {
+            shown(&live.findings(ip(), &name("mail.example.com"), asker()).await)
+        });
     }
     for found in callers.join_all().await {
-        assert_eq!(found, "csa=pass fcrdns=pass:ehlo ehlo-forward=pass");
+        assert_eq!(found, "csa=pass iprev=pass:ehlo forward=pass");
     }
     assert_eq!(dns.count(PTR, RecordType::Ptr), 1);
     // Three systems want it at the same time.
@@ -159,15 +171,15 @@ async fn a_silent_resolver_costs_the_wait_and_no_more() {
     let wait = Duration::from_millis(200);
     let (live, _) = live(LiveConfig { wait, ..config(&[dns.address()]) });
     let began = Instant::now();
-    let findings = live.findings(ip(), &name("mail.example.com")).await;
+    let findings = live.findings(ip(), &name("mail.example.com"), asker()).await;
     let took = began.elapsed();
-    assert_eq!(shown(&findings), "csa=pass fcrdns=? ehlo-forward=pass");
+    assert_eq!(shown(&findings), "csa=pass iprev=? forward=pass");
     assert!(took >= wait && took < wait + SLACK, "took {took:?}");
 
     // The question ends in the background, and its end is known then without waiting.
     tokio::time::sleep(Duration::from_millis(600)).await;
     let findings = live.cached(ip(), &name("mail.example.com"));
-    assert_eq!(shown(&findings), "csa=pass fcrdns=temperror:timeout ehlo-forward=pass");
+    assert_eq!(shown(&findings), "csa=pass iprev=temperror:timeout forward=pass");
 }
 
 #[tokio::test]
@@ -177,7 +189,7 @@ async fn a_caller_that_goes_away_loses_nothing() {
     let (live, _) = live(config(&[dns.address()]));
     let said = name("mail.example.com");
     let impatient =
-        tokio::time::timeout(Duration::from_millis(20), live.findings(ip(), &said)).await;
+        tokio::time::timeout(Duration::from_millis(20), live.findings(ip(), &said, asker())).await;
     assert!(impatient.is_err(), "the DNS is slower than that");
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(live.cached(ip(), &said).complete());
@@ -195,8 +207,8 @@ async fn past_answers_stand_in_for_a_failing_resolver() {
         let dns = FakeDns::serve(HONEST).await;
         let (live, registry) = live(LiveConfig { holds: brief(), ..config(&[dns.address()]) });
         let said = name("mail.example.com");
-        let all = "csa=pass fcrdns=pass:ehlo ehlo-forward=pass";
-        assert_eq!(shown(&live.findings(ip(), &said).await), all, "{fault}");
+        let all = "csa=pass iprev=pass:ehlo forward=pass";
+        assert_eq!(shown(&live.findings(ip(), &said, asker()).await), all, "{fault}");
         assert_eq!(metric(&registry, "helostat_live_stale_total", ""), 0.0, "{fault}");
 
         dns.change(&format!(
@@ -205,8 +217,8 @@ async fn past_answers_stand_in_for_a_failing_resolver() {
              !fault _client._smtp.mail.example.com. * {fault}"
         ));
         tokio::time::sleep(Duration::from_millis(150)).await;
-        assert_eq!(shown(&live.cached(ip(), &said)), "csa=? fcrdns=? ehlo-forward=?", "{fault}");
-        let findings = live.findings(ip(), &said).await;
+        assert_eq!(shown(&live.cached(ip(), &said)), "csa=? iprev=? forward=?", "{fault}");
+        let findings = live.findings(ip(), &said, asker()).await;
         assert_eq!(shown(&findings), all, "{fault}");
         for (system, finding) in findings.iter() {
             let records = &finding.expect("all are known").records;
@@ -219,7 +231,7 @@ async fn past_answers_stand_in_for_a_failing_resolver() {
 
         dns.change(HONEST);
         tokio::time::sleep(Duration::from_millis(250)).await;
-        let findings = live.findings(ip(), &said).await;
+        let findings = live.findings(ip(), &said, asker()).await;
         let forward = findings.get(System::Forward).expect("all are known");
         assert_eq!(forward.records, ["mail.example.com. A: 192.0.2.7"], "{fault}: mended");
     }
@@ -235,8 +247,8 @@ async fn past_findings_stand_in_when_there_is_no_time() {
 
     dns.set_delay(Duration::from_millis(300));
     tokio::time::sleep(Duration::from_millis(150)).await;
-    let findings = live.findings(ip(), &said).await;
-    assert_eq!(shown(&findings), "csa=pass fcrdns=pass:ehlo ehlo-forward=pass");
+    let findings = live.findings(ip(), &said, asker()).await;
+    assert_eq!(shown(&findings), "csa=pass iprev=pass:ehlo forward=pass");
     let forward = findings.get(System::Forward).expect("all are known");
     assert!(forward.records[0].contains("(stale)"), "{:?}", forward.records);
 }
@@ -247,7 +259,7 @@ async fn a_failure_does_not_push_out_what_was_found() {
     let limit = Duration::from_millis(200);
     let (live, _) = live(LiveConfig { limit, holds: brief(), ..config(&[dns.address()]) });
     let said = name("mail.example.com");
-    let all = "csa=pass fcrdns=pass:ehlo ehlo-forward=pass";
+    let all = "csa=pass iprev=pass:ehlo forward=pass";
     assert_eq!(shown(&live.complete(ip(), &said).await), all);
 
     // The look-up ends by its limit before any question does.
@@ -271,8 +283,8 @@ async fn past_answers_do_not_stand_in_for_ever() {
     assert!(live.complete(ip(), &said).await.complete());
     dns.change("!fault mail.example.com. * SERVFAIL");
     tokio::time::sleep(Duration::from_millis(150)).await;
-    let findings = live.findings(ip(), &said).await;
-    assert_eq!(shown(&findings), "csa=none fcrdns=permerror:noptr ehlo-forward=temperror:servfail");
+    let findings = live.findings(ip(), &said, asker()).await;
+    assert_eq!(shown(&findings), "csa=none iprev=permerror:noptr forward=temperror:servfail");
 }
 
 #[tokio::test]
@@ -280,7 +292,7 @@ async fn a_failure_is_never_an_absence() {
     for (fault, finding) in [("SERVFAIL", "temperror:servfail"), ("TIMEOUT", "temperror:timeout")] {
         let dns = FakeDns::serve(&format!("!fault {PTR} PTR {fault}")).await;
         let (live, _) = live(config(&[dns.address()]));
-        let findings = live.findings(ip(), &name("mail.example.com")).await;
+        let findings = live.findings(ip(), &name("mail.example.com"), asker()).await;
         let found = findings.get(System::Iprev).map(ToString::to_string);
         assert_eq!(found.as_deref(), Some(finding), "{fault}");
     }
@@ -294,20 +306,20 @@ async fn truncated_answers_are_asked_again_over_tcp() {
     }
     let dns = FakeDns::serve(&records).await;
     let (live, _) = live(config(&[dns.address()]));
-    let findings = live.findings(ip(), &name("mail.example.com")).await;
-    assert_eq!(shown(&findings), "csa=pass fcrdns=pass:ehlo ehlo-forward=pass");
+    let findings = live.findings(ip(), &name("mail.example.com"), asker()).await;
+    assert_eq!(shown(&findings), "csa=pass iprev=pass:ehlo forward=pass");
     assert_eq!((dns.count(PTR, RecordType::Ptr), dns.over_tcp()), (2, 1));
-    let fcrdns = findings.get(System::Iprev).expect("all are known");
-    assert_eq!(fcrdns.records.len(), 2, "the name that was said is asked for first");
+    let iprev = findings.get(System::Iprev).expect("all are known");
+    assert_eq!(iprev.records.len(), 2, "the name that was said is asked for first");
 }
 
 #[tokio::test]
 async fn truncation_without_tcp_is_a_failure() {
     let dns = FakeDns::serve(&format!("{HONEST}\n!fault {PTR} PTR TCFAIL")).await;
     let (live, _) = live(config(&[dns.address()]));
-    let findings = live.findings(ip(), &name("mail.example.com")).await;
-    let fcrdns = findings.get(System::Iprev).map(ToString::to_string).unwrap_or_default();
-    assert!(fcrdns.starts_with("temperror:"), "{fcrdns}");
+    let findings = live.findings(ip(), &name("mail.example.com"), asker()).await;
+    let iprev = findings.get(System::Iprev).map(ToString::to_string).unwrap_or_default();
+    assert!(iprev.starts_with("temperror:"), "{iprev}");
     assert!(dns.over_tcp() >= 1, "TCP was tried");
 }
 
@@ -327,8 +339,8 @@ async fn aliases_are_followed_to_their_records() {
     for chains in [Chains::Whole, Chains::FirstLink] {
         dns.set_chains(chains);
         let (live, _) = live(config(&[dns.address()]));
-        let findings = live.findings(ip(), &name("mail.example.com")).await;
-        let all = "csa=pass fcrdns=pass ehlo-forward=permerror:alias-loop";
+        let findings = live.findings(ip(), &name("mail.example.com"), asker()).await;
+        let all = "csa=pass iprev=pass forward=permerror:alias-loop";
         assert_eq!(shown(&findings), all, "{chains:?}");
         let csa = findings.get(System::Csa).expect("all are known");
         assert_eq!(
@@ -348,8 +360,8 @@ async fn a_dead_resolver_is_not_missed() {
     dead.set_delay(Duration::from_secs(60));
     let dns = FakeDns::serve(HONEST).await;
     let (live, _) = live(config(&[dead.address(), dns.address()]));
-    let findings = live.findings(ip(), &name("mail.example.com")).await;
-    assert_eq!(shown(&findings), "csa=pass fcrdns=pass:ehlo ehlo-forward=pass");
+    let findings = live.findings(ip(), &name("mail.example.com"), asker()).await;
+    assert_eq!(shown(&findings), "csa=pass iprev=pass:ehlo forward=pass");
 }
 
 #[tokio::test]
@@ -359,11 +371,13 @@ async fn limits_are_failures_of_their_own() {
     for (limit, config) in [
         ("questions-per-client", LiveConfig { questions_per_client: 0, ..base() }),
         ("questions-per-domain", LiveConfig { questions_per_domain: 0, ..base() }),
-        ("questions-at-once", LiveConfig { questions_at_once: 0, ..base() }),
+        ("questions-per-asker", LiveConfig { questions_per_asker: 0, ..base() }),
+        ("questions-per-second", LiveConfig { questions_per_second: 0, ..base() }),
+        ("concurrent", LiveConfig { questions_at_once: 0, ..base() }),
     ] {
         let (live, registry) = live(config);
-        let findings = live.findings(ip(), &name("mail.example.com")).await;
-        let all = "csa=temperror:budget fcrdns=temperror:budget ehlo-forward=temperror:budget";
+        let findings = live.findings(ip(), &name("mail.example.com"), asker()).await;
+        let all = "csa=temperror:budget iprev=temperror:budget forward=temperror:budget";
         assert_eq!(shown(&findings), all, "{limit}");
         assert_eq!(metric(&registry, "helostat_live_dropped_total", limit), 3.0, "{limit}");
     }
@@ -375,12 +389,12 @@ async fn without_room_nothing_is_known_and_nobody_waits() {
     let dns = FakeDns::serve(HONEST).await;
     let (live, registry) = live(LiveConfig { clients_at_once: 0, ..config(&[dns.address()]) });
     let began = Instant::now();
-    let findings = live.findings(ip(), &name("mail.example.com")).await;
+    let findings = live.findings(ip(), &name("mail.example.com"), asker()).await;
     assert!(began.elapsed() < SLACK);
-    assert_eq!(shown(&findings), "csa=? fcrdns=? ehlo-forward=?");
+    assert_eq!(shown(&findings), "csa=? iprev=? forward=?");
     live.prefetch(ip(), &name("mail.example.com"));
-    assert_eq!(metric(&registry, "helostat_live_dropped_total", "clients-at-once"), 1.0);
-    assert_eq!(metric(&registry, "helostat_live_dropped_total", "prefetch"), 1.0);
+    assert_eq!(metric(&registry, "helostat_live_dropped_total", "clients"), 1.0);
+    assert_eq!(metric(&registry, "helostat_live_ahead", ""), 1.0, "it waits its turn");
     assert_eq!(dns.total(), 0);
 }
 
@@ -398,7 +412,7 @@ async fn the_whole_look_up_has_a_limit() {
     let began = Instant::now();
     let findings = live.complete(ip(), &name("mail.example.com")).await;
     let took = began.elapsed();
-    assert_eq!(shown(&findings), "csa=none fcrdns=temperror:timeout ehlo-forward=none:noaddr");
+    assert_eq!(shown(&findings), "csa=none iprev=temperror:timeout forward=none:noaddr");
     assert!(took >= limit && took < limit + SLACK, "took {took:?}");
 }
 
@@ -407,7 +421,7 @@ async fn looking_ahead_makes_the_answer_ready() {
     let dns = FakeDns::serve(HONEST).await;
     let (live, registry) = live(config(&[dns.address()]));
     let said = name("mail.example.com");
-    assert_eq!(shown(&live.cached(ip(), &said)), "csa=? fcrdns=? ehlo-forward=?");
+    assert_eq!(shown(&live.cached(ip(), &said)), "csa=? iprev=? forward=?");
     live.prefetch(ip(), &said);
     live.prefetch(ip(), &said);
     while !live.cached(ip(), &said).complete() {
@@ -417,7 +431,7 @@ async fn looking_ahead_makes_the_answer_ready() {
     assert_eq!(asked, 3);
     // A mapped address is the same client.
     let mapped = "::ffff:192.0.2.7".parse().expect("an address");
-    assert!(live.findings(mapped, &said).await.complete());
+    assert!(live.findings(mapped, &said, asker()).await.complete());
     live.prefetch(ip(), &said);
     assert_eq!(dns.total(), asked, "everything was known");
     assert_eq!(metric(&registry, "helostat_live_dropped_total", ""), 0.0);
@@ -430,11 +444,11 @@ async fn switched_off_it_asks_nobody() {
     let said = name("mail.example.com");
     live.prefetch(ip(), &said);
     for findings in [
-        live.findings(ip(), &said).await,
+        live.findings(ip(), &said, asker()).await,
         live.complete(ip(), &said).await,
         live.cached(ip(), &said),
     ] {
-        assert_eq!(shown(&findings), "csa=? fcrdns=? ehlo-forward=?");
+        assert_eq!(shown(&findings), "csa=? iprev=? forward=?");
     }
     assert_eq!(dns.total(), 0);
 }

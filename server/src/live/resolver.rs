@@ -197,9 +197,13 @@ async fn over_tcp(
     request: DnsRequest,
     timeout: Duration,
 ) -> Result<DnsResponse, NetError> {
+    // The connection is driven by a task of this provider, and ends with it.
     let provider = TokioRuntimeProvider::default();
-    let connection = TcpClientStream::exchange(server, None, timeout, None, provider).await?;
-    connection.send(request).first_answer().await
+    let connection =
+        TcpClientStream::exchange(server, None, timeout, None, provider.clone()).await?;
+    let response = connection.send(request).first_answer().await;
+    drop(provider);
+    response
 }
 
 /// The resolvers of `/etc/resolv.conf`.
