@@ -126,29 +126,38 @@ impl Questions {
                 self.metrics.cache_hits.inc();
                 return self.handed_out(known, now);
             }
-            let Some(coin) = payer.purse.take(payer.system).await else {
-                self.metrics.dropped(Limit::Client);
-                return Answer::Failed(Failure::Budget);
-            };
-            let account = Account { questions: self, payer };
-            let entry = self
-                .known
-                .entry_by_ref(&question)
-                .or_insert_with_if(self.fetch(name, kind, publishing, old, &account), |known| {
-                    !known.holds(Instant::now())
-                })
-                .await;
-            let answer = self.handed_out(entry.value(), Instant::now());
-            if entry.is_fresh() {
-                coin.spend();
-                return answer;
-            }
-            // Another's budget was empty, or it went away: ours may do.
-            if answer != Answer::Failed(Failure::Budget) {
+            // In memory of its own: the rules of every system hold the future of a question, and most
+            // of their questions are not on the wire at any moment.
+            if let Some(answer) = Box::pin(self.join(&question, publishing, payer, old)).await {
                 return answer;
             }
         }
         Answer::Failed(Failure::Budget)
+    }
+
+    /// Puts the question on the wire, or waits for who did; `None` if that one had no budget left.
+    async fn join(
+        &self,
+        question: &Question,
+        publishing: Publishing,
+        payer: Payer<'_>,
+        old: Option<Arc<Known>>,
+    ) -> Option<Answer> {
+        let Some(coin) = payer.purse.take(payer.system).await else {
+            self.metrics.dropped(Limit::Client);
+            return Some(Answer::Failed(Failure::Budget));
+        };
+        let account = Account { questions: self, payer };
+        let fetch = self.fetch(question, publishing, old, &account);
+        let outdated = |known: &Arc<Known>| !known.holds(Instant::now());
+        let entry = self.known.entry_by_ref(question).or_insert_with_if(fetch, outdated).await;
+        let answer = self.handed_out(entry.value(), Instant::now());
+        if entry.is_fresh() {
+            coin.spend();
+            return Some(answer);
+        }
+        // Another's budget was empty, or it went away: ours may do.
+        Some(answer).filter(|answer| *answer != Answer::Failed(Failure::Budget))
     }
 
     fn handed_out(&self, known: &Known, now: Instant) -> Answer {
@@ -173,13 +182,12 @@ impl Questions {
 
     async fn fetch(
         &self,
-        name: &DnsName,
-        kind: RecordType,
+        (name, kind): &Question,
         publishing: Publishing,
         old: Option<Arc<Known>>,
         account: &Account<'_>,
     ) -> Arc<Known> {
-        let answer = self.ask_wire(name, kind, publishing, account).await;
+        let answer = self.ask_wire(name, *kind, publishing, account).await;
         let now = Instant::now();
         let hold = match &answer {
             Answer::Found(found) => found.ttl,
