@@ -12,7 +12,7 @@
 //! | `Unrouteable address` | bad domain |
 //! | `all relevant MX records point to non-existent hosts`, `an MX or SRV record indicated no SMTP service` | no MX |
 //! | `Connection refused`, `SMTP timeout after C`, `Remote host closed connection in response to C` and their like | bad connect |
-//! | `SMTP error from remote mail server after C: REPLY`, `response to "C" was: REPLY`, before 4.88 `from host [ip]` in it | refused at C; put off, if deferred |
+//! | `SMTP error from remote mail server after C: REPLY`, `response to "C" was: REPLY`, formerly `response to "C" from HOST [IP] was: REPLY` | refused at C; put off, if deferred |
 //! | another, deferred: `host lookup did not complete`, a callout that could not be completed | put off |
 //! | another, failed: its own routers' words | skipped: no server was asked |
 //!
@@ -33,8 +33,8 @@
 //! | `host H refused to talk to me: REPLY` | refused at the greeting; put off if it begins with 4 |
 //!
 //! Sources: our own runs of Exim 4.96 and Postfix 3.7 against servers that refuse at each stage; the sources of Exim (verify.c,
-//! acl.c, smtp_in.c, dnslookup.c) and Postfix (verify.c, smtp_proto.c, smtp_trouble.c, dns_lookup.c); lines of Exim of
-//! 2003 and 2006 in public archives for the form before 4.88.
+//! acl.c, smtp_in.c, dnslookup.c) and Postfix (verify.c, smtp_proto.c, smtp_trouble.c, dns_lookup.c); for the former form lines of
+//! 2003 and 2006 in public archives.
 
 use super::table::{Outcome, Stage};
 use crate::bytes::{contains, cut, cut_at, cut_at_last, find_all, up_to};

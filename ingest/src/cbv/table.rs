@@ -1,6 +1,6 @@
 //! The table of callbacks: by month, how many calls there were and how they ended.
 //!
-//! The columns are those of the monthly statistics that Hector Santos kept of his callback verifier (CBV): calls, skips, bad
+//! The columns follow the monthly statistics that Hector Santos kept of his callback verifier (CBV): calls, skips, bad
 //! domains, no MX, bad connects, refusals by stage.
 
 use std::collections::BTreeMap;

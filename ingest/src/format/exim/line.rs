@@ -720,6 +720,7 @@ mod tests {
             ("1xUPlK-00003O-2Y => ok <ok@local.test> R=known T=devnull", "Nothing", ""),
             ("1xUPlK-00003O-2Y Completed", "Nothing", ""),
             ("no host name found for IP address 2001:db8::7", "Nothing", ""),
+            ("cbv-log accepted for <a@b> from [192.0.2.7]", "Nothing", ""),
             ("words that mean nothing", "Unknown", ""),
         ] {
             let line = read(text.as_bytes());
