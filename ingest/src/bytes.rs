@@ -144,6 +144,21 @@ fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     rest.is_empty().then(|| octets.into())
 }
 
+/// An address and what follows the byte that ends it. In a quoted local part, and behind a backslash, that byte is
+/// the address' own: no mail server takes an address whose quotes are not balanced.
+pub(crate) fn up_to(text: &[u8], last: u8) -> Option<(&[u8], &[u8])> {
+    let (mut quoted, mut escaped) = (false, false);
+    let end = text.iter().position(|&byte| {
+        if std::mem::take(&mut escaped) {
+            return false;
+        }
+        escaped = byte == b'\\';
+        quoted ^= byte == b'"';
+        byte == last && !quoted
+    })?;
+    Some((text.get(..end)?, text.get(end + 1..)?))
+}
+
 /// `[IP]` or `[IP]:PORT` at the start of `text`: the address, the port, and what follows.
 pub(crate) fn bracketed(text: &[u8]) -> Option<(IpAddr, Option<u32>, &[u8])> {
     let (inside, rest) = cut(text.strip_prefix(b"[")?, b']')?;

@@ -12,10 +12,12 @@
 //! - [`unread`]: samples of what could not be read; [`hint`]: what a log that hides names lacks
 //! - [`old`]: in which order old logs are read
 //! - [`metrics`]: what is counted
+//! - [`cbv`]: beside all this, what came of the callbacks that a mail server made
 //!
 //! Beside it: [`opensmtpd_filter`], what our filter for OpenSMTPD writes, next to what reads it.
 
 mod bytes;
+pub mod cbv;
 mod columns;
 mod dialogue;
 pub mod fate;

@@ -690,6 +690,33 @@ fn latest(source: &History, now: Time) -> Time {
     source.modified().filter(|modified| *modified >= PLAUSIBLE_PAST).unwrap_or(now)
 }
 
+/// Hands each line of a finished log to `each`, with the newest moment it can be from, and now and then tells `progress` how
+/// many octets were read. Lines too long to be read are passed over.
+pub fn lines(
+    source: &mut History,
+    each: &mut dyn FnMut(&[u8], Time),
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), SourceError> {
+    let latest = latest(source, now());
+    let mut lines = 0u64;
+    loop {
+        match source.next(&Nothing)? {
+            Step::Line(line) => {
+                lines += 1;
+                if !line.too_long {
+                    each(line.bytes, latest);
+                }
+            }
+            Step::End => return Ok(()),
+            Step::NewSource | Step::NewSender | Step::OtherFile | Step::Idle | Step::Trouble(_) => {
+            }
+        }
+        if lines.is_multiple_of(4096) {
+            progress(source.read_bytes());
+        }
+    }
+}
+
 /// A learner for [`observe`]. Observations of our own clients and those with a wrong clock are given too: this is for
 /// looking, not for learning.
 pub fn onlooker(learning: &Learning) -> Learner {

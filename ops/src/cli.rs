@@ -37,6 +37,8 @@ pub enum Command {
     Run,
     /// Learn old logs: files, plain or packed (.gz, .xz, .zst), patterns, or - for standard input
     Learn(LearnArgs),
+    /// Count what logs tell beside the ledger: --cbv, the callbacks by which a mail server verified senders
+    Stats(StatisticsArgs),
     /// Say everything known of an address, and of a name it says in EHLO
     Explain(ExplainArgs),
     /// Ask a DNS question, like a small dig
@@ -94,6 +96,23 @@ pub struct LearnArgs {
     pub unparsed: Option<usize>,
     /// Print the summary as JSON
     #[arg(long, conflicts_with = "to_json")]
+    pub json: bool,
+}
+
+/// `helostat stats`.
+#[derive(Debug, Args)]
+pub struct StatisticsArgs {
+    /// Callback verification by month: calls, skips, and how each call ended; nobody is called for it
+    #[arg(long)]
+    pub cbv: bool,
+    /// The logs, plain or packed, patterns, or - for standard input [default: each [[log]] of the configuration]
+    #[arg(value_name = "LOG")]
+    pub logs: Vec<PathBuf>,
+    /// Time zone of the months, and of stamps that do not say theirs, such as Europe/Berlin [default: this machine's]
+    #[arg(long)]
+    pub time_zone: Option<String>,
+    /// Print JSON instead of words
+    #[arg(long)]
     pub json: bool,
 }
 

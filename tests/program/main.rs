@@ -13,4 +13,5 @@ mod ledger;
 mod ledger_care;
 mod life;
 mod load;
+mod stats;
 mod syslog;

@@ -15,7 +15,7 @@
 
 use std::net::IpAddr;
 
-use crate::bytes::{address, bracketed, contains, cut, cut_at, find_all, number};
+use crate::bytes::{address, bracketed, contains, cut, cut_at, find_all, number, up_to};
 use crate::heard::Proto;
 use crate::ours::Reply;
 use crate::session::{Refusal, Stage};
@@ -322,21 +322,6 @@ fn address_of_sender(text: &[u8]) -> Option<(&[u8], &[u8])> {
     up_to(text, b'>')
 }
 
-/// An address and what follows the byte that ends it. In a quoted local part, and behind a backslash, that byte is
-/// the address' own: Exim takes no address whose quotes are not balanced.
-fn up_to(text: &[u8], last: u8) -> Option<(&[u8], &[u8])> {
-    let (mut quoted, mut escaped) = (false, false);
-    let end = text.iter().position(|&byte| {
-        if std::mem::take(&mut escaped) {
-            return false;
-        }
-        escaped = byte == b'\\';
-        quoted ^= byte == b'"';
-        byte == last && !quoted
-    })?;
-    Some((text.get(..end)?, text.get(end + 1..)?))
-}
-
 /// `RCPT <R>: TEXT`, `EHLO or HELO NAME: TEXT`, `after DATA: TEXT`, `connection in "connect" ACL: TEXT`.
 fn refused<'a>(
     mut host: Host<'a>,
@@ -518,7 +503,8 @@ fn about_connection(text: &[u8]) -> Line<'_> {
     {
         return with_host(rest.strip_prefix(b"H=").unwrap_or(rest), |host, _| Line::Shown(host));
     }
-    const NOTHING: [&[u8]; 14] = [
+    const NOTHING: [&[u8]; 15] = [
+        b"cbv-log ",
         b"no host name found for IP address ",
         b"no IP address found for host ",
         b"exim ",
@@ -734,6 +720,7 @@ mod tests {
             ("1xUPlK-00003O-2Y => ok <ok@local.test> R=known T=devnull", "Nothing", ""),
             ("1xUPlK-00003O-2Y Completed", "Nothing", ""),
             ("no host name found for IP address 2001:db8::7", "Nothing", ""),
+            ("cbv-log accepted for <a@b> from [192.0.2.7]", "Nothing", ""),
             ("words that mean nothing", "Unknown", ""),
         ] {
             let line = read(text.as_bytes());
