@@ -14,6 +14,7 @@
 //! Adding a system: its file, a variant of [`System`], its word, and a line in [`evaluate`].
 
 pub mod apl;
+mod apl_items;
 pub mod csa;
 pub mod dmp;
 pub mod dna;
@@ -33,6 +34,7 @@ pub mod options;
 mod reverse;
 pub mod reverse_mx;
 pub mod rmx;
+mod rmx_entries;
 pub mod set;
 pub mod spf;
 pub mod syntax;
