@@ -7,7 +7,7 @@
 //! name `_smtp` does not exist there is nothing below it (RFC 8020), and nothing more is asked. So one
 //! or two questions are the rule, and thirteen the most.
 //!
-//! All items of all records are one set; [`super::apl_items`] tells how they are read and which decides.
+//! All items of all records are one set; `apl_items` tells how they are read and which decides.
 //!
 //! | finding | when |
 //! |---|---|

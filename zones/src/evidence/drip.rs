@@ -10,6 +10,11 @@
 //! everybody. A single record with any other address, by custom `0.0.0.0` or `::`, denies it. Several records
 //! say nothing.
 //!
+//! The draft's defaults are wildcards, and many domains have another one, `*.example.com`, that has an address
+//! for every name there is. So where an address is found, one more question is asked: at
+//! `relays._email_.<name>`, where a domain that takes part has none. An address there is that other
+//! wildcard's, and the domain says nothing.
+//!
 //! | finding | when |
 //! |---|---|
 //! | `pass` | designated |
@@ -29,6 +34,9 @@ use super::inquiry::Inquiry;
 use super::lookup::{Answer, Failure, Lookup, RecordType};
 use super::options::Drip as Options;
 use crate::name::Name;
+
+/// The node below which all records of a domain are; it has none itself.
+const NODE: [&str; 2] = ["relays", "_email_"];
 
 /// What DRIP says of the client at `ip` (canonical) that said `name`.
 pub async fn evaluate<L: Lookup>(
@@ -74,13 +82,22 @@ async fn status<L: Lookup>(
     let Some(owner) = owner(domain, ip) else {
         return Ok(None);
     };
-    match inquiry.ask(&owner, RecordType::address_of(ip)).await {
-        Answer::Found(found) => Ok(match found.records.as_slice() {
-            [data] if data.ip() == Some(ip) => Some(Status::Designated),
-            [_] => Some(Status::Denied),
-            _ => None,
-        }),
-        Answer::Absent(_) => Ok(None),
+    let status = match inquiry.ask(&owner, RecordType::address_of(ip)).await {
+        Answer::Found(found) => match found.records.as_slice() {
+            [data] if data.ip() == Some(ip) => Status::Designated,
+            [_] => Status::Denied,
+            _ => return Ok(None),
+        },
+        Answer::Absent(_) => return Ok(None),
+        Answer::Failed(failure) if failure.is_permanent() => return Ok(None),
+        Answer::Failed(failure) => return Err(failure),
+    };
+    let Some(node) = domain.below(&NODE) else {
+        return Ok(None);
+    };
+    match inquiry.ask(&node, RecordType::address_of(ip)).await {
+        Answer::Found(_) => Ok(None),
+        Answer::Absent(_) => Ok(Some(status)),
         Answer::Failed(failure) if failure.is_permanent() => Ok(None),
         Answer::Failed(failure) => Err(failure),
     }
@@ -92,7 +109,7 @@ fn owner(domain: &DnsName, ip: IpAddr) -> Option<DnsName> {
         IpAddr::V4(ip) => (ip.octets().map(|octet| octet.to_string()).join("_"), "ipv4"),
         IpAddr::V6(ip) => (ip.segments().map(|word| format!("{word:04x}")).join("_"), "ipv6"),
     };
-    domain.below(&[&address, version, "relays", "_email_"])
+    domain.below(&[[&address, version], NODE].concat())
 }
 
 /// The proper parents of a name, from the registrable domain downwards.

@@ -6,14 +6,14 @@
 //! there is none and the operator wants it, TXT at `_ipv4._rmx.<name>` or `_ipv6._rmx.<name>`. Then what
 //! the entries need. No parent is asked.
 //!
-//! A record is a list of rules of which the first match decides; [`super::rmx_entries`] tells how it is
+//! A record is a list of rules of which the first match decides; `rmx_entries` tells how it is
 //! written. Beyond a match nothing is read, so that what cannot be understood counts only if it is reached.
 //!
 //! | entry | matches |
 //! |---|---|
 //! | `ipv4:`, `ipv6:` | an address of the prefix |
 //! | `host:` | an address of the host |
-//! | `apl:` | an address that the APL records there list, by the rules of [`super::apl_items`] |
+//! | `apl:` | an address that the APL records there list, by the rules of `apl_items` |
 //! | `domain:` | an address with a reverse name in that domain that leads back to it |
 //! | `mx:` | an address of a mail exchanger of the name |
 //! | `unused:` | every address, and denies it |
