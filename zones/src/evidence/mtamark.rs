@@ -149,8 +149,13 @@ fn mail_address(data: &RecordData) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
+    use super::super::lookup::{Absent, Age, Denial, Found, Publishing};
     use super::*;
 
     fn shown(ip: &str, perm: bool) -> Vec<String> {
@@ -216,6 +221,68 @@ mod tests {
             let rp = RecordData::Rp { mailbox: mailbox.clone(), text: DnsName::root() };
             assert_eq!(mail_address(&rp).as_deref(), expected, "{mailbox}");
         }
+    }
+
+    /// A DNS of TXT and RP records at exact names.
+    struct Table<'a>(&'a [(&'a str, RecordData)]);
+
+    impl Lookup for Table<'_> {
+        async fn lookup(&self, name: &DnsName, kind: RecordType, _: Publishing) -> Answer {
+            let (ttl, secure, age) = (Duration::from_secs(3600), false, Age::Fresh);
+            let here = |(owner, data): &&(&str, RecordData)| {
+                data.kind() == kind && DnsName::parse(owner).as_ref() == Some(name)
+            };
+            let records: Vec<_> =
+                self.0.iter().filter(here).map(|(_, data)| data.clone()).collect();
+            let owner = name.clone();
+            if records.is_empty() {
+                let (zone, denial) = (None, Denial::NxDomain);
+                return Answer::Absent(Absent { owner, zone, denial, ttl, secure, age });
+            }
+            Answer::Found(Found { owner, records, ttl, secure, age })
+        }
+    }
+
+    /// The finding about 192.0.2.7 with the option `contact`; nothing here ever waits.
+    fn with_contact(table: &[(&str, RecordData)]) -> Finding {
+        let options = Options { contact: true, ..Options::default() };
+        let ip = "192.0.2.7".parse().expect("an address");
+        let table = Table(table);
+        let future = pin!(evaluate(&table, ip, &options));
+        match future.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(finding) => finding,
+            Poll::Pending => unreachable!("a table answers at once"),
+        }
+    }
+
+    #[test]
+    fn the_responsible_person_is_shown_where_the_mark_is_no() {
+        let txt = |text: &str| RecordData::Txt(vec![text.as_bytes().into()]);
+        let rp = |mailbox: &str| RecordData::Rp {
+            mailbox: DnsName::parse(mailbox).expect(mailbox),
+            text: DnsName::root(),
+        };
+        let no = ("_send._smtp._srv.2.0.192.in-addr.arpa.", txt("0"));
+        let near = "_smtp._srv.2.0.192.in-addr.arpa.";
+        let wide = "_srv.2.0.192.in-addr.arpa.";
+        let contact = |table: &[(&str, RecordData)]| {
+            let finding = with_contact(table);
+            (finding.records.len(), finding.records.last().cloned().unwrap_or_default())
+        };
+        let (lines, last) = contact(&[
+            no.clone(),
+            (near, rp("noc.example.com.")),
+            (near, rp("abuse.example.com.")),
+            (wide, rp("other.example.com.")),
+        ]);
+        assert_eq!((lines, last.as_str()), (4, "contact: abuse@example.com, noc@example.com"));
+        let (lines, last) = contact(&[no.clone(), (near, rp(".")), (wide, rp("a.example.com."))]);
+        assert_eq!((lines, last.as_str()), (5, "contact: a@example.com"));
+        let (lines, last) = contact(&[no]);
+        assert_eq!((lines, last.starts_with(wide)), (4, true), "{last}");
+        let yes = ("_send._smtp._srv.7.2.0.192.in-addr.arpa.", txt("1"));
+        let (lines, _) = contact(&[yes, (near, rp("abuse.example.com."))]);
+        assert_eq!(lines, 1, "nobody need be written to");
     }
 
     proptest! {
