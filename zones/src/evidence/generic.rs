@@ -35,16 +35,16 @@ use crate::name::Name;
 
 /// Words that name a way of access: with any number, nobody named the host.
 const ACCESS: &str = "
-    abo adsl bb bredband broadband cable cablemodem catv cgn client clients cust customer
-    customers dhcp dial dialin dialup dip dsl dyn dynamic dynamicip dynip fiber ftth gprs
-    home hsd internetdsl kabel lte mobile modem modemcable pool pools ppp pppoe res
-    residential sdsl speedy subscriber umts user vdsl wireless wlan xdsl
+    abo adsl bredband broadband cable cablemodem catv cgn cust dhcp dial dialin dialup dip
+    dsl dyn dynamic dynamicip dynip ftth gprs hsd internetdsl kabel modem modemcable pool
+    pools ppp pppoe residential sdsl speedy subscriber umts vdsl wireless wlan xdsl
 ";
 
-/// Words that say that hosts are numbered: with the last two octets of the address, nobody named the host.
+/// Words that say that hosts are numbered, and words of access networks that people also use in names: with the
+/// last two octets of the address, nobody named the host.
 const NUMBERED: &str = "
-    addr cm cpe fixed gw host hosts ip nat net node range rev reverse static unassigned
-    unknown unused
+    addr bb client clients cm cpe customer customers fiber fixed gw home host hosts ip lte
+    mobile nat net node range res rev reverse static unassigned unknown unused user users
 ";
 
 /// The shortest number that is taken for octets written together.
@@ -336,6 +336,7 @@ mod tests {
             ("ppp5.example.net", "2001:db8::7"),
             ("host-2-7.example.net", "192.0.2.7"),
             ("7-2.unknown.example.net", "192.0.2.7"),
+            ("d2-7.home.example.net", "192.0.2.7"),
             ("mail7.dsl.example.net", "192.0.2.7"),
             // Network cards, and what is no name.
             ("s0106001122aabbcc.gv.example.net", "192.0.2.7"),
@@ -374,6 +375,8 @@ mod tests {
             ("static.example.com", "192.0.2.7"),
             ("host7.example.com", "192.0.2.7"),
             ("poolside3.example.com", "192.0.2.7"),
+            ("web3.home.example.com", "192.0.2.7"),
+            ("v57620.customer.example.com", "192.0.2.7"),
             ("2001-db8--8.example.com", "2001:db8::7"),
         ] {
             assert!(!looks(text, ip), "{text} of {ip}");
