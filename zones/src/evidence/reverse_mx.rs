@@ -89,12 +89,11 @@ enum Tree {
 impl Tree {
     /// `None` for a name outside both, and for their tops.
     fn of(name: &DnsName) -> Option<Self> {
-        let mut labels = name.labels().rev();
-        let top = (labels.next()?, labels.next()?);
-        labels.next()?;
-        match top {
-            (b"arpa", b"in-addr") => Some(Self::V4),
-            (b"arpa", b"ip6") => Some(Self::V6),
+        let top = name.ancestor(2);
+        match name.depth() {
+            0..=2 => None,
+            _ if top.labels().eq([&b"in-addr"[..], b"arpa"]) => Some(Self::V4),
+            _ if top.labels().eq([&b"ip6"[..], b"arpa"]) => Some(Self::V6),
             _ => None,
         }
     }
