@@ -8,6 +8,9 @@ use helostat::command::{self, load_config, load_config_if_any};
 use helostat::exit::{Exit, Failure};
 use helostat::{daemon, log, out};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     log::quiet_sled();
     let Cli { command, config } = Cli::parse();

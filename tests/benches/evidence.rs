@@ -1,7 +1,8 @@
 //! What live evidence costs: `cargo bench -p helostat-tests --bench evidence -- JOB [--json] [--NAME VALUE]...`
 //!
 //! - `cold`: `--clients` (10,000) that nobody has heard of are looked up by every system, `--at-once` (512), with the
-//!   shipped limits, against a resolver that answers everything after `--delay` (30) ms
+//!   shipped limits, against a resolver that answers everything after `--delay` (30) ms; `--questions-mb` and
+//!   `--findings-mb` (64) are the two halves of the cache
 //! - `hot`: the findings of a client that are in memory
 //! - `all`: one after the other, each in a process of its own
 //!
@@ -33,6 +34,10 @@ use tokio::task::JoinSet;
 
 use crate::options::Options;
 use crate::report::{Bar, Report};
+
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long anything of this resolver may be kept.
 const TTL: u32 = 3600;
@@ -79,7 +84,13 @@ async fn cold(options: &Options) {
     let report = Report::begin(options, "cold look-ups");
     let resolver = Resolver::start(options);
     let registry = Registry::new();
-    let config = LiveConfig { resolvers: vec![resolver.address], ..LiveConfig::default() };
+    let megabytes = |name| options.number(name, 64u64) << 20;
+    let config = LiveConfig {
+        resolvers: vec![resolver.address],
+        question_cache_bytes: megabytes("questions-mb"),
+        finding_cache_bytes: megabytes("findings-mb"),
+        ..LiveConfig::default()
+    };
     let live = Live::new(config, &registry).expect("a valid configuration");
 
     let begun = Instant::now();

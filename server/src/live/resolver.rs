@@ -174,7 +174,8 @@ impl Resolvers {
             return Reply::of_message(&reply);
         }
         toll.pay(name, false)?;
-        let reply = timeout(self.timeout, wire::over_tcp(server, &question)).await;
+        // Seldom needed, so not part of every question's future.
+        let reply = Box::pin(timeout(self.timeout, wire::over_tcp(server, &question))).await;
         match reply {
             Ok(Ok(reply)) if !reply.metadata.truncation => Reply::of_message(&reply),
             _ => Err(Failure::Truncated),

@@ -69,18 +69,29 @@ impl Question {
 pub(super) async fn over_udp(server: SocketAddr, question: &Question) -> Result<Message, Failure> {
     let socket = connected(server).await.map_err(|_| Failure::Unreachable)?;
     socket.send(&question.octets).await.map_err(|_| Failure::Unreachable)?;
-    let mut octets = [0; UDP_PAYLOAD as usize];
     loop {
-        // Where nobody listens the kernel tells of it here.
-        let length = socket.recv(&mut octets).await.map_err(|_| Failure::Unreachable)?;
-        let Some(octets) = octets.get_mut(..length) else { continue };
-        if !question.may_be_answered_by(octets) {
-            continue;
-        }
-        let reply = read(octets)?;
-        if question.is_answered_by(&reply) {
+        socket.readable().await.map_err(|_| Failure::Unreachable)?;
+        if let Some(reply) = received(&socket, question)? {
             return Ok(reply);
         }
+    }
+}
+
+/// What has come, if it is a reply to the question. The buffer is not kept while nothing comes, of which
+/// there can be thousands.
+fn received(socket: &UdpSocket, question: &Question) -> Result<Option<Message>, Failure> {
+    let mut octets = [0; UDP_PAYLOAD as usize];
+    let length = match socket.try_recv(&mut octets) {
+        Ok(length) => length,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+        // Where nobody listens the kernel tells of it here.
+        Err(_) => return Err(Failure::Unreachable),
+    };
+    match octets.get_mut(..length) {
+        Some(octets) if question.may_be_answered_by(octets) => {
+            Ok(Some(read(octets)?).filter(|reply| question.is_answered_by(reply)))
+        }
+        _ => Ok(None),
     }
 }
 
