@@ -79,6 +79,7 @@ fn kind(kind: ZoneKind) -> Kind {
         ZoneKind::Score => Kind::Score,
         ZoneKind::Ehlo => Kind::Ehlo,
         ZoneKind::Pair => Kind::Pair,
+        ZoneKind::Dna => Kind::Dna,
     }
 }
 

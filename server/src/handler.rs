@@ -202,7 +202,7 @@ impl<J: Judge> Handler<J> {
 
     async fn answer(&self, kind: Kind, key: &Key, zone: &Zone, asker: Asker) -> Answer {
         let caps = &zone.caps;
-        if let Some(fixed) = Answer::fixed(key, caps) {
+        if let Some(fixed) = Answer::fixed(kind, key, caps) {
             return fixed;
         }
         match key {
@@ -213,7 +213,11 @@ impl<J: Judge> Handler<J> {
             Key::Name(name) => {
                 let verdict = self.judge.name(name, asker).await;
                 let unlisted = unlisted(|| self.judge.names_below(name.text()));
-                Answer::of_name(name, &verdict, unlisted, self.judge.now(), caps)
+                let of = match kind {
+                    Kind::Dna => Answer::of_recommendation,
+                    _ => Answer::of_name,
+                };
+                of(name, &verdict, unlisted, self.judge.now(), caps)
             }
             Key::Pair(ip, name) => {
                 let verdict = self.judge.pair(*ip, name, asker).await;
@@ -290,9 +294,10 @@ impl Place<'_> {
             return self.negative(answer.exists, answer.ttl);
         }
         let data: Vec<RData> = match (self.rtype, answer.txt) {
-            (RecordType::A | RecordType::ANY, _) => {
+            (RecordType::A | RecordType::ANY, _) if !answer.a.is_empty() => {
                 answer.a.into_iter().map(|value| RData::A(A(value))).collect()
             }
+            (RecordType::ANY, Some(text)) => vec![RData::TXT(TXT::new(vec![text]))],
             (RecordType::TXT, Some(text)) => vec![RData::TXT(TXT::new(vec![text]))],
             _ => return self.negative(Exists::NoData, answer.ttl),
         };
@@ -422,7 +427,7 @@ mod tests {
         }
 
         async fn name(&self, _: &EhloName, _: Asker) -> NameVerdict {
-            NameVerdict { codes: Vec::new(), reasons: Vec::new(), until: Time(20) }
+            NameVerdict { rating: None, codes: Vec::new(), reasons: Vec::new(), until: Time(20) }
         }
 
         async fn pair(&self, _: IpAddr, _: &EhloName, _: Asker) -> PairVerdict {

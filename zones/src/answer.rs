@@ -12,6 +12,9 @@
 //! - `score`: one 127.0.4.n, n at most 100.
 //! - `ehlo`: one 127.0.1.x per code, the lowest first, so `.2` leads. Nothing is added: a name that
 //!   is `.5` (impersonated) is a victim, not bad.
+//! - `dna`: no A at all, so that no filter takes it for a list; TXT `MARID,1,<letter>;` and a sentence
+//!   (draft-ietf-marid-csv-dna-02): A a name that stands and whose publisher or addresses agree, B a name
+//!   that stands, D and E what `ehlo` lists (E where its publisher denies it), nothing for all others.
 //! - `pair`: as `bl` if anything is held against the pair, else its one code.
 //! - The TTL is the least of the zone's cap and the time until the verdict may change, at least 1.
 //!   That holds for a negative answer too.
@@ -25,11 +28,13 @@ use crate::key::{Key, Kind, is_also_above_ipv6};
 use crate::name::Name;
 use crate::time::Time;
 use crate::verdict::{
-    ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Reason, Trust,
+    ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Rating, Reason, Trust,
 };
 
 /// The most A records of one answer (`clients.md` 4).
 const A_MAX: usize = 4;
+/// Service and level of every report of `dna`.
+const DNA_SERVICE: &str = "MARID,1";
 /// How the text of a listing begins. MTAs quote it in their refusals, and whoever learns from their logs
 /// knows by our name that the refusal is our own.
 const LISTED: &str = "helostat: listed ";
@@ -56,7 +61,7 @@ pub enum Exists {
 pub struct Answer {
     /// Does the name exist?
     pub exists: Exists,
-    /// The values, main one first; empty unless it exists with data.
+    /// The values, main one first; empty unless it exists with data, and in `dna`.
     pub a: Vec<Ipv4Addr>,
     /// One string of at most 255 octets of printable ASCII.
     pub txt: Option<String>,
@@ -83,8 +88,14 @@ impl Default for Caps {
 
 impl Answer {
     /// The answer to a key that needs no verdict; `None` for the apex and for keys that need one.
-    pub fn fixed(key: &Key, caps: &Caps) -> Option<Self> {
+    pub fn fixed(kind: Kind, key: &Key, caps: &Caps) -> Option<Self> {
         match key {
+            Key::TestListed(_) if kind == Kind::Dna => Some(Self {
+                exists: Exists::Exists,
+                a: Vec::new(),
+                txt: Some(format!("{DNA_SERVICE},{};test point", Rating::E.letter())),
+                ttl: caps.positive_ttl.max(1),
+            }),
             Key::Partial => Some(Self::negative(Exists::NoData, caps.negative_ttl)),
             Key::Impossible | Key::TestUnlisted => {
                 Some(Self::negative(Exists::NxDomain, caps.negative_ttl))
@@ -111,7 +122,7 @@ impl Answer {
             Kind::Bl => (list_values(&verdict.listings), Text::new(&list_words(&verdict.listings))),
             Kind::Wl => (trust_value(verdict.trust), Text::new("trusted")),
             Kind::Score => (score_value(verdict.score), Text::new("scored")),
-            Kind::Ehlo | Kind::Pair => (Vec::new(), Text::new("")),
+            Kind::Ehlo | Kind::Pair | Kind::Dna => (Vec::new(), Text::new("")),
         };
         let unlisted = if is_also_above_ipv6(ip) { Exists::NoData } else { Exists::NxDomain };
         if let (Kind::Wl, Some(trust)) = (kind, verdict.trust) {
@@ -149,6 +160,25 @@ impl Answer {
         Self::new(a.collect(), txt, unlisted, verdict.until, now, caps)
     }
 
+    /// What `dna` says of a name. `unlisted`: what it is if nothing is known of it.
+    pub fn of_recommendation(
+        name: &Name,
+        verdict: &NameVerdict,
+        unlisted: Exists,
+        now: Time,
+        caps: &Caps,
+    ) -> Self {
+        let holds = seconds_left(verdict.until, now);
+        let Some(rating) = verdict.rating else {
+            return Self::negative(unlisted, caps.negative_ttl.min(holds));
+        };
+        let mut text = Text::new(&format!("{DNA_SERVICE},{};helostat", rating.letter()));
+        text.word("until", verdict.until);
+        let txt = text.end(&verdict.reasons, caps.page.as_deref(), name.text());
+        let ttl = caps.positive_ttl.min(holds).max(1);
+        Self { exists: Exists::Exists, a: Vec::new(), txt: Some(txt), ttl }
+    }
+
     /// What `pair` says of a pair. `unlisted`: what it is if nothing is known of it.
     pub fn of_pair(
         ip: IpAddr,
@@ -184,7 +214,7 @@ impl Answer {
         now: Time,
         caps: &Caps,
     ) -> Self {
-        let holds = u32::try_from(until.since(now).as_secs()).unwrap_or(u32::MAX);
+        let holds = seconds_left(until, now);
         if a.is_empty() {
             return Self::negative(unlisted, caps.negative_ttl.min(holds));
         }
@@ -195,6 +225,10 @@ impl Answer {
     fn negative(exists: Exists, ttl: u32) -> Self {
         Self { exists, a: Vec::new(), txt: None, ttl: ttl.max(1) }
     }
+}
+
+fn seconds_left(until: Time, now: Time) -> u32 {
+    u32::try_from(until.since(now).as_secs()).unwrap_or(u32::MAX)
 }
 
 fn list_values(listings: &[ListCode]) -> Vec<Ipv4Addr> {
@@ -449,15 +483,44 @@ mod tests {
             (vec![Impersonated], vec!["127.0.1.5"]),
             (vec![ManyNetworks], vec!["127.0.1.4"]),
         ] {
-            let verdict =
-                NameVerdict { codes: codes.clone(), reasons: Vec::new(), until: Time(NOW.0 + 5) };
+            let verdict = NameVerdict {
+                rating: Some(Rating::D),
+                codes: codes.clone(),
+                reasons: Vec::new(),
+                until: Time(NOW.0 + 5),
+            };
             let answer = Answer::of_name(&name, &verdict, Exists::NoData, NOW, &Caps::default());
             assert_eq!(values(&answer), a, "{codes:?}");
             assert_eq!(answer.ttl, 5, "{codes:?}");
         }
-        let none = NameVerdict { codes: vec![], reasons: vec![], until: Time(NOW.0 + 5000) };
+        let none =
+            NameVerdict { rating: None, codes: vec![], reasons: vec![], until: Time(NOW.0 + 5000) };
         let answer = Answer::of_name(&name, &none, Exists::NoData, NOW, &Caps::default());
         assert_eq!((answer.exists, answer.ttl), (Exists::NoData, NEGATIVE_TTL));
+    }
+
+    #[test]
+    fn recommendations_are_text_and_no_list() {
+        let name = Name::parse(b"mail.example.com");
+        let until = Time(NOW.0 + 5000);
+        let reasons = vec![reason("stands on 192.0.2.7")];
+        for (rating, begins) in [
+            (Some(Rating::A), Some("MARID,1,A;helostat until=")),
+            (Some(Rating::E), Some("MARID,1,E;helostat until=")),
+            (None, None),
+        ] {
+            let verdict = NameVerdict { rating, codes: vec![], reasons: reasons.clone(), until };
+            let answer =
+                Answer::of_recommendation(&name, &verdict, Exists::NxDomain, NOW, &Caps::default());
+            assert!(answer.a.is_empty(), "{rating:?}");
+            assert_eq!(answer.txt.is_some(), begins.is_some(), "{rating:?}");
+            if let (Some(text), Some(begins)) = (&answer.txt, begins) {
+                assert!(text.starts_with(begins) && text.ends_with("stands on 192.0.2.7"), "{text}");
+            }
+        }
+        let test = Answer::fixed(Kind::Dna, &Key::TestListed([127, 0, 1, 2].into()), &Caps::default());
+        let test = test.expect("a test point needs no verdict");
+        assert_eq!((test.a.len(), test.txt.as_deref()), (0, Some("MARID,1,E;test point")));
     }
 
     #[test]
@@ -535,6 +598,7 @@ mod tests {
         let name = Name::parse(b"mail.example.com");
         let caps = Caps { page: Some("https://rep.example/?q={}".to_owned()), ..Caps::default() };
         let bad = NameVerdict {
+            rating: Some(Rating::D),
             codes: vec![NameCode::Impersonated, NameCode::Bad],
             reasons: vec![reason("said from 40 networks")],
             until: verdict.until,
@@ -568,7 +632,7 @@ mod tests {
     #[test]
     fn fixed_answers_need_no_verdict() {
         let caps = Caps::default();
-        let listed = Answer::fixed(&Key::TestListed(Ipv4Addr::new(127, 0, 0, 2)), &caps);
+        let listed = Answer::fixed(Kind::Bl, &Key::TestListed(Ipv4Addr::new(127, 0, 0, 2)), &caps);
         assert_eq!(listed.map(|answer| values(&answer)), Some(vec!["127.0.0.2".to_owned()]));
         for (key, exists) in [
             (Key::Partial, Some(Exists::NoData)),
@@ -577,7 +641,7 @@ mod tests {
             (Key::Apex, None),
             (Key::Client(ip("192.0.2.7")), None),
         ] {
-            let found = Answer::fixed(&key, &caps).map(|answer| answer.exists);
+            let found = Answer::fixed(Kind::Bl, &key, &caps).map(|answer| answer.exists);
             assert_eq!(found, exists, "{key:?}");
         }
     }

@@ -44,6 +44,8 @@ pub enum Kind {
     Ehlo,
     /// Pairs, by name and address.
     Pair,
+    /// Recommendations of names in the form of CSV-DNA, by name.
+    Dna,
 }
 
 /// What the keys of a kind are made of.
@@ -59,7 +61,8 @@ pub enum Form {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Bl, Self::Wl, Self::Score, Self::Ehlo, Self::Pair];
+    pub const ALL: [Self; 6] =
+        [Self::Bl, Self::Wl, Self::Score, Self::Ehlo, Self::Pair, Self::Dna];
 
     /// The label it lives at, below the origin; its name in configuration and metrics.
     pub fn label(self) -> &'static str {
@@ -69,6 +72,7 @@ impl Kind {
             Self::Score => "score",
             Self::Ehlo => "ehlo",
             Self::Pair => "pair",
+            Self::Dna => "dna",
         }
     }
 
@@ -81,7 +85,7 @@ impl Kind {
     pub fn form(self) -> Form {
         match self {
             Self::Bl | Self::Wl | Self::Score => Form::Address,
-            Self::Ehlo => Form::Name,
+            Self::Ehlo | Self::Dna => Form::Name,
             Self::Pair => Form::Pair,
         }
     }

@@ -31,7 +31,8 @@ use crate::policy::Policy;
 pub use crate::testimony::Findings;
 use crate::time::{Day, Time};
 use crate::verdict::{
-    Class, ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Reason, Trust,
+    Class, ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Rating, Reason,
+    Trust,
 };
 
 /// The points a score begins with.
@@ -356,8 +357,25 @@ pub fn judge_name(
         codes.push(NameCode::Bad);
     }
     codes.sort_unstable();
+    let rating = if denial.is_some() && !stands {
+        Some(Rating::E)
+    } else if !codes.is_empty() {
+        Some(Rating::D)
+    } else if stands {
+        reasons.push(Reason {
+            word: "established",
+            points: 20,
+            text: format!(
+                "{name} stands on {}",
+                sample(history.established_on.iter().map(String::as_str))
+            ),
+        });
+        Some(if findings.agrees() { Rating::A } else { Rating::B })
+    } else {
+        None
+    };
     sort_reasons(&mut reasons);
-    NameVerdict { codes, reasons, until: valid_until(None, findings, policy, now) }
+    NameVerdict { rating, codes, reasons, until: valid_until(None, findings, policy, now) }
 }
 
 /// Names that no host can own and that honest software does not send: addresses without brackets,

@@ -118,9 +118,36 @@ pub enum NameCode {
     Junk = 6,
 }
 
+/// How far a name is recommended: the letters of CSV-DNA (draft-ietf-marid-csv-dna-02).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Rating {
+    /// Strongly recommended.
+    A,
+    /// Recommended.
+    B,
+    /// Not recommended.
+    D,
+    /// Strongly not recommended.
+    E,
+}
+
+impl Rating {
+    /// The letter.
+    pub fn letter(self) -> char {
+        match self {
+            Self::A => 'A',
+            Self::B => 'B',
+            Self::D => 'D',
+            Self::E => 'E',
+        }
+    }
+}
+
 /// What is said of a name.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NameVerdict {
+    /// How far it is recommended; `None` where there is not enough history to say.
+    pub rating: Option<Rating>,
     /// Why it stands in `ehlo`; empty if it does not.
     pub codes: Vec<NameCode>,
     /// What moved it, heaviest first.

@@ -193,7 +193,7 @@ system! {
     /// `[evidence.drip]`: DRIP.
     Drip in "evidence.drip", "Ask whether the name designates the client as its relay (DRIP).",
         pass "5", fail "-10", denies "true";
-    "parents" parents: u32 = Is("5"), Between(0, 5),
+    "parents" parents: u32 = Is("0"), Between(0, 5),
         "Domains above the name that are asked where the name says nothing, at most.";
 }
 system! {

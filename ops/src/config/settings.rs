@@ -308,6 +308,8 @@ pub enum ZoneKind {
     Ehlo,
     /// Names with clients.
     Pair,
+    /// Recommendations of names.
+    Dna,
 }
 
 impl Choice for ZoneKind {
@@ -317,6 +319,7 @@ impl Choice for ZoneKind {
         ("score", Self::Score),
         ("ehlo", Self::Ehlo),
         ("pair", Self::Pair),
+        ("dna", Self::Dna),
     ];
 }
 

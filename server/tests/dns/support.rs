@@ -13,7 +13,7 @@ use helostat_server::metrics::Metrics;
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use helostat_zones::verdict::{
-    Class, ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Reason, Trust,
+    Class, ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Rating, Reason, Trust,
 };
 use hickory_proto::op::Message;
 use hickory_proto::rr::RData;
@@ -65,13 +65,14 @@ impl Judge for Tables {
         let mut codes = Vec::new();
         match name.text() {
             "mail.example.com" => codes = vec![NameCode::ManyNetworks, NameCode::Bad],
-            "trusted-only.example.com" if asker == Asker::Trusted => codes = vec![NameCode::Junk],
+            "trusted-only.example.com" if asker.trusted => codes = vec![NameCode::Junk],
             "slow.example.com" => tokio::time::sleep(SLOW).await,
             "stuck.example.com" => std::future::pending().await,
             "panic.example.com" => panic!("a judge's fault, made for the test"),
             _ => {}
         }
-        NameVerdict { codes, reasons: Vec::new(), until: UNTIL }
+        let rating = codes.first().map(|_| Rating::D);
+        NameVerdict { rating, codes, reasons: Vec::new(), until: UNTIL }
     }
 
     async fn pair(&self, ip: IpAddr, name: &Name, _: Asker) -> PairVerdict {

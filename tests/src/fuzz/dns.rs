@@ -11,7 +11,7 @@ use helostat_zones::key::{Key, Kind};
 use helostat_zones::name::{Name, NameKind};
 use helostat_zones::time::Time;
 use helostat_zones::verdict::{
-    Class, ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Reason,
+    Class, ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Rating, Reason,
 };
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_server::net::xfer::Protocol;
@@ -168,7 +168,8 @@ impl Judge for Fake {
     async fn name(&self, name: &Name, _: Asker) -> NameVerdict {
         let known = name.text() == "mail.example.com";
         let codes = if known { vec![NameCode::ManyNetworks, NameCode::Bad] } else { Vec::new() };
-        NameVerdict { codes, reasons: reasons(), until: UNTIL }
+        let rating = known.then_some(Rating::D);
+        NameVerdict { rating, codes, reasons: reasons(), until: UNTIL }
     }
 
     async fn pair(&self, ip: IpAddr, _: &Name, _: Asker) -> PairVerdict {

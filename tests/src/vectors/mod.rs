@@ -79,6 +79,8 @@ fn set(options: &mut Options, system: System, key: &str, value: &str) -> Option<
         (System::Mtamark, "contact") => options.mtamark.contact = switch()?,
         (System::ReverseMx, "strict") => options.reverse_mx.strict = switch()?,
         (System::ReverseMx, "slash8") => options.reverse_mx.slash8 = switch()?,
+        (System::Csa, "parents") => options.csa.parents = value.parse().ok()?,
+        (System::Drip, "parents") => options.drip.parents = value.parse().ok()?,
         (System::Apl, "chain") => options.apl.chain = switch()?,
         _ => return None,
     }

@@ -179,16 +179,10 @@ impl Default for Iprev {
 }
 
 /// Limits of DRIP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drip {
-    /// The most parents that are asked; 0 turns that off.
+    /// The most parents that are asked, which the draft leaves to the receiver; 0 turns that off.
     pub parents: usize,
-}
-
-impl Default for Drip {
-    fn default() -> Self {
-        Self { parents: 5 }
-    }
 }
 
 /// Limits of SMTP Name Path.
