@@ -39,7 +39,8 @@ use super::config::LiveError;
 const UDP_PAYLOAD: u16 = 1232;
 /// How often a question is sent at least, and at most, before there is no good answer.
 const TRIES: std::ops::RangeInclusive<usize> = 2..=3;
-/// The most records of an answer that are looked at; a message of 64 kB can hold thousands.
+/// The most records of an answer; a message of 64 kB can hold thousands. What has more is not read at all: a part of
+/// a record set would be a wrong finding.
 const RECORDS_MAX: usize = 500;
 
 /// What a message costs.
@@ -261,6 +262,9 @@ impl Reply {
             ResponseCode::NXDomain => Denial::NxDomain,
             _ => return Err(Failure::Servfail),
         };
+        if message.answers.len() > RECORDS_MAX {
+            return Err(Failure::Malformed);
+        }
         let mut reply = Self {
             aliases: Vec::new(),
             records: Vec::new(),
@@ -269,7 +273,7 @@ impl Reply {
             negative_ttl: None,
             secure: message.metadata.authentic_data,
         };
-        for record in message.answers.iter().take(RECORDS_MAX) {
+        for record in &message.answers {
             let Some(owner) = our_name(&record.name) else {
                 continue;
             };
