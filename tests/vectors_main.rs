@@ -1,6 +1,7 @@
 //! The vectors of every system of evidence, and the live look-ups, against a fake DNS.
 
 mod live;
+mod live_faults;
 
 use helostat_tests::fakedns::World;
 use helostat_tests::vectors::{collect, directory};
