@@ -47,11 +47,13 @@ pub enum Fault {
     Bomb,
     /// The name is an alias of itself.
     Loop,
+    /// The answer is one record without data.
+    Empty,
 }
 
 impl Fault {
     /// Every fault with its word, and what a resolver makes of it.
-    pub const ALL: [(&'static str, Self, Failure); 11] = [
+    pub const ALL: [(&'static str, Self, Failure); 12] = [
         ("SERVFAIL", Self::Servfail, Failure::Servfail),
         ("TIMEOUT", Self::Timeout, Failure::Timeout),
         ("TCFAIL", Self::Tcfail, Failure::Truncated),
@@ -63,6 +65,7 @@ impl Fault {
         ("BIG", Self::Big, Failure::Malformed),
         ("BOMB", Self::Bomb, Failure::Malformed),
         ("LOOP", Self::Loop, Failure::AliasLoop),
+        ("EMPTY", Self::Empty, Failure::Malformed),
     ];
 
     /// Reads the word.
@@ -106,6 +109,10 @@ impl Fault {
             Self::Loop => {
                 let target = RData::CNAME(CNAME(query.name().clone()));
                 answer.answers = vec![Record::from_rdata(query.name().clone(), TTL, target)];
+            }
+            Self::Empty => {
+                let data = RData::Update0(query.query_type());
+                answer.answers = vec![Record::from_rdata(query.name().clone(), TTL, data)];
             }
             Self::Big => {
                 let data = filler(query.query_type())?;
@@ -232,6 +239,11 @@ mod tests {
         for over_tcp in [false, true] {
             assert_eq!(spoil(Fault::Timeout, over_tcp), None);
             read(spoil(Fault::Garbage, over_tcp)).expect_err("no message");
+            let empty = spoil(Fault::Empty, over_tcp).expect("an answer");
+            assert!(
+                empty.ends_with(&[0, 1, 0, 1, 0, 0, 0x0E, 0x10, 0, 0]),
+                "an A record of no octets"
+            );
         }
         for fault in [Fault::Tcfail, Fault::Big, Fault::Bomb] {
             let answer = read(spoil(fault, false)).expect("a message");
