@@ -283,6 +283,9 @@ impl Reply {
                 }
             } else if let Some(data) = our_data(&record.data) {
                 reply.records.push((owner, data, record.ttl));
+            } else if let RData::Update0(_) = record.data {
+                // No data where its type has some: passed over, it would look as if nothing were published.
+                return Err(Failure::Malformed);
             }
         }
         let mut referral = false;
