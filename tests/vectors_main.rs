@@ -2,6 +2,7 @@
 
 mod live;
 mod live_faults;
+mod spf_suite;
 
 use helostat_tests::fakedns::World;
 use helostat_tests::vectors::{collect, directory};

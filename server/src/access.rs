@@ -49,17 +49,18 @@ mod tests {
         let default = DnsConfig::default();
         let open = Access::new(&default.allow, &default.trusted);
         for (ip, in_narrow, in_open) in [
-            ("127.0.0.1", Some(Asker::Trusted), Some(Asker::Trusted)),
-            ("::1", Some(Asker::Trusted), Some(Asker::Trusted)),
-            ("::ffff:127.0.0.1", Some(Asker::Trusted), Some(Asker::Trusted)),
-            ("192.0.2.7", Some(Asker::Other), Some(Asker::Other)),
-            ("::ffff:192.0.2.7", Some(Asker::Other), Some(Asker::Other)),
-            ("198.51.100.1", None, Some(Asker::Other)),
-            ("2001:db8::1", None, Some(Asker::Other)),
+            ("127.0.0.1", Some(true), Some(true)),
+            ("::1", Some(true), Some(true)),
+            ("::ffff:127.0.0.1", Some(true), Some(true)),
+            ("192.0.2.7", Some(false), Some(false)),
+            ("::ffff:192.0.2.7", Some(false), Some(false)),
+            ("198.51.100.1", None, Some(false)),
+            ("2001:db8::1", None, Some(false)),
         ] {
-            let address = ip.parse().expect(ip);
-            assert_eq!(narrow.asker(address), in_narrow, "{ip}");
-            assert_eq!(open.asker(address), in_open, "{ip}");
+            let address: IpAddr = ip.parse().expect(ip);
+            let asker = |trusted| Asker { ip: address.to_canonical(), trusted };
+            assert_eq!(narrow.asker(address), in_narrow.map(asker), "{ip}");
+            assert_eq!(open.asker(address), in_open.map(asker), "{ip}");
         }
     }
 }

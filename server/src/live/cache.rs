@@ -28,8 +28,8 @@ use super::purse::Purse;
 use super::rates::Rates;
 use super::resolver::{Resolvers, Toll};
 
-/// What an entry costs beyond its names and data, in bytes: two keys, times, the map's own.
-const ENTRY_BYTES: usize = 300;
+/// What an entry costs beyond its names and data, in octets: itself, its times, the map's own (measured).
+const ENTRY_BYTES: usize = 400;
 /// How often a question is joined whose asker runs out of budget, before it is given up.
 const JOINS_MAX: usize = 4;
 
@@ -282,16 +282,23 @@ impl Expiry<Question, Arc<Known>> for ByKeep {
     }
 }
 
+/// What an entry costs in memory, in octets.
 fn weight((name, _): &Question, known: &Known) -> u32 {
     let data: usize = match &known.answer {
         Answer::Found(found) => {
-            found.owner.wire_len() * 2 + found.records.iter().map(data_bytes).sum::<usize>()
+            name_bytes(&found.owner) + found.records.iter().map(data_bytes).sum::<usize>()
         }
-        Answer::Absent(absent) => absent.owner.wire_len() * 2,
+        Answer::Absent(absent) => {
+            name_bytes(&absent.owner) + absent.zone.as_ref().map_or(0, name_bytes)
+        }
         Answer::Failed(_) => 0,
     };
-    // A label costs its octets and a pointer, hence the factor.
-    u32::try_from(ENTRY_BYTES + name.wire_len() * 2 + data).unwrap_or(u32::MAX)
+    u32::try_from(ENTRY_BYTES + name_bytes(name) + data).unwrap_or(u32::MAX)
+}
+
+/// Its octets, and what every piece of memory costs.
+fn name_bytes(name: &DnsName) -> usize {
+    name.wire_len() + 16
 }
 
 fn data_bytes(data: &RecordData) -> usize {
@@ -300,9 +307,9 @@ fn data_bytes(data: &RecordData) -> usize {
         RecordData::A(_) | RecordData::Aaaa(_) => 0,
         RecordData::Ptr(name)
         | RecordData::Mx { exchange: name, .. }
-        | RecordData::Srv { target: name, .. } => name.wire_len() * 2,
-        RecordData::Rp { mailbox, text } => (mailbox.wire_len() + text.wire_len()) * 2,
-        RecordData::Txt(strings) => strings.iter().map(|string| string.len() + 16).sum(),
-        RecordData::Apl(octets) | RecordData::Private(_, octets) => octets.len(),
+        | RecordData::Srv { target: name, .. } => name_bytes(name),
+        RecordData::Rp { mailbox, text } => name_bytes(mailbox) + name_bytes(text),
+        RecordData::Txt(strings) => strings.iter().map(|string| string.len() + 32).sum(),
+        RecordData::Apl(octets) | RecordData::Private(_, octets) => octets.len() + 16,
     }
 }

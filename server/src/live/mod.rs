@@ -6,7 +6,7 @@
 //! the same pair share one look-up, identical DNS questions of different pairs share one question.
 //!
 //! - [`config`](LiveConfig): every limit; `metrics`: everything counted
-//! - `resolver`: one question on the wire; `cache`: what the DNS has said
+//! - `resolver`: one question, `wire`: one message of it; `cache`: what the DNS has said
 //! - `purse`: the questions of one look-up; `rates`: those of a second
 //! - [`findings`](Findings): what is known of a pair; `ahead`: pairs that wait to be looked up
 //!
@@ -25,6 +25,7 @@ mod metrics;
 mod purse;
 mod rates;
 mod resolver;
+mod wire;
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -31,6 +31,7 @@ struct State {
 }
 
 /// What a system that wants to ask is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Told {
     Ask,
     Wait,
@@ -74,18 +75,16 @@ impl Purse {
     pub(super) async fn take(&self, system: System) -> Option<Coin<'_>> {
         loop {
             let changed = self.changed.notified();
-            let told = self.state.lock().ask(system.index());
+            let (told, news) = self.state.lock().ask(system.index());
+            if news {
+                // The others may be waiting for what this one will not leave.
+                self.changed.notify_waiters();
+            }
             match told {
                 Told::Ask => return Some(Coin(self)),
-                // The others may be waiting for this one.
-                Told::Nothing => {
-                    self.changed.notify_waiters();
-                    return None;
-                }
-                Told::Wait => {
-                    self.changed.notify_waiters();
-                    changed.await;
-                }
+                Told::Nothing => return None,
+                Told::Wait if news => {}
+                Told::Wait => changed.await,
             }
         }
     }
@@ -126,15 +125,16 @@ impl State {
         false
     }
 
-    fn ask(&mut self, at: usize) -> Told {
+    /// What the system is told, and whether that is news for the others: it leaves nothing any more.
+    fn ask(&mut self, at: usize) -> (Told, bool) {
         if self.draw(at) {
-            self.spent[at] = false;
             self.held += 1;
-            return Told::Ask;
+            self.spent[at] = false;
+            return (Told::Ask, false);
         }
-        self.spent[at] = true;
+        let news = !std::mem::replace(&mut self.spent[at], true);
         let more = self.own.iter().zip(&self.spent).any(|(own, spent)| *own > 0 && !spent);
-        if more || self.held > 0 { Told::Wait } else { Told::Nothing }
+        (if more || self.held > 0 { Told::Wait } else { Told::Nothing }, news)
     }
 }
 

@@ -1,14 +1,14 @@
-//! One question to the recursive resolvers, over hickory-resolver. The only file that knows it.
+//! One question to the recursive resolvers. This file and `wire` are the only ones that know hickory's types.
 //!
 //! In goes a name and a type, out comes an [`Answer`]; every failure is a value. Truncated answers
 //! are asked again over TCP; a question without a good answer is sent again, to the next resolver if there
 //! are several. Who answered last is asked first.
 //!
-//! Every message sent is paid for before it is sent ([`Toll`]): so hickory's single UDP exchange is used
-//! (a socket and a random port for each message, wrong identifiers and questions ignored), and not its
-//! `Resolver` or server pool, which send again and ask several servers at their own discretion, answer
-//! `localhost` and `invalid` by themselves, consult `/etc/hosts`, take the target of an SRV record for the end of
-//! an alias chain, and do not say where a chain ended. Here the chain is followed by hand.
+//! Every message sent is paid for before it is sent ([`Toll`]): so the messages are sent by `wire`, one by one,
+//! and hickory-resolver only reads the system's configuration. Its resolver and its server pool send again and
+//! ask several servers at their own discretion, answer `localhost` and `invalid` by themselves, consult
+//! `/etc/hosts`, take the target of an SRV record for the end of an alias chain, and do not say where a chain
+//! ended or what DNSSEC says of an absence. Here the chain is followed by hand.
 //!
 //! Not done: DNSSEC validation. The resolver's AD bit is asked for (RFC 6840 section 5.7) and passed on;
 //! it is worth as much as the path to that resolver.
@@ -22,21 +22,14 @@ use helostat_zones::evidence::{
     Answer, DnsName, Failure, Holds, Publishing, RecordData, RecordType,
 };
 use hickory_resolver::config::ProtocolConfig;
-use hickory_resolver::net::NetError;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::tcp::TcpClientStream;
-use hickory_resolver::net::udp::UdpClientStream;
-use hickory_resolver::net::xfer::{DnsHandle, DnsRequestSender, FirstAnswer};
-use hickory_resolver::proto::op::{
-    DnsRequest, DnsRequestOptions, DnsResponse, Edns, Message, Query, ResponseCode,
-};
+use hickory_resolver::proto::op::{Message, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData};
 use hickory_resolver::system_conf::read_system_conf;
+use tokio::time::timeout;
 
 use super::config::LiveError;
+use super::wire::{self, Question};
 
-/// What we accept over UDP: fits every path without fragments (the DNS flag day of 2020).
-const UDP_PAYLOAD: u16 = 1232;
 /// How often a question is sent at least, and at most, before there is no good answer.
 const TRIES: std::ops::RangeInclusive<usize> = 2..=3;
 /// The most records of an answer; a message of 64 kB can hold thousands. What has more is not read at all: a part of
@@ -78,7 +71,7 @@ impl Resolvers {
         publishing: Publishing,
         toll: &T,
     ) -> Answer {
-        match tokio::time::timeout(self.timeout, self.follow(name, kind, publishing, toll)).await {
+        match timeout(self.timeout, self.follow(name, kind, publishing, toll)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(failure)) => Answer::Failed(failure),
             Err(_) => Answer::Failed(Failure::Timeout),
@@ -175,36 +168,19 @@ impl Resolvers {
         patience: Duration,
         toll: &T,
     ) -> Result<Reply, Failure> {
-        let request = request(name, kind)?;
-        let mut udp = UdpClientStream::builder(server, TokioRuntimeProvider::default())
-            .with_timeout(Some(patience))
-            .with_max_retries(0)
-            .with_os_port_selection(true)
-            .build();
-        let response = udp.send_message(request.clone()).first_answer().await;
-        let response = response.map_err(|error| failure(&error))?;
-        if !response.truncation {
-            return Reply::of_message(&response);
+        let question = Question::new(name, kind)?;
+        let reply = timeout(patience, wire::over_udp(server, &question)).await;
+        let reply = reply.map_err(|_| Failure::Timeout)??;
+        if !reply.metadata.truncation {
+            return Reply::of_message(&reply);
         }
         toll.pay(name, false)?;
-        let response = over_tcp(server, request, self.timeout).await;
-        let response = response.map_err(|_| Failure::Truncated)?;
-        if response.truncation { Err(Failure::Truncated) } else { Reply::of_message(&response) }
+        let reply = timeout(self.timeout, wire::over_tcp(server, &question)).await;
+        match reply {
+            Ok(Ok(reply)) if !reply.metadata.truncation => Reply::of_message(&reply),
+            _ => Err(Failure::Truncated),
+        }
     }
-}
-
-async fn over_tcp(
-    server: SocketAddr,
-    request: DnsRequest,
-    timeout: Duration,
-) -> Result<DnsResponse, NetError> {
-    // The connection is driven by a task of this provider, and ends with it.
-    let provider = TokioRuntimeProvider::default();
-    let connection =
-        TcpClientStream::exchange(server, None, timeout, None, provider.clone()).await?;
-    let response = connection.send(request).first_answer().await;
-    drop(provider);
-    response
 }
 
 /// The resolvers of `/etc/resolv.conf`.
@@ -220,28 +196,6 @@ fn of_the_system() -> Result<Vec<SocketAddr>, LiveError> {
     match servers.is_empty() {
         true => Err(LiveError::SystemResolvers("it names no server".to_owned())),
         false => Ok(servers),
-    }
-}
-
-fn request(name: &DnsName, kind: RecordType) -> Result<DnsRequest, Failure> {
-    let mut wire = Name::from_labels(name.labels()).map_err(|_| Failure::Malformed)?;
-    wire.set_fqdn(true);
-    let mut message = Message::query();
-    message.metadata.recursion_desired = true;
-    message.metadata.authentic_data = true;
-    message.add_query(Query::query(wire, kind.number().into()));
-    let mut edns = Edns::new();
-    edns.set_max_payload(UDP_PAYLOAD);
-    message.set_edns(edns);
-    Ok(DnsRequest::new(message, DnsRequestOptions::default()))
-}
-
-/// Why there was no reply.
-fn failure(error: &NetError) -> Failure {
-    match error {
-        NetError::Timeout => Failure::Timeout,
-        NetError::Proto(_) => Failure::Malformed,
-        _ => Failure::Unreachable,
     }
 }
 

@@ -283,9 +283,10 @@ fn wire(name: &DnsName) -> Option<Name> {
 }
 
 fn rdata(data: RecordData) -> Option<RData> {
-    let raw = |code: RecordType, octets: Vec<u8>| RData::Unknown {
-        code: code.number().into(),
-        rdata: NULL::with(octets),
+    let raw = |code: RecordType, octets: Vec<u8>| match octets.len() {
+        // What hickory calls a record without data, such as an empty APL; `NULL::with` takes none of those.
+        0 => RData::Update0(code.number().into()),
+        _ => RData::Unknown { code: code.number().into(), rdata: NULL::with(octets) },
     };
     Some(match data {
         RecordData::A(ip) => RData::A(A(ip)),

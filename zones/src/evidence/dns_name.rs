@@ -9,6 +9,7 @@
 //! `/` (RFC 2317), service names hold `_`, and an answer may hold any octet at all. `Display` is
 //! printable ASCII whatever the labels are, since what a stranger publishes is shown to people.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -20,16 +21,17 @@ const WIRE_MAX: usize = 255;
 const LABEL_MAX: usize = 63;
 
 /// An absolute domain name in lower case.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct DnsName {
-    /// Leftmost first, without the root.
-    labels: Vec<Box<[u8]>>,
+    /// Each label with its length in front, leftmost first, without the root's octet: one piece of memory,
+    /// since millions of them are kept and copied.
+    wire: Box<[u8]>,
 }
 
 impl DnsName {
     /// The root, written `.`.
     pub fn root() -> Self {
-        Self { labels: Vec::new() }
+        Self { wire: Box::default() }
     }
 
     /// Reads presentation form (RFC 1035 section 5.1: `\.` and `\DDD`); a final dot is optional and
@@ -59,17 +61,21 @@ impl DnsName {
         I: IntoIterator,
         I::Item: AsRef<[u8]>,
     {
-        let mut wire_len = 1;
-        let mut kept = Vec::new();
+        let mut wire = Vec::with_capacity(64);
         for label in labels {
             let label = label.as_ref();
-            wire_len += 1 + label.len();
-            if label.is_empty() || label.len() > LABEL_MAX || wire_len > WIRE_MAX {
+            let length = u8::try_from(label.len()).ok()?;
+            // The root's octet is not kept, but counts.
+            if label.is_empty()
+                || label.len() > LABEL_MAX
+                || wire.len() + label.len() + 2 > WIRE_MAX
+            {
                 return None;
             }
-            kept.push(label.to_ascii_lowercase().into_boxed_slice());
+            wire.push(length);
+            wire.extend(label.iter().map(u8::to_ascii_lowercase));
         }
-        Some(Self { labels: kept })
+        Some(Self { wire: wire.into() })
     }
 
     /// The name a client said, if it is one that the DNS can hold (`fqdn`).
@@ -93,7 +99,7 @@ impl DnsName {
         };
         let zone = if ip.to_canonical().is_ipv4() { "in-addr" } else { "ip6" };
         labels.extend([zone.to_owned(), "arpa".to_owned()]);
-        Self { labels: labels.into_iter().map(|label| label.into_bytes().into()).collect() }
+        Self::from_labels(labels).unwrap_or_else(Self::root)
     }
 
     /// This name below more labels: `_client._smtp` before `example.com`. `None` if that is too
@@ -104,34 +110,67 @@ impl DnsName {
     }
 
     /// The labels, leftmost first, without the root.
-    pub fn labels(&self) -> impl DoubleEndedIterator<Item = &[u8]> + Clone + use<'_> {
-        self.labels.iter().map(AsRef::as_ref)
+    pub fn labels(&self) -> Labels<'_> {
+        Labels(&self.wire)
     }
 
     /// How many labels there are; 0 for the root.
     pub fn depth(&self) -> usize {
-        self.labels.len()
+        self.labels().count()
     }
 
     /// The last `depth` labels of the name, or the whole name if it has fewer.
     pub fn ancestor(&self, depth: usize) -> Self {
-        let cut = self.labels.len().saturating_sub(depth);
-        Self { labels: self.labels.iter().skip(cut).cloned().collect() }
+        let mut labels = self.labels();
+        for _ in 0..self.depth().saturating_sub(depth) {
+            labels.next();
+        }
+        Self { wire: labels.0.into() }
     }
 
     /// True for the root.
     pub fn is_root(&self) -> bool {
-        self.labels.is_empty()
+        self.wire.is_empty()
     }
 
     /// True if this name is `zone` or lies below it.
     pub fn is_within(&self, zone: &Self) -> bool {
-        self.labels.ends_with(&zone.labels)
+        let mut labels = self.labels();
+        while labels.0.len() > zone.wire.len() && labels.next().is_some() {}
+        *labels.0 == *zone.wire
     }
 
     /// The octets it takes on the wire.
     pub fn wire_len(&self) -> usize {
-        1 + self.labels.iter().map(|label| 1 + label.len()).sum::<usize>()
+        1 + self.wire.len()
+    }
+}
+
+/// The labels of a name, leftmost first.
+#[derive(Clone, Debug)]
+pub struct Labels<'a>(&'a [u8]);
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (&length, rest) = self.0.split_first()?;
+        let (label, rest) = rest.split_at_checked(usize::from(length))?;
+        self.0 = rest;
+        Some(label)
+    }
+}
+
+/// Label by label from the left, each by its octets: the order in which people would sort them.
+impl Ord for DnsName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.labels().cmp(other.labels())
+    }
+}
+
+impl PartialOrd for DnsName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -151,8 +190,8 @@ impl fmt::Display for DnsName {
         if self.is_root() {
             return f.write_str(".");
         }
-        for label in &self.labels {
-            for &byte in label.iter() {
+        for label in self.labels() {
+            for &byte in label {
                 write_octet(f, byte)?;
             }
             f.write_str(".")?;

@@ -8,12 +8,14 @@
 //! - [`lookup`]: questions, answers, how long they hold; [`dns_name`]: names as the DNS has them
 //! - [`finding`]: the words; [`set`]: the findings of all systems; `inquiry`: asking and taking notes;
 //!   `reverse`: the names of an address, and the nodes above it
-//! - one file per system, each with its rules and their sources
+//! - one file per system, each with its rules and their sources; `apl_items` and `rmx_entries` read what
+//!   two of them find
 //! - [`options`]: the limits and switches of the systems
 //!
 //! Adding a system: its file, a variant of [`System`], its word, and a line in [`evaluate`].
 
 pub mod apl;
+mod apl_items;
 pub mod csa;
 pub mod dmp;
 pub mod dna;
@@ -33,6 +35,7 @@ pub mod options;
 mod reverse;
 pub mod reverse_mx;
 pub mod rmx;
+mod rmx_entries;
 pub mod set;
 pub mod spf;
 pub mod syntax;

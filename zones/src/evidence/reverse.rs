@@ -1,4 +1,4 @@
-//! The reverse tree: the names of an address, those that lead back to it, and the nodes above it.
+//! The reverse tree: the names of an address, and the nodes above it.
 //!
 //! Every system that looks at reverse names looks at the same ones: at most so many, in sorted order,
 //! so that the outcome does not depend on the order of an answer.
@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use super::dns_name::DnsName;
-use super::inquiry::{HostAddresses, Inquiry};
+use super::inquiry::Inquiry;
 use super::lookup::{Answer, Failure, Lookup, RecordData, RecordType};
 
 /// The node of the reverse tree for the first `prefix` bits of an address; `prefix` is a multiple of 8
@@ -38,39 +38,6 @@ pub(super) async fn names<L: Lookup>(
     hosts.dedup();
     hosts.truncate(limit);
     Ok(hosts)
-}
-
-/// What became of the names of an address.
-#[derive(Debug, Default)]
-pub(super) struct Validated {
-    /// Those that lead back to it, sorted.
-    pub(super) names: Vec<DnsName>,
-    /// Why it is not known of others.
-    pub(super) failed: Option<Failure>,
-    /// True if there were any names at all.
-    pub(super) any: bool,
-}
-
-/// The reverse names of an address that lead back to it; an error if the reverse name cannot be asked for.
-pub(super) async fn validated<L: Lookup>(
-    inquiry: &mut Inquiry<'_, L>,
-    ip: IpAddr,
-    limit: usize,
-) -> Result<Validated, Failure> {
-    let mut validated = Validated::default();
-    for host in names(inquiry, ip, limit).await? {
-        validated.any = true;
-        match inquiry.compare(&host, ip).await {
-            HostAddresses::Include => validated.names.push(host),
-            HostAddresses::Exclude | HostAddresses::Missing => {}
-            // A name that leads nowhere for ever is a name without an address.
-            HostAddresses::Failed(failure) if failure.is_permanent() => {}
-            HostAddresses::Failed(failure) => {
-                validated.failed = validated.failed.or(Some(failure));
-            }
-        }
-    }
-    Ok(validated)
 }
 
 #[cfg(test)]

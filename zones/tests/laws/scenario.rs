@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use helostat_zones::client::Client;
-use helostat_zones::evidence::{Finding, FindingResult, System};
+use helostat_zones::evidence::{Finding, FindingResult, FindingSet, System};
 use helostat_zones::history::{ClientHistory, NameHistory, NetworkHistory};
 use helostat_zones::ledger::{Bounds, Ledger};
 use helostat_zones::name::Name;
@@ -32,7 +32,7 @@ use crate::world::{accepted, at, batch_of};
 struct Run {
     ledger: Ledger,
     policy: Policy,
-    findings: Vec<(System, Finding)>,
+    findings: FindingSet,
 }
 
 /// A word in the form in which it is written in JSON.
@@ -81,7 +81,7 @@ impl Run {
             ip,
             client: &client,
             network: &network,
-            findings: Findings(&self.findings),
+            findings: Findings(Some(&self.findings)),
             policy: &self.policy,
             now,
         };
@@ -96,12 +96,14 @@ impl Run {
                 let system = match words[1] {
                     "csa" => System::Csa,
                     "forward" => System::Forward,
-                    _ => return self.findings.clear(),
+                    _ => {
+                        self.findings = FindingSet::default();
+                        return;
+                    }
                 };
                 let ttl = std::time::Duration::from_secs(300);
-                let finding =
-                    Finding { result: FindingResult::Pass, reason: None, records: Vec::new(), ttl };
-                self.findings.push((system, finding));
+                let finding = Finding::plain(FindingResult::Pass, None, ttl);
+                self.findings.put(system, finding);
             }
             "pair" => {
                 let name = Name::parse(words[3].as_bytes());
@@ -150,7 +152,7 @@ fn scenarios_come_out_as_written() {
         let mut run = Run {
             ledger: Ledger::in_memory(Bounds::default()),
             policy: Policy::default(),
-            findings: Vec::new(),
+            findings: FindingSet::default(),
         };
         for (number, line) in std::fs::read_to_string(&file).unwrap().lines().enumerate() {
             let place = format!("{}:{}", file.file_name().unwrap().display(), number + 1);
