@@ -1,6 +1,7 @@
 //! The vectors of every system of evidence, and the live look-ups, against a fake DNS.
 
 mod live;
+mod live_faults;
 mod spf_suite;
 
 use helostat_tests::fakedns::World;

@@ -122,6 +122,8 @@ pub struct ExplainArgs {
     /// The client's address
     pub ip: IpAddr,
     /// The name it says in EHLO
+    // Clients say all sorts of things.
+    #[arg(allow_hyphen_values = true)]
     pub name: Option<String>,
     /// Print JSON instead of words
     #[arg(long)]

@@ -15,3 +15,4 @@ mod life;
 mod load;
 mod stats;
 mod syslog;
+mod vectors;

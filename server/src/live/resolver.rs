@@ -32,7 +32,8 @@ use super::wire::{self, Question};
 
 /// How often a question is sent at least, and at most, before there is no good answer.
 const TRIES: std::ops::RangeInclusive<usize> = 2..=3;
-/// The most records of an answer that are looked at; a message of 64 kB can hold thousands.
+/// The most records of an answer; a message of 64 kB can hold thousands. What has more is not read at all: a part of
+/// a record set would be a wrong finding.
 const RECORDS_MAX: usize = 500;
 
 /// What a message costs.
@@ -216,6 +217,9 @@ impl Reply {
             ResponseCode::NXDomain => Denial::NxDomain,
             _ => return Err(Failure::Servfail),
         };
+        if message.answers.len() > RECORDS_MAX {
+            return Err(Failure::Malformed);
+        }
         let mut reply = Self {
             aliases: Vec::new(),
             records: Vec::new(),
@@ -224,7 +228,7 @@ impl Reply {
             negative_ttl: None,
             secure: message.metadata.authentic_data,
         };
-        for record in message.answers.iter().take(RECORDS_MAX) {
+        for record in &message.answers {
             let Some(owner) = our_name(&record.name) else {
                 continue;
             };
@@ -234,6 +238,9 @@ impl Reply {
                 }
             } else if let Some(data) = our_data(&record.data) {
                 reply.records.push((owner, data, record.ttl));
+            } else if let RData::Update0(_) = record.data {
+                // No data where its type has some: passed over, it would look as if nothing were published.
+                return Err(Failure::Malformed);
             }
         }
         let mut referral = false;

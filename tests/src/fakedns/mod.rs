@@ -5,9 +5,11 @@
 //! that are tested without sockets, and [`FakeDns`] serves it over UDP and TCP on loopback, for
 //! everything that speaks DNS.
 
+mod faults;
 mod rdata;
 mod server;
 mod world;
 
+pub use faults::Fault;
 pub use server::{Chains, FakeDns};
-pub use world::{Fault, LineError, Outcome, Resolution, World};
+pub use world::{LineError, Outcome, Resolution, World};

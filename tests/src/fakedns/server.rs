@@ -19,7 +19,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
-use super::world::{Fault, Outcome, Resolution, TTL, World};
+use super::faults::{Fault, LATE};
+use super::world::{Outcome, Resolution, TTL, World};
 
 /// How often a free UDP port may turn out to be taken for TCP.
 const BIND_ATTEMPTS: usize = 20;
@@ -202,9 +203,16 @@ impl Shared {
             65_280..=65_534 => Some(RecordType::Private(number)),
             _ => RecordType::ALL.into_iter().find(|kind| kind.number() == number),
         };
-        let (resolution, zone) = {
+        let (resolution, zone, fault) = {
             let world = held(&self.world);
             let mut resolution = world.resolve(&asked, kind);
+            let fault = match resolution.outcome {
+                Outcome::Fault(fault) => Some(fault),
+                _ => None,
+            };
+            if fault.is_some() {
+                resolution = world.clone().faultless().resolve(&asked, kind);
+            }
             let chains = *held(&self.chains);
             if chains == Chains::FirstLink
                 && let Some(first) = resolution.chain.first().cloned()
@@ -213,7 +221,7 @@ impl Shared {
                 resolution = Resolution { chain: vec![first], owner, outcome: Outcome::NoData };
             }
             let zone = world.zone_of(&resolution.owner).cloned();
-            (resolution, zone)
+            (resolution, zone, fault)
         };
         let mut answer = Message::response(question.metadata.id, OpCode::Query);
         answer.metadata.recursion_desired = question.metadata.recursion_desired;
@@ -222,11 +230,12 @@ impl Shared {
         if question.edns.is_some() {
             answer.set_edns(Edns::new());
         }
-        match (&resolution.outcome, transport) {
-            (Outcome::Fault(Fault::Timeout), _)
-            | (Outcome::Fault(Fault::Tcfail), Transport::Tcp) => return None,
-            (Outcome::Fault(Fault::Tcfail), Transport::Udp) => answer.metadata.truncation = true,
-            _ => fill(&mut answer, resolution, zone)?,
+        fill(&mut answer, resolution, zone)?;
+        if fault == Some(Fault::Slow) {
+            tokio::time::sleep(LATE).await;
+        }
+        if let Some(fault) = fault {
+            return fault.spoil(answer, transport == Transport::Tcp);
         }
         let bytes = answer.to_vec().ok()?;
         if transport == Transport::Tcp || bytes.len() <= usize::from(question.max_payload()) {
@@ -240,10 +249,6 @@ impl Shared {
 }
 
 fn fill(answer: &mut Message, resolution: Resolution, zone: Option<DnsName>) -> Option<()> {
-    if resolution.outcome == Outcome::Fault(Fault::Servfail) {
-        answer.metadata.response_code = ResponseCode::ServFail;
-        return Some(());
-    }
     for (owner, target) in resolution.chain {
         let target = RData::CNAME(CNAME(wire(&target)?));
         answer.add_answer(Record::from_rdata(wire(&owner)?, TTL, target));
@@ -257,7 +262,9 @@ fn fill(answer: &mut Message, resolution: Resolution, zone: Option<DnsName>) -> 
         }
         Outcome::NxDomain => answer.metadata.response_code = ResponseCode::NXDomain,
         // A ring of aliases is answered with what was gathered, as some resolvers do.
-        Outcome::NoData | Outcome::Loop | Outcome::Fault(_) => {}
+        Outcome::NoData | Outcome::Loop => {}
+        // An alias that would be too long.
+        Outcome::Fault(_) => answer.metadata.response_code = ResponseCode::ServFail,
     }
     if answer.answers.iter().all(|record| matches!(record.data, RData::CNAME(_)))
         && let Some(zone) = zone

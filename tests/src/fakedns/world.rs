@@ -5,7 +5,8 @@
 //! ```text
 //! owner. TYPE rdata         a record; class IN, TTL 3600; all names absolute
 //! !apex name.               a zone cut with SOA and NS at name.; negative answers below name it
-//! !fault name. TYPE KIND    TYPE or *; KIND = SERVFAIL | TIMEOUT | TCFAIL (truncated, TCP unusable)
+//! !fault name. TYPE KIND    TYPE or *; KIND = SERVFAIL | TIMEOUT | TCFAIL (truncated, TCP unusable), and others
+//!                           that `super::faults` describes
 //! !compact                  compact denial (RFC 9824): what does not exist is shown as NODATA
 //! ```
 //!
@@ -22,6 +23,7 @@ use helostat_zones::evidence::lookup::{
 };
 use helostat_zones::evidence::{Answer, DnsName, Lookup, Publishing, RecordData, RecordType};
 
+use super::faults::Fault;
 use super::rdata;
 
 /// The TTL of every record, and the MINIMUM of every SOA.
@@ -41,17 +43,6 @@ struct Node {
     records: Vec<RecordData>,
     cname: Option<DnsName>,
     dname: Option<DnsName>,
-}
-
-/// A way for a question to go wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The server answers SERVFAIL.
-    Servfail,
-    /// The server never answers.
-    Timeout,
-    /// The answer is truncated over UDP, and TCP is closed without a word.
-    Tcfail,
 }
 
 /// A line that is no statement.
@@ -132,12 +123,7 @@ impl World {
             return Err("!fault takes a name, a type and a kind".to_owned());
         };
         let kind = if *kind == "*" { None } else { Some(record_type(kind)?) };
-        let fault = match *fault {
-            "SERVFAIL" => Fault::Servfail,
-            "TIMEOUT" => Fault::Timeout,
-            "TCFAIL" => Fault::Tcfail,
-            other => return Err(format!("unknown fault '{other}'")),
-        };
+        let fault = Fault::parse(fault).ok_or_else(|| format!("unknown fault '{fault}'"))?;
         self.faults.push((name(owner)?, kind, fault));
         Ok(())
     }
@@ -163,6 +149,12 @@ impl World {
     /// The same world with the records of every name in the opposite order.
     pub fn reversed(mut self) -> Self {
         self.nodes.values_mut().for_each(|node| node.records.reverse());
+        self
+    }
+
+    /// The same world, where nothing goes wrong.
+    pub fn faultless(mut self) -> Self {
+        self.faults.clear();
         self
     }
 
@@ -273,9 +265,7 @@ impl Lookup for World {
             Outcome::NoData => absent(owner, Denial::NoData),
             Outcome::NxDomain => absent(owner, Denial::NxDomain),
             Outcome::Loop => Answer::Failed(Failure::AliasLoop),
-            Outcome::Fault(Fault::Servfail) => Answer::Failed(Failure::Servfail),
-            Outcome::Fault(Fault::Timeout) => Answer::Failed(Failure::Timeout),
-            Outcome::Fault(Fault::Tcfail) => Answer::Failed(Failure::Truncated),
+            Outcome::Fault(fault) => Answer::Failed(fault.failure()),
         }
     }
 }

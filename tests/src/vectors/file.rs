@@ -43,7 +43,9 @@ pub struct Vector {
 pub struct Case {
     /// Where it stands, from 1.
     pub line: usize,
-    /// What the client says.
+    /// What the client says, as it is written.
+    pub said: String,
+    /// The same, read.
     pub name: Name,
     /// Where it connects from.
     pub ip: IpAddr,
@@ -69,8 +71,13 @@ impl Expected {
 
     /// True if the finding is what was expected.
     pub fn allows(&self, finding: &Finding) -> bool {
-        let reason_fits = self.reason.is_none() || self.reason.as_deref() == finding.reason;
-        self.result == finding.result && reason_fits
+        self.fits(finding.result, finding.reason)
+    }
+
+    /// True if this is the result that was expected, and its reason if that matters.
+    pub fn fits(&self, result: FindingResult, reason: Option<&str>) -> bool {
+        let reason_fits = self.reason.is_none() || self.reason.as_deref() == reason;
+        self.result == result && reason_fits
     }
 }
 
@@ -122,8 +129,8 @@ fn read_case(text: &str, line: usize) -> Option<Case> {
     let [ehlo, ip, "=>", expected] = words.as_slice() else {
         return None;
     };
-    let name = Name::parse(ehlo.as_bytes());
-    Some(Case { line, name, ip: ip.parse().ok()?, expected: Expected::parse(expected)? })
+    let (said, name) = ((*ehlo).to_owned(), Name::parse(ehlo.as_bytes()));
+    Some(Case { line, said, name, ip: ip.parse().ok()?, expected: Expected::parse(expected)? })
 }
 
 #[cfg(test)]

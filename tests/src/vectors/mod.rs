@@ -106,6 +106,22 @@ impl Task {
         format!("{}:{}: {}", self.path.display(), case.line, self.vector.id)
     }
 
+    /// The section of a configuration file that says the same as the vector's options: each is a key of its system.
+    pub fn section(&self) -> String {
+        let mut section = format!("[evidence.{}]\n", self.system);
+        for (key, value) in &self.vector.options {
+            let toml = match value.bytes().all(|byte| byte.is_ascii_digit()) {
+                true => value.clone(),
+                false => format!("{:?}", value.split(',').collect::<Vec<_>>()),
+            };
+            // What chooses the system is no setting of it.
+            if key != "method" {
+                section += &format!("{key} = {toml}\n");
+            }
+        }
+        section
+    }
+
     /// Runs a case against any DNS.
     pub async fn run<L: Lookup>(&self, lookup: &L, case: &Case) -> Finding {
         match &self.options {
@@ -221,6 +237,26 @@ mod tests {
             let errors = collect(directory.path()).expect_err(file);
             assert_eq!(errors.len(), 1, "{file} {text:?}: {errors:?}");
             assert!(errors[0].contains(error), "{file} {text:?}: {errors:?}");
+        }
+    }
+
+    #[test]
+    fn options_are_keys_of_the_configuration() {
+        for (file, options, section) in [
+            (
+                "dna.tv",
+                "!opt services=a.example,b.example",
+                "services = [\"a.example\", \"b.example\"]\n",
+            ),
+            ("reverse-mx.tv", "!opt strict=1\n!opt enabled=0", "enabled = 0\nstrict = 1\n"),
+            ("fcrdns.tv", "!opt method=fwd", ""),
+        ] {
+            let directory = tempfile::tempdir().expect("a place for files");
+            let text = format!("# X\n{options}\n? a.example 192.0.2.7 => pass\n");
+            std::fs::write(directory.path().join(file), text).expect("a file");
+            let tasks = collect(directory.path()).expect(file);
+            let expected = format!("[evidence.{}]\n{section}", tasks[0].system);
+            assert_eq!(tasks[0].section(), expected, "{file}");
         }
     }
 
