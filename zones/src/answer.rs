@@ -515,10 +515,14 @@ mod tests {
             assert!(answer.a.is_empty(), "{rating:?}");
             assert_eq!(answer.txt.is_some(), begins.is_some(), "{rating:?}");
             if let (Some(text), Some(begins)) = (&answer.txt, begins) {
-                assert!(text.starts_with(begins) && text.ends_with("stands on 192.0.2.7"), "{text}");
+                assert!(
+                    text.starts_with(begins) && text.ends_with("stands on 192.0.2.7"),
+                    "{text}"
+                );
             }
         }
-        let test = Answer::fixed(Kind::Dna, &Key::TestListed([127, 0, 1, 2].into()), &Caps::default());
+        let test =
+            Answer::fixed(Kind::Dna, &Key::TestListed([127, 0, 1, 2].into()), &Caps::default());
         let test = test.expect("a test point needs no verdict");
         assert_eq!((test.a.len(), test.txt.as_deref()), (0, Some("MARID,1,E;test point")));
     }

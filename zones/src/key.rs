@@ -61,8 +61,7 @@ pub enum Form {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Bl, Self::Wl, Self::Score, Self::Ehlo, Self::Pair, Self::Dna];
+    pub const ALL: [Self; 6] = [Self::Bl, Self::Wl, Self::Score, Self::Ehlo, Self::Pair, Self::Dna];
 
     /// The label it lives at, below the origin; its name in configuration and metrics.
     pub fn label(self) -> &'static str {

@@ -13,7 +13,8 @@ use helostat_server::metrics::Metrics;
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use helostat_zones::verdict::{
-    Class, ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Rating, Reason, Trust,
+    Class, ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Rating, Reason,
+    Trust,
 };
 use hickory_proto::op::Message;
 use hickory_proto::rr::RData;
