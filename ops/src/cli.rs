@@ -122,8 +122,8 @@ pub struct ExplainArgs {
     /// The client's address
     pub ip: IpAddr,
     /// The name it says in EHLO
-    // Clients say all sorts of things.
-    #[arg(allow_hyphen_values = true)]
+    // Clients say all sorts of things, also with a hyphen in front; two of them are a mistyped option.
+    #[arg(allow_hyphen_values = true, value_parser = said)]
     pub name: Option<String>,
     /// Print JSON instead of words
     #[arg(long)]
@@ -242,4 +242,14 @@ pub struct ForgetArgs {
     /// Print JSON instead of words
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a client said, unless it is an option with a mistake in it.
+fn said(text: &str) -> Result<String, String> {
+    match text.strip_prefix("--") {
+        Some(_) => {
+            Err("there is no such option; for a name like that write -- before it".to_owned())
+        }
+        None => Ok(text.to_owned()),
+    }
 }

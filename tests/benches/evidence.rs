@@ -250,7 +250,7 @@ fn data(name: &str, kind: RecordType) -> Option<RData> {
         let address: [u8; 4] = octets.try_into().ok()?;
         let client = client_of(address.into());
         let name = wire(format!("mail.bench{client}.com."))?;
-        return (kind == RecordType::PTR).then(|| RData::PTR(PTR(name)));
+        return (kind == RecordType::PTR).then_some(RData::PTR(PTR(name)));
     }
     let domain = name.strip_suffix(".com.")?;
     let (host, client) = domain.split_once("bench")?;

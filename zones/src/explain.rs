@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
-use crate::evidence::{Finding, System};
+use crate::evidence::{Finding, FindingResult, System};
 use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, Standing};
 use crate::ledger::distinct::Count;
 use crate::name::Name;
@@ -150,8 +150,15 @@ impl Explanation {
             Some(name) => writeln!(f, "\nWhat the DNS says of {} with {name}", self.ip)?,
             None => writeln!(f, "\nWhat the DNS says of {}", self.ip)?,
         }
+        let mut silent = Vec::new();
         for (system, finding) in &self.evidence.0 {
             match finding {
+                Some(finding) if finding.result == FindingResult::None => {
+                    silent.push(match finding.reason {
+                        Some(reason) => format!("{system} ({reason})"),
+                        None => system.to_string(),
+                    });
+                }
                 Some(finding) => {
                     writeln!(f, "  {system}: {finding}")?;
                     for record in &finding.records {
@@ -160,6 +167,9 @@ impl Explanation {
                 }
                 None => writeln!(f, "  {system}: not looked up")?,
             }
+        }
+        if !silent.is_empty() {
+            writeln!(f, "  nothing to say: {}", silent.join(", "))?;
         }
         Ok(())
     }

@@ -16,8 +16,8 @@
 //! Points: a score begins at 50; each reason adds its points; the sum is held to 0..=100. The points
 //! are starting values; the classes follow from rules, not from the sum.
 //!
-//! Not done yet: the operator's own allow and deny, `provider`, `forwarder` and `shared`, generic
-//! reverse names.
+//! Not done yet: the operator's own allow and deny, `provider`, `forwarder` and `shared`; a generic reverse
+//! name lowers a score and lists nobody.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -31,20 +31,17 @@ pub struct Denial {
 impl Denial {
     /// True if the name is denied to everybody, not only to this client.
     pub fn is_of_name(self) -> bool {
-        matches!(
-            (self.system, self.reason),
-            (System::Csa, "domain" | "explicit") | (System::Rmx, "unused")
-        )
+        self.system == System::Csa && matches!(self.reason, "domain" | "explicit")
     }
 
     /// The reason of a verdict.
     pub fn told(self, name: &Name) -> Reason {
         let system = label(self.system);
         let text = match self.reason {
-            "domain" | "unused" => {
+            "domain" => {
                 format!("the publisher of {name} says that no mail comes from it ({system})")
             }
-            "explicit" => format!(
+            "explicit" | "parent" => format!(
                 "the domain above {name} says that its senders are listed, and it is not ({system})"
             ),
             _ => format!(
@@ -75,7 +72,7 @@ impl Findings<'_> {
         let explicit = |system, reason| match system {
             System::Csa | System::Spf | System::Drip => true,
             System::Dmp => reason == "deny",
-            System::Rmx => matches!(reason, "denied" | "unused"),
+            System::Rmx => reason == "denied",
             System::Apl => reason == "excluded",
             _ => false,
         };
