@@ -69,7 +69,7 @@ impl Findings<'_> {
             let failed = finding.result == FindingResult::Fail && weights.of(system).denies;
             failed.then(|| finding.reason.unwrap_or("denied"))
         };
-        let explicit = |system, reason| match system {
+        let explicit = |system, reason: &str| match system {
             System::Csa | System::Spf | System::Drip => true,
             System::Dmp => reason == "deny",
             System::Rmx => reason == "denied",

@@ -15,7 +15,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hickory_resolver::proto::op::{Edns, Message, MessageType, Query};
 use hickory_resolver::proto::rr::Name;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UdpSocket};
 
 use helostat_zones::evidence::{DnsName, Failure, RecordType};
@@ -70,7 +70,11 @@ pub(super) async fn over_udp(server: SocketAddr, question: &Question) -> Result<
     let socket = connected(server).await.map_err(|_| Failure::Unreachable)?;
     socket.send(&question.octets).await.map_err(|_| Failure::Unreachable)?;
     loop {
-        socket.readable().await.map_err(|_| Failure::Unreachable)?;
+        let ready = socket.ready(Interest::READABLE | Interest::ERROR).await;
+        // Where nobody listens the kernel tells of it here.
+        if ready.map_or(true, |ready| ready.is_error()) {
+            return Err(Failure::Unreachable);
+        }
         if let Some(reply) = received(&socket, question)? {
             return Ok(reply);
         }
@@ -84,7 +88,6 @@ fn received(socket: &UdpSocket, question: &Question) -> Result<Option<Message>, 
     let length = match socket.try_recv(&mut octets) {
         Ok(length) => length,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-        // Where nobody listens the kernel tells of it here.
         Err(_) => return Err(Failure::Unreachable),
     };
     match octets.get_mut(..length) {
