@@ -34,6 +34,18 @@ fn zones_answer_their_values() {
 }
 
 #[test]
+fn recommendations_are_text() {
+    let server = Server::start(&config());
+    for (name, rtype) in [("mail.example.com.dna.z", TXT), ("TEST.dna.z", TXT), ("test.dna.z", ANY)]
+    {
+        let message = server.ask(&query(name, rtype));
+        let [record] = message.answers.as_slice() else { panic!("{name}: {message}") };
+        let RData::TXT(text) = &record.data else { panic!("{name}: {message}") };
+        assert!(text.to_string().starts_with("MARID,1,"), "{name}: {text}");
+    }
+}
+
+#[test]
 fn negative_answers_name_the_nearest_zone() {
     let server = Server::start(&config());
     for (name, rtype, code, apex) in [
@@ -52,6 +64,10 @@ fn negative_answers_name_the_nearest_zone() {
         ("random.ehlo.z", A, NXDomain, "ehlo.z."),
         ("com.ehlo.z", A, NoError, "ehlo.z."),
         ("7.2.0.192.ehlo.z", A, NXDomain, "ehlo.z."),
+        // Recommendations are text, so that no filter takes them for a list.
+        ("mail.example.com.dna.z", A, NoError, "dna.z."),
+        ("test.dna.z", A, NoError, "dna.z."),
+        ("random.dna.z", TXT, NXDomain, "dna.z."),
         ("random.pair.z", A, NXDomain, "pair.z."),
         ("9.2.0.192.pair.z", A, NoError, "pair.z."),
         ("com.9.2.0.192.pair.z", A, NoError, "pair.z."),
@@ -82,7 +98,7 @@ fn negative_answers_name_the_nearest_zone() {
 #[test]
 fn apexes_have_soa_and_ns() {
     let server = Server::start(&config());
-    for apex in ["z", "bl.z", "wl.z", "score.z", "ehlo.z", "pair.z"] {
+    for apex in ["z", "bl.z", "wl.z", "score.z", "ehlo.z", "pair.z", "dna.z"] {
         for rtype in [SOA, ANY] {
             let message = server.ask(&query(apex, rtype));
             let [record] = message.answers.as_slice() else { panic!("{apex} {rtype}") };
