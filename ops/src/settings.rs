@@ -96,6 +96,7 @@ pub fn live(config: &Config) -> LiveConfig {
         holds: Holds { stale: config.live.stale, ..Holds::default() },
         question_timeout: config.live.timeout,
         limit: config.live.limit,
+        aliases: config.live.aliases as usize,
         questions_per_client: config.live.questions_per_client,
         questions_per_domain: config.live.questions_per_domain,
         questions_per_asker: config.live.questions_per_asker,

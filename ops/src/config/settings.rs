@@ -121,6 +121,8 @@ section! {
             "A question that takes longer than this, sent again or not, has failed.";
         "limit" limit: Duration = Is(r#""20s""#), Lasting(ms(10), seconds(600)), Restart,
             "What all questions about one client may take together.";
+        "aliases" aliases: u32 = Is("8"), Between(0, 16), Restart,
+            "The longest chain of aliases (CNAME) that is followed.";
         "trust" trust: Vec<IpNet> = Is(r#"["127.0.0.0/8", "::1/128"]"#), Free, Reload,
             "Whose questions may cause look-ups of the names in them: your own mail servers.";
         "questions-per-client" questions_per_client: u32 = Is("40"), Between(1, 1000), Restart,

@@ -94,7 +94,7 @@ impl Toll for Account<'_> {
 
 impl Questions {
     pub(super) fn new(config: &LiveConfig, metrics: Arc<Metrics>) -> Result<Self, LiveError> {
-        let resolvers = Resolvers::new(&config.resolvers, config.question_timeout, config.holds)?;
+        let resolvers = Resolvers::new(config)?;
         let known = Cache::builder()
             .max_capacity(config.question_cache_bytes)
             .weigher(|question: &Question, known: &Arc<Known>| weight(question, known))

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use helostat_zones::evidence::lookup::ALIAS_LINKS_MAX;
 use helostat_zones::evidence::{Holds, Options, System};
 use thiserror::Error;
 
@@ -18,6 +19,8 @@ pub struct LiveConfig {
     pub wait: Duration,
     /// How long one question may take, with everything that is sent again for it.
     pub question_timeout: Duration,
+    /// The longest chain of aliases that is followed.
+    pub aliases: usize,
     /// How long all questions about one pair may take.
     pub limit: Duration,
     /// The systems that are asked, in the order in which they are shown.
@@ -54,6 +57,7 @@ impl Default for LiveConfig {
             resolvers: Vec::new(),
             wait: Duration::from_millis(400),
             question_timeout: Duration::from_secs(2),
+            aliases: ALIAS_LINKS_MAX,
             // The time that RFC 7208 section 4.6.4 wants to allow for one evaluation.
             limit: Duration::from_secs(20),
             systems: System::ALL.to_vec(),

@@ -32,10 +32,12 @@ pub(super) enum Limit {
     Clients,
     /// Pairs that wait to be looked up ahead.
     Ahead,
+    /// The time that all questions about one pair may take.
+    Time,
 }
 
 impl Limit {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Client,
         Self::Domain,
         Self::Asker,
@@ -43,6 +45,7 @@ impl Limit {
         Self::AtOnce,
         Self::Clients,
         Self::Ahead,
+        Self::Time,
     ];
 
     /// The word for it: that of its setting.
@@ -55,6 +58,7 @@ impl Limit {
             Self::AtOnce => "concurrent",
             Self::Clients => "clients",
             Self::Ahead => "ahead",
+            Self::Time => "limit",
         }
     }
 }

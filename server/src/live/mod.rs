@@ -271,6 +271,7 @@ async fn run(
     }
     // The limit ended these (or, were there a fault in a rule, a panic did).
     for system in waiting {
+        live.metrics.dropped(Limit::Time);
         publish(system, Finding::failed(Failure::Timeout, live.config.holds.failure));
     }
     live.memory.keep(subject, held);

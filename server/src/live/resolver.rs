@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use helostat_zones::evidence::lookup::{ALIAS_LINKS_MAX, Absent, Age, Denial, Found};
+use helostat_zones::evidence::lookup::{Absent, Age, Denial, Found};
 use helostat_zones::evidence::{
     Answer, DnsName, Failure, Holds, Publishing, RecordData, RecordType,
 };
@@ -27,7 +27,7 @@ use hickory_resolver::proto::rr::{Name, RData};
 use hickory_resolver::system_conf::read_system_conf;
 use tokio::time::timeout;
 
-use super::config::LiveError;
+use super::config::{LiveConfig, LiveError};
 use super::wire::{self, Question};
 
 /// How often a question is sent at least, and at most, before there is no good answer.
@@ -49,18 +49,21 @@ pub(super) struct Resolvers {
     /// Which of them gave the last good answer.
     preferred: AtomicUsize,
     timeout: Duration,
+    aliases: usize,
     holds: Holds,
 }
 
 impl Resolvers {
-    /// Gets ready to ask `servers`, or those of the system if there are none. Opens no socket.
-    pub(super) fn new(
-        servers: &[SocketAddr],
-        timeout: Duration,
-        holds: Holds,
-    ) -> Result<Self, LiveError> {
-        let servers = if servers.is_empty() { of_the_system()? } else { servers.to_vec() };
-        Ok(Self { servers, preferred: AtomicUsize::new(0), timeout, holds })
+    /// Gets ready to ask the servers of the configuration, or those of the system if there are none. Opens no
+    /// socket.
+    pub(super) fn new(config: &LiveConfig) -> Result<Self, LiveError> {
+        let servers = match config.resolvers.as_slice() {
+            [] => of_the_system()?,
+            named => named.to_vec(),
+        };
+        let preferred = AtomicUsize::new(0);
+        let (timeout, aliases, holds) = (config.question_timeout, config.aliases, config.holds);
+        Ok(Self { servers, preferred, timeout, aliases, holds })
     }
 
     /// Asks one question; takes at most the time limit.
@@ -98,7 +101,7 @@ impl Resolvers {
             let asked = owner.clone();
             while let Some((target, alias_ttl)) = reply.alias(&owner) {
                 links += 1;
-                if links > ALIAS_LINKS_MAX {
+                if links > self.aliases {
                     return Err(Failure::AliasLoop);
                 }
                 owner = target.clone();
