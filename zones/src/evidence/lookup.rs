@@ -342,6 +342,8 @@ pub struct Holds {
     pub rare: Duration,
     /// A failure holds so long (RFC 9520: 1 second to 5 minutes).
     pub failure: Duration,
+    /// That one of our own limits was reached holds so long: shorter, since the DNS did nothing wrong.
+    pub budget: Duration,
     /// How long past its time an answer may still stand in for a failing resolver (RFC 8767
     /// section 5 suggests one to three days).
     pub stale: Duration,
@@ -356,6 +358,7 @@ impl Default for Holds {
             negative_max: Duration::from_secs(3 * 3600),
             rare: Duration::from_secs(86_400),
             failure: Duration::from_secs(30),
+            budget: Duration::from_secs(5),
             stale: Duration::from_secs(86_400),
         }
     }
