@@ -126,7 +126,11 @@ impl<'a, L: Lookup> Inquiry<'a, L> {
                 };
                 (format!("{word}{}", mark(absent.age)), absent.ttl, absent.secure)
             }
-            Answer::Failed(failure) => (failure.word().to_owned(), Holds::default().failure, false),
+            Answer::Failed(failure) => {
+                let holds = Holds::default();
+                let hold = if *failure == Failure::Budget { holds.budget } else { holds.failure };
+                (failure.word().to_owned(), hold, false)
+            }
         };
         self.ttl = self.ttl.min(ttl);
         self.secure = Some(secure && self.secure.unwrap_or(true));
