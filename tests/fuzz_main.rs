@@ -85,7 +85,10 @@ targets! {
     config
     dns_key
     dns_packet
+    dns_reply
     ehlo_name
+    evidence_lines
+    evidence_pool
     framing
     gz_history
     ledger_batch

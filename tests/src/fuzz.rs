@@ -9,9 +9,11 @@
 //! records of a store) is said at each target. Checksums are added here: a fuzzer finds none.
 
 mod dns;
+mod evidence;
 mod ledger;
 mod logs;
 pub mod mutate;
+mod reply;
 mod syslog;
 
 use std::net::IpAddr;
@@ -20,19 +22,24 @@ use helostat::config::{Config, ConfigErrors};
 use helostat_zones::name::{Name, NameKind};
 
 pub use dns::{dns_key, dns_packet};
+pub use evidence::{evidence_lines, evidence_pool};
 pub use ledger::{ledger_batch, ledger_record};
 pub use logs::{framing, gz_history, log_line, position, reader_state, wrapped_text};
+pub use reply::dns_reply;
 pub use syslog::syslog_frames;
 
 /// A function that holds any bytes against the laws of one parser.
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("config", config),
     ("dns_key", dns_key),
     ("dns_packet", dns_packet),
+    ("dns_reply", dns_reply),
     ("ehlo_name", ehlo_name),
+    ("evidence_lines", evidence_lines),
+    ("evidence_pool", evidence_pool),
     ("framing", framing),
     ("gz_history", gz_history),
     ("ledger_batch", ledger_batch),

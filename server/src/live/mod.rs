@@ -47,6 +47,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 pub use config::{LiveConfig, LiveError};
 pub use findings::Findings;
+#[doc(hidden)]
+pub use resolver::read_reply;
 
 use ahead::Ahead;
 use cache::{Payer, Questions};

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use helostat_zones::evidence::lookup::{Absent, Age, Denial, Found};
+use helostat_zones::evidence::lookup::{ALIAS_LINKS_MAX, Absent, Age, Denial, Found};
 use helostat_zones::evidence::{
     Answer, DnsName, Failure, Holds, Publishing, RecordData, RecordType,
 };
@@ -89,44 +89,14 @@ impl Resolvers {
         publishing: Publishing,
         toll: &T,
     ) -> Result<Answer, Failure> {
-        let mut owner = name.clone();
-        let mut links = 0;
-        let mut ttl = u32::MAX;
-        let mut secure = true;
+        let mut way = Way::from(name, self.aliases);
         let mut first = true;
         loop {
-            let reply = self.exchange(&owner, kind, first, toll).await?;
+            let reply = self.exchange(&way.owner, kind, first, toll).await?;
             first = false;
-            secure &= reply.secure;
-            let asked = owner.clone();
-            while let Some((target, alias_ttl)) = reply.alias(&owner) {
-                links += 1;
-                if links > self.aliases {
-                    return Err(Failure::AliasLoop);
-                }
-                owner = target.clone();
-                ttl = ttl.min(alias_ttl);
+            if let Some(answer) = way.follow(reply, kind, publishing, &self.holds)? {
+                return Ok(answer);
             }
-            let (records, records_ttl) = reply.records(&owner, kind);
-            if !records.is_empty() {
-                let ttl = self.holds.positive(ttl.min(records_ttl));
-                return Ok(Answer::Found(Found { owner, records, ttl, secure, age: Age::Fresh }));
-            }
-            // An alias that leads out of the reply: the reply says nothing about its target yet.
-            if owner != asked && reply.denial == Denial::NoData && reply.zone.is_none() {
-                continue;
-            }
-            let negative = reply.negative_ttl.map(|own| own.min(ttl));
-            let ttl = self.holds.negative(negative, publishing);
-            let Reply { zone, denial, .. } = reply;
-            return Ok(Answer::Absent(Absent {
-                owner,
-                zone,
-                denial,
-                ttl,
-                secure,
-                age: Age::Fresh,
-            }));
         }
     }
 
@@ -184,6 +154,69 @@ impl Resolvers {
             Ok(Ok(reply)) if !reply.metadata.truncation => Reply::of_message(&reply),
             _ => Err(Failure::Truncated),
         }
+    }
+}
+
+/// What one message makes of a question, whatever its identifier: for tests that have octets and no network.
+/// `None` if it is no reply to the question, or an alias that leads out of it.
+#[doc(hidden)]
+pub fn read_reply(name: &DnsName, kind: RecordType, octets: &[u8]) -> Option<Answer> {
+    let read = || {
+        let question = Question::new(name, kind)?.guessed_by(octets);
+        let Some(message) = question.reply_in(&mut octets.to_vec())? else { return Ok(None) };
+        if message.metadata.truncation {
+            return Err(Failure::Truncated);
+        }
+        let reply = Reply::of_message(&message)?;
+        let mut way = Way::from(name, ALIAS_LINKS_MAX);
+        way.follow(reply, kind, Publishing::Common, &Holds::default())
+    };
+    read().unwrap_or_else(|failure| Some(Answer::Failed(failure)))
+}
+
+/// How far the aliases have led, and what the replies on the way allow.
+struct Way {
+    owner: DnsName,
+    /// How many more are followed.
+    links_left: usize,
+    ttl: u32,
+    secure: bool,
+}
+
+impl Way {
+    fn from(name: &DnsName, links_left: usize) -> Self {
+        Self { owner: name.clone(), links_left, ttl: u32::MAX, secure: true }
+    }
+
+    /// Follows the aliases within a reply; `None` if its end is to be asked for.
+    fn follow(
+        &mut self,
+        reply: Reply,
+        kind: RecordType,
+        publishing: Publishing,
+        holds: &Holds,
+    ) -> Result<Option<Answer>, Failure> {
+        self.secure &= reply.secure;
+        let asked = self.owner.clone();
+        while let Some((target, ttl)) = reply.alias(&self.owner) {
+            self.links_left = self.links_left.checked_sub(1).ok_or(Failure::AliasLoop)?;
+            self.owner = target.clone();
+            self.ttl = self.ttl.min(ttl);
+        }
+        let (owner, secure, age) = (self.owner.clone(), self.secure, Age::Fresh);
+        let (records, ttl) = reply.records(&owner, kind);
+        if !records.is_empty() {
+            let ttl = holds.positive(self.ttl.min(ttl));
+            return Ok(Some(Answer::Found(Found { owner, records, ttl, secure, age })));
+        }
+        // An alias that leads out of the reply: the reply says nothing about its target yet.
+        if owner != asked && reply.denial == Denial::NoData && reply.zone.is_none() {
+            return Ok(None);
+        }
+        let negative = reply.negative_ttl.map(|own| own.min(self.ttl));
+        let ttl = holds.negative(negative, publishing);
+        let Reply { zone, denial, .. } = reply;
+        Ok(Some(Answer::Absent(Absent { owner, zone, denial, ttl, secure, age })))
     }
 }
 

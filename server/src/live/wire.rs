@@ -59,6 +59,25 @@ impl Question {
             && reply.queries == self.message.queries
     }
 
+    /// The reply to this question that a datagram holds; `None` if it holds something else.
+    pub(super) fn reply_in(&self, octets: &mut [u8]) -> Result<Option<Message>, Failure> {
+        if !self.may_be_answered_by(octets) {
+            return Ok(None);
+        }
+        Ok(Some(read(octets)?).filter(|reply| self.is_answered_by(reply)))
+    }
+
+    /// The same question with the identifier that the octets begin with, as if they had guessed it.
+    pub(super) fn guessed_by(mut self, octets: &[u8]) -> Self {
+        if let (Some(&[high, low]), Some(own)) =
+            (octets.first_chunk::<2>(), self.octets.first_chunk_mut::<2>())
+        {
+            *own = [high, low];
+            self.message.metadata.id = u16::from_be_bytes(*own);
+        }
+        self
+    }
+
     /// True if the octets begin as a reply to this question would.
     fn may_be_answered_by(&self, octets: &[u8]) -> bool {
         octets.first_chunk::<2>() == self.octets.first_chunk::<2>()
@@ -90,12 +109,7 @@ fn received(socket: &UdpSocket, question: &Question) -> Result<Option<Message>, 
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
         Err(_) => return Err(Failure::Unreachable),
     };
-    match octets.get_mut(..length) {
-        Some(octets) if question.may_be_answered_by(octets) => {
-            Ok(Some(read(octets)?).filter(|reply| question.is_answered_by(reply)))
-        }
-        _ => Ok(None),
-    }
+    question.reply_in(octets.get_mut(..length).unwrap_or_default())
 }
 
 /// Asks over a TCP connection of its own.
