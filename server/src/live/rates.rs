@@ -5,8 +5,8 @@
 //! domain, and for reverse names per network (IPv4 /24, IPv6 /48). One that asks us can cause no more
 //! than its share, and all together no more than the resolver can bear.
 //!
-//! Each count is a bucket that holds two seconds' worth and fills steadily, so that a burst passes and
-//! a flood does not.
+//! Each count is a bucket that holds one second's worth and fills steadily, so that a burst passes and
+//! a flood does not: no second sees more than twice the rate, and many seconds see the rate.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -22,8 +22,6 @@ use parking_lot::Mutex;
 use super::config::LiveConfig;
 use super::metrics::Limit;
 
-/// How many seconds' worth a bucket holds.
-const BURST: f64 = 2.0;
 /// A bucket that was not asked for so long is full, and need not be remembered.
 const FULL_AFTER: Duration = Duration::from_secs(5);
 /// The most domains, and the most askers, that are counted at once; beyond that, rarely asked ones are
@@ -94,14 +92,14 @@ struct Bucket(Mutex<(f64, Instant)>);
 
 impl Bucket {
     fn full(per_second: f64) -> Self {
-        Self(Mutex::new((per_second * BURST, Instant::now())))
+        Self(Mutex::new((per_second, Instant::now())))
     }
 
     fn take(&self, per_second: f64, now: Instant) -> bool {
         let mut state = self.0.lock();
         let (left, since) = *state;
         let filled = left + now.saturating_duration_since(since).as_secs_f64() * per_second;
-        let filled = filled.min(per_second * BURST);
+        let filled = filled.min(per_second);
         let taken = filled >= 1.0;
         *state = (if taken { filled - 1.0 } else { filled }, now.max(since));
         taken
@@ -142,21 +140,21 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_holds_two_seconds_and_fills_with_time() {
+    fn a_bucket_holds_a_second_and_fills_with_time() {
         let bucket = Bucket::full(10.0);
         let start = Instant::now();
         let taken = |now: Instant| (0..100).filter(|_| bucket.take(10.0, now)).count();
-        assert_eq!(taken(start), 20, "a burst");
+        assert_eq!(taken(start), 10, "a burst");
         assert_eq!(taken(start + Duration::from_millis(500)), 5, "half a second's worth");
         assert_eq!(taken(start), 0, "a clock that stands still, or goes back, gives nothing");
-        assert_eq!(taken(start + Duration::from_secs(3600)), 20, "no more than it holds");
+        assert_eq!(taken(start + Duration::from_secs(3600)), 10, "no more than it holds");
     }
 
     #[test]
     fn a_domain_and_an_asker_run_out_alone() {
         let config = LiveConfig {
-            questions_per_domain: 1,
-            questions_per_asker: 2,
+            questions_per_domain: 2,
+            questions_per_asker: 4,
             questions_per_second: 100,
             ..LiveConfig::default()
         };

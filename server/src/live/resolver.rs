@@ -32,8 +32,6 @@ use super::wire::{self, Question};
 
 /// How often a question is sent at least, and at most, before there is no good answer.
 const TRIES: std::ops::RangeInclusive<usize> = 2..=3;
-/// The most records of an answer that are looked at; a message of 64 kB can hold thousands.
-const RECORDS_MAX: usize = 500;
 
 /// What a message costs.
 pub(super) trait Toll {
@@ -224,7 +222,7 @@ impl Reply {
             negative_ttl: None,
             secure: message.metadata.authentic_data,
         };
-        for record in message.answers.iter().take(RECORDS_MAX) {
+        for record in &message.answers {
             let Some(owner) = our_name(&record.name) else {
                 continue;
             };
@@ -237,7 +235,7 @@ impl Reply {
             }
         }
         let mut referral = false;
-        for record in message.authorities.iter().take(RECORDS_MAX) {
+        for record in &message.authorities {
             if let RData::SOA(soa) = &record.data {
                 reply.zone = our_name(&record.name);
                 reply.negative_ttl = Some(record.ttl.min(soa.minimum));
