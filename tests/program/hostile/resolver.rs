@@ -299,7 +299,7 @@ fn bomb(answer: &Message, kind: RecordType) -> Vec<u8> {
     let mut count: u16 = 1;
     while octets.len() < 65_000 {
         // Every other one is at the name that was asked for.
-        octets.extend(pointer(if count % 2 == 0 { long } else { HEADER }));
+        octets.extend(pointer(if count.is_multiple_of(2) { long } else { HEADER }));
         octets.extend(record_rest(kind, &pointer(long)));
         count += 1;
     }
