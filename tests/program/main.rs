@@ -6,6 +6,7 @@ mod exactly_once;
 mod flood;
 mod follow;
 mod history;
+mod hostile;
 mod http;
 mod journal;
 mod learn;

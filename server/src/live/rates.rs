@@ -5,8 +5,8 @@
 //! domain, and for reverse names per network (IPv4 /24, IPv6 /48). One that asks us can cause no more
 //! than its share, and all together no more than the resolver can bear.
 //!
-//! Each count is a bucket that holds two seconds' worth and fills steadily, so that a burst passes and
-//! a flood does not.
+//! In no second, wherever it begins, are more questions asked than the limit says; over many seconds it
+//! is a little less, since time is cut into tenths of a second.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -22,10 +22,12 @@ use parking_lot::Mutex;
 use super::config::LiveConfig;
 use super::metrics::Limit;
 
-/// How many seconds' worth a bucket holds.
-const BURST: f64 = 2.0;
-/// A bucket that was not asked for so long is full, and need not be remembered.
-const FULL_AFTER: Duration = Duration::from_secs(5);
+/// What was not asked for so long has asked nothing, and need not be remembered.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(2);
+/// Into what a second is cut.
+const SLICE: Duration = Duration::from_millis(100);
+/// So many slices hold every second that ends in the last of them.
+const SLICES: usize = 11;
 /// The most domains, and the most askers, that are counted at once; beyond that, rarely asked ones are
 /// forgotten.
 const COUNTED_MAX: u64 = 100_000;
@@ -36,76 +38,104 @@ const V6_DEPTH: usize = 2 + 12;
 
 /// The rates that hold for all questions.
 pub(super) struct Rates {
-    total: Bucket,
-    per_second: f64,
-    domains: Buckets<Box<str>>,
-    askers: Buckets<Client>,
+    start: Instant,
+    total: Rate,
+    per_second: u32,
+    domains: RateOfEach<Box<str>>,
+    askers: RateOfEach<Client>,
 }
 
 impl Rates {
     pub(super) fn new(config: &LiveConfig) -> Self {
         Self {
-            total: Bucket::full(f64::from(config.questions_per_second)),
-            per_second: f64::from(config.questions_per_second),
-            domains: Buckets::new(config.questions_per_domain),
-            askers: Buckets::new(config.questions_per_asker),
+            start: Instant::now(),
+            total: Rate::default(),
+            per_second: config.questions_per_second,
+            domains: RateOfEach::new(config.questions_per_domain),
+            askers: RateOfEach::new(config.questions_per_asker),
         }
     }
 
     /// Takes one question about `name`, on behalf of `asker`; or says which limit forbids it.
     pub(super) fn take(&self, name: &DnsName, asker: Option<IpAddr>) -> Result<(), Limit> {
-        let now = Instant::now();
+        self.take_at(self.start.elapsed(), name, asker)
+    }
+
+    fn take_at(&self, now: Duration, name: &DnsName, asker: Option<IpAddr>) -> Result<(), Limit> {
+        let slice = u64::try_from(now.as_millis() / SLICE.as_millis()).unwrap_or(u64::MAX);
         if let Some(asker) = asker
-            && !self.askers.take(Client::of(asker), now)
+            && !self.askers.take(Client::of(asker), slice)
         {
             return Err(Limit::Asker);
         }
-        if !self.domains.take(target(name), now) {
+        if !self.domains.take(target(name), slice) {
             return Err(Limit::Domain);
         }
-        if !self.total.take(self.per_second, now) {
+        if !self.total.take(self.per_second, slice) {
             return Err(Limit::Total);
         }
         Ok(())
     }
 }
 
-/// A bucket for each of many.
-struct Buckets<K> {
-    per_second: f64,
-    known: Cache<K, Arc<Bucket>>,
+/// A rate for each of many.
+struct RateOfEach<K> {
+    per_second: u32,
+    known: Cache<K, Arc<Rate>>,
 }
 
-impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
+impl<K: Hash + Eq + Send + Sync + 'static> RateOfEach<K> {
     fn new(per_second: u32) -> Self {
-        let known = Cache::builder().max_capacity(COUNTED_MAX).time_to_idle(FULL_AFTER).build();
-        Self { per_second: f64::from(per_second), known }
+        let builder = Cache::builder().max_capacity(COUNTED_MAX).time_to_idle(FORGOTTEN_AFTER);
+        Self { per_second, known: builder.build() }
     }
 
-    fn take(&self, key: K, now: Instant) -> bool {
-        let full = || Arc::new(Bucket::full(self.per_second));
-        self.known.get_with(key, full).take(self.per_second, now)
+    fn take(&self, key: K, slice: u64) -> bool {
+        self.known.get_with(key, Arc::default).take(self.per_second, slice)
     }
 }
 
-/// What is left, and when that was true.
-#[derive(Debug)]
-struct Bucket(Mutex<(f64, Instant)>);
+/// How many questions were taken in each of the last slices.
+#[derive(Debug, Default)]
+struct Rate(Mutex<Taken>);
 
-impl Bucket {
-    fn full(per_second: f64) -> Self {
-        Self(Mutex::new((per_second * BURST, Instant::now())))
-    }
+#[derive(Debug, Default)]
+struct Taken {
+    /// The last slice that is counted here, since the beginning.
+    last: u64,
+    /// A slice is counted at the place that is its number modulo their number.
+    counts: [u32; SLICES],
+    sum: u32,
+}
 
-    fn take(&self, per_second: f64, now: Instant) -> bool {
-        let mut state = self.0.lock();
-        let (left, since) = *state;
-        let filled = left + now.saturating_duration_since(since).as_secs_f64() * per_second;
-        let filled = filled.min(per_second * BURST);
-        let taken = filled >= 1.0;
-        *state = (if taken { filled - 1.0 } else { filled }, now.max(since));
-        taken
+impl Rate {
+    fn take(&self, per_second: u32, slice: u64) -> bool {
+        let mut taken = self.0.lock();
+        taken.advance(slice);
+        if taken.sum >= per_second {
+            return false;
+        }
+        taken.sum += 1;
+        let place = place_of(taken.last);
+        taken.counts[place] += 1;
+        true
     }
+}
+
+impl Taken {
+    /// Forgets what is older than a second; a slice before the last counts as the last.
+    fn advance(&mut self, slice: u64) {
+        let passed = slice.saturating_sub(self.last).min(SLICES as u64);
+        for step in 1..=passed {
+            let place = place_of(slice - passed + step);
+            self.sum -= std::mem::take(&mut self.counts[place]);
+        }
+        self.last = self.last.max(slice);
+    }
+}
+
+fn place_of(slice: u64) -> usize {
+    usize::try_from(slice % SLICES as u64).unwrap_or_default()
 }
 
 /// Whose name servers a question for `name` burdens.
@@ -142,28 +172,36 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_holds_two_seconds_and_fills_with_time() {
-        let bucket = Bucket::full(10.0);
-        let start = Instant::now();
-        let taken = |now: Instant| (0..100).filter(|_| bucket.take(10.0, now)).count();
-        assert_eq!(taken(start), 20, "a burst");
-        assert_eq!(taken(start + Duration::from_millis(500)), 5, "half a second's worth");
-        assert_eq!(taken(start), 0, "a clock that stands still, or goes back, gives nothing");
-        assert_eq!(taken(start + Duration::from_secs(3600)), 20, "no more than it holds");
+    fn no_second_sees_more_than_the_rate() {
+        let rate = Rate::default();
+        let taken = |slice| (0..100).filter(|_| rate.take(10, slice)).count();
+        assert_eq!(taken(5), 10, "all at once");
+        assert_eq!(taken(15), 0, "a second later some of it may still be within a second");
+        assert_eq!(taken(16), 10);
+        assert_eq!(taken(3), 0, "a clock that goes back gives nothing");
+        assert_eq!(taken(36_000), 10, "no more after an hour");
+    }
+
+    #[test]
+    fn a_steady_stream_passes() {
+        let rate = Rate::default();
+        let passed = (0..1000).filter(|slice| rate.take(10, *slice)).count();
+        assert!(passed >= 900, "one in each tenth of a second at ten a second: {passed}");
     }
 
     #[test]
     fn a_domain_and_an_asker_run_out_alone() {
         let config = LiveConfig {
-            questions_per_domain: 1,
-            questions_per_asker: 2,
-            questions_per_second: 100,
+            questions_per_domain: 2,
+            questions_per_asker: 4,
+            questions_per_second: 7,
             ..LiveConfig::default()
         };
         let rates = Rates::new(&config);
         let asker = |text: &str| Some(text.parse().expect("an address"));
         let take = |name: &str, asker| {
-            rates.take(&DnsName::parse(name).expect("a name"), asker).map_err(Limit::word)
+            let name = DnsName::parse(name).expect("a name");
+            rates.take_at(Duration::ZERO, &name, asker).map_err(Limit::word)
         };
         assert_eq!(take("a.example.com.", None), Ok(()));
         assert_eq!(take("b.example.com.", None), Ok(()));
@@ -173,5 +211,6 @@ mod tests {
         }
         assert_eq!(take("e.", asker("192.0.2.1")), Err("questions-per-asker"));
         assert_eq!(take("e.", asker("192.0.2.2")), Ok(()));
+        assert_eq!(take("f.", None), Err("questions-per-second"));
     }
 }

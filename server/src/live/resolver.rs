@@ -32,9 +32,6 @@ use super::wire::{self, Question};
 
 /// How often a question is sent at least, and at most, before there is no good answer.
 const TRIES: std::ops::RangeInclusive<usize> = 2..=3;
-/// The most records of an answer; a message of 64 kB can hold thousands. What has more is not read at all: a part of
-/// a record set would be a wrong finding.
-const RECORDS_MAX: usize = 500;
 
 /// What a message costs.
 pub(super) trait Toll {
@@ -253,9 +250,6 @@ impl Reply {
             ResponseCode::NXDomain => Denial::NxDomain,
             _ => return Err(Failure::Servfail),
         };
-        if message.answers.len() > RECORDS_MAX {
-            return Err(Failure::Malformed);
-        }
         let mut reply = Self {
             aliases: Vec::new(),
             records: Vec::new(),
@@ -280,7 +274,7 @@ impl Reply {
             }
         }
         let mut referral = false;
-        for record in message.authorities.iter().take(RECORDS_MAX) {
+        for record in &message.authorities {
             if let RData::SOA(soa) = &record.data {
                 reply.zone = our_name(&record.name);
                 reply.negative_ttl = Some(record.ttl.min(soa.minimum));

@@ -3,7 +3,10 @@
 //! In goes a question and the resolver's address, out comes the reply as hickory-proto read it. Every UDP
 //! message has a socket of its own, so the kernel chooses its port at random and lets only datagrams of the
 //! resolver through; what has another identifier or another question, or is no reply, is passed over as if
-//! it had not come. Memory: at most one datagram of [`UDP_PAYLOAD`], or one message of 64 kB over TCP.
+//! it had not come. Memory: at most one datagram of [`UDP_PAYLOAD`], or one message of 64 kB over TCP. A message
+//! with a section of more than [`RECORDS_MAX`] records is not read, since a part of a record set would be a wrong finding: 64 kB of pointers to one long name unfold to megabytes and take
+//! 4 ms of a core (measured in tests/program/hostile, 2026-11), which whoever publishes them could have us spend
+//! again and again.
 //!
 //! Why not hickory's own client: it refuses a reply that holds a record without data, which an empty APL
 //! is (RFC 3123), and it does not show the octets of what it refused. It also reads every message three times.
@@ -22,6 +25,10 @@ use helostat_zones::evidence::{DnsName, Failure, RecordType};
 
 /// What we accept over UDP: fits every path without fragments (the DNS flag day of 2020).
 const UDP_PAYLOAD: u16 = 1232;
+/// The most records of a section that are read; a message of 64 kB can hold thousands.
+const RECORDS_MAX: u16 = 500;
+/// Where the header counts the records of its three sections: answer, authority, additional.
+const COUNTS: [std::ops::Range<usize>; 3] = [6..8, 8..10, 10..12];
 /// The octet of the header that holds QR, the operation, AA, TC and RD (RFC 1035 section 4.1.1).
 const FLAGS: usize = 2;
 /// Where the operation is in it, and the number of an update (RFC 2136), in whose form records may have no data.
@@ -89,13 +96,14 @@ pub(super) async fn over_udp(server: SocketAddr, question: &Question) -> Result<
     let socket = connected(server).await.map_err(|_| Failure::Unreachable)?;
     socket.send(&question.octets).await.map_err(|_| Failure::Unreachable)?;
     loop {
+        // Where nobody listens the kernel tells of it as an error alone, which `readable` would sleep through.
         let ready = socket.ready(Interest::READABLE | Interest::ERROR).await;
-        // Where nobody listens the kernel tells of it here.
-        if ready.map_or(true, |ready| ready.is_error()) {
-            return Err(Failure::Unreachable);
-        }
+        let ready = ready.map_err(|_| Failure::Unreachable)?;
         if let Some(reply) = received(&socket, question)? {
             return Ok(reply);
+        }
+        if ready.is_error() {
+            return Err(Failure::Unreachable);
         }
     }
 }
@@ -141,9 +149,21 @@ async fn exchange(server: SocketAddr, question: &Question) -> io::Result<Vec<u8>
     Ok(octets)
 }
 
+/// True if no section has more records than are read. Looked at before anything is unfolded: 64 kB of pointers to
+/// a long name are milliseconds of work.
+fn is_short(octets: &[u8]) -> bool {
+    COUNTS.into_iter().all(|place| {
+        let count = octets.get(place).and_then(|two| two.first_chunk());
+        count.is_some_and(|count| u16::from_be_bytes(*count) <= RECORDS_MAX)
+    })
+}
+
 /// Reads a message. A reply with a record without data is read as if it were an update, where hickory
 /// allows them; nothing else of the message means anything else then.
 fn read(octets: &mut [u8]) -> Result<Message, Failure> {
+    if !is_short(octets) {
+        return Err(Failure::Malformed);
+    }
     if let Ok(message) = Message::from_vec(octets) {
         return Ok(message);
     }
@@ -175,6 +195,20 @@ mod tests {
         let [record] = message.answers.as_slice() else { panic!("one record: {message:?}") };
         assert!(matches!(record.data, RData::Update0(kind) if u16::from(kind) == 42));
         assert_eq!(record.ttl, 3600);
+    }
+
+    #[test]
+    fn a_message_with_a_long_section_is_not_read() {
+        let is_short = |counts: [u16; 3]| {
+            let mut octets = vec![0; 6];
+            octets.extend(counts.iter().flat_map(|count| count.to_be_bytes()));
+            is_short(&octets)
+        };
+        assert!(is_short([500, 500, 500]));
+        for counts in [[501, 2, 1], [3, 40_000, 1], [3, 2, 501]] {
+            assert!(!is_short(counts), "{counts:?}");
+        }
+        assert!(!super::is_short(&[0; 11]), "shorter than a header");
     }
 
     #[test]
