@@ -149,6 +149,7 @@ impl Resolvers {
         let reply = Box::pin(timeout(self.timeout, wire::over_tcp(server, &question))).await;
         match reply {
             Ok(Ok(reply)) if !reply.metadata.truncation => Reply::of_message(&reply),
+            Ok(Err(Failure::Malformed)) => Err(Failure::Malformed),
             _ => Err(Failure::Truncated),
         }
     }
