@@ -2,7 +2,7 @@
 //!
 //! A server that verifies senders calls the sender's mail server and asks whether it would take a reply. Nothing here
 //! calls anybody: in go lines of Exim and Postfix, out comes a [`Table`] by month of the calls, of the checks that needed
-//! none, and of how each call ended. [`line`] knows the words, this file what counts:
+//! none, and of how each call ended. `line` knows the words, this file what counts:
 //!
 //! - **A call counts once.** Exim asks anew for each recipient, and writes the same into its rejectlog: what it says of a
 //!   sender and a client counts once until two minutes have passed without a word about them, and the first word
