@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, OpCode, ResponseCode};
-use hickory_proto::rr::rdata::{A, CNAME, SOA, TXT};
+use hickory_proto::rr::rdata::{A, CNAME, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -220,7 +220,7 @@ impl Teller {
             Manner::Large | Manner::Stalls | Manner::Bomb if !over_tcp => {
                 answer.metadata.truncation = true;
             }
-            Manner::Large | Manner::Stalls => return Some(large(answer, query.query_type())),
+            Manner::Large | Manner::Stalls => return Some(large(&answer, query.query_type())),
             Manner::Bomb => return Some(bomb(&answer, query.query_type())),
             Manner::Ring => {
                 let other = below(owner, "ring");
@@ -238,7 +238,7 @@ impl Teller {
                 octets[7] = 1;
                 let here = octets.len();
                 octets.extend(pointer(here));
-                octets.extend(record_rest(query.query_type(), &[192, 0, 2, 1]));
+                octets.extend(record(RecordType::A, &[192, 0, 2, 1]));
                 return Some(octets);
             }
             Manner::Garbage => {
@@ -272,37 +272,45 @@ fn alias(owner: &Name, target: &Name) -> Record {
     Record::from_rdata(owner.clone(), 3600, RData::CNAME(CNAME(target.clone())))
 }
 
-/// Fills the answer up to 64 kB: with addresses if those were asked for, else with text.
-fn large(mut answer: Message, kind: RecordType) -> Vec<u8> {
-    let owner = answer.queries[0].name().clone();
-    let (data, octets) = match kind {
-        RecordType::A => (RData::A(A(Ipv4Addr::new(203, 0, 113, 9))), 16),
-        _ => (RData::TXT(TXT::new(vec!["x".repeat(255); 4])), 12 + 4 * 256),
+/// Fills the answer up to 64 kB: with addresses if those were asked for, else with text. By hand, as hickory takes
+/// long for it.
+fn large(answer: &Message, kind: RecordType) -> Vec<u8> {
+    let text = [[255].as_slice(), &[b'x'; 255]].concat().repeat(4);
+    let data = match kind {
+        RecordType::A => record(kind, &[203, 0, 113, 9]),
+        _ => record(RecordType::TXT, &text),
     };
-    for _ in 0..64_000 / octets {
-        answer.add_answer(Record::from_rdata(owner.clone(), 3600, data.clone()));
+    filled(answer.to_vec().expect("a small message"), &[[&pointer(HEADER)[..], &data].concat()])
+}
+
+/// The message with these records again and again, up to 64 kB; they are its only ones.
+fn filled(mut octets: Vec<u8>, records: &[Vec<u8>]) -> Vec<u8> {
+    let mut count: u16 = 0;
+    for record in records.iter().cycle() {
+        if octets.len() + record.len() > 65_000 {
+            break;
+        }
+        octets.extend(record);
+        count += 1;
     }
-    answer.to_vec().expect("less than 64 kB")
+    octets[6..8].copy_from_slice(&count.to_be_bytes());
+    octets
 }
 
 /// Pointers to a name of up to 255 octets, in as many records as 64 kB hold, with names in their data, too.
 fn bomb(answer: &Message, kind: RecordType) -> Vec<u8> {
     let mut octets = answer.to_vec().expect("a small message");
-    // The long name is the first record's own, and lies below the name that was asked for.
-    let long = octets.len();
-    for _ in 0..3 {
-        octets.push(63);
-        octets.extend([b'x'; 63]);
-    }
+    // The long name is the data of the first record, and lies below the name that was asked for.
+    let label = [[63].as_slice(), &[b'x'; 63]].concat();
+    let name = [&label.repeat(3)[..], &pointer(HEADER)].concat();
+    // Behind a name of 2 octets, and the 10 from type to length.
+    let long = pointer(octets.len() + 2 + 10);
     octets.extend(pointer(HEADER));
-    octets.extend(record_rest(kind, &pointer(long)));
-    let mut count: u16 = 1;
-    while octets.len() < 65_000 {
-        // Every other one is at the name that was asked for.
-        octets.extend(pointer(if count.is_multiple_of(2) { long } else { HEADER }));
-        octets.extend(record_rest(kind, &pointer(long)));
-        count += 1;
-    }
+    octets.extend(record(RecordType::NULL, &name));
+    let data = aimed(kind, &long);
+    let records = [&long, &pointer(HEADER)].map(|owner| [&owner[..], &data].concat());
+    let mut octets = filled(octets, &records);
+    let count = u16::from_be_bytes([octets[6], octets[7]]) + 1;
     octets[6..8].copy_from_slice(&count.to_be_bytes());
     octets
 }
@@ -312,19 +320,19 @@ fn pointer(to: usize) -> [u8; 2] {
 }
 
 /// A record behind its name: type, class, time to live and data.
-fn record_rest(kind: RecordType, data: &[u8]) -> Vec<u8> {
-    let front = match kind {
-        RecordType::MX => vec![0, 10],
-        RecordType::SRV => vec![0, 0, 0, 0, 0, 25],
-        _ => vec![],
-    };
-    let kind = match kind {
-        RecordType::MX | RecordType::SRV | RecordType::PTR => kind,
-        // Aliases are looked at whatever was asked for.
-        _ => RecordType::CNAME,
-    };
-    let data = [&front, data].concat();
+fn record(kind: RecordType, data: &[u8]) -> Vec<u8> {
     let length = u16::try_from(data.len()).expect("few octets");
     let kind = u16::from(kind).to_be_bytes();
-    [&kind[..], &[0, 1, 0, 0, 14, 16], &length.to_be_bytes(), &data].concat()
+    [&kind[..], &[0, 1, 0, 0, 14, 16], &length.to_be_bytes(), data].concat()
+}
+
+/// A record of that type that leads to `name`, behind its own; an alias where the type leads nowhere, for those are
+/// looked at whatever was asked for.
+fn aimed(kind: RecordType, name: &[u8]) -> Vec<u8> {
+    match kind {
+        RecordType::MX => record(kind, &[&[0, 10], name].concat()),
+        RecordType::SRV => record(kind, &[&[0, 0, 0, 0, 0, 25], name].concat()),
+        RecordType::PTR => record(kind, name),
+        _ => record(RecordType::CNAME, name),
+    }
 }
