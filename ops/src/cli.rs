@@ -105,7 +105,7 @@ pub struct StatisticsArgs {
     /// Callback verification by month: calls, skips, and how each call ended; nobody is called for it
     #[arg(long)]
     pub cbv: bool,
-    /// The logs, plain or packed, patterns, or - for standard input [default: each [[log]] of the configuration]
+    /// The logs, plain or packed, patterns, or - for standard input (default: the logs of the configuration)
     #[arg(value_name = "LOG")]
     pub logs: Vec<PathBuf>,
     /// Time zone of the months, and of stamps that do not say theirs, such as Europe/Berlin [default: this machine's]
