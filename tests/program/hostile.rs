@@ -23,8 +23,6 @@ use resolver::{Manner, Resolver, Seen, counts, most_in_a_second};
 /// `live.wait` as it is by default, and what an answer may take beyond it.
 const WAIT: Duration = Duration::from_millis(400);
 const SLACK: Duration = Duration::from_millis(50);
-/// An answer that waited so long did so in vain: it is not finished.
-const WAITED: Duration = Duration::from_millis(390);
 /// The longest an unfinished answer may be kept, in seconds.
 const UNFINISHED_TTL: u32 = 30;
 /// What trouble may cost: allocators and caches fill up a little, no more.
@@ -117,8 +115,12 @@ fn assert_in_time(what: &str, asked: &[Asked]) -> Times {
     let own = Times::of(asked.iter().filter(plain));
     let waiting = Times::of(asked.iter().filter(|asked| !plain(asked)));
     show(format_args!("{what}: {waiting}; without look-ups {own}"));
-    // Those that wait are late twice: when they come, and when their time is over.
-    assert!(waiting.p99 <= WAIT + SLACK + 2 * own.p99, "{what}: {waiting}; without look-ups {own}");
+    // Those that wait are late twice: when they come, and when their time is over. The worst, as one stall of the
+    // machine is enough for a hundredth of a few hundred questions.
+    assert!(
+        waiting.p99 <= WAIT + SLACK + 2 * own.worst,
+        "{what}: {waiting}; without look-ups {own}"
+    );
     waiting
 }
 
@@ -134,6 +136,17 @@ fn endure(manner: Option<Manner>, per_client: usize) {
     let heavy = matches!(manner, Some(Manner::Large | Manner::Stalls | Manner::Bomb));
     let (clients, rate) = if heavy { (FEW_CLIENTS, 12) } else { (CLIENTS, 100) };
     let questions = questions(clients.clone());
+    // No look-up ends within the time that an answer waits.
+    let never = matches!(
+        manner,
+        Some(
+            Manner::Silent
+                | Manner::Slow
+                | Manner::WrongId
+                | Manner::WrongQuestion
+                | Manner::Stalls
+        )
+    );
 
     let daemon = site.start();
     let expected = ask_all(daemon.dns(), HERE, &questions, 1000);
@@ -152,8 +165,9 @@ fn endure(manner: Option<Manner>, per_client: usize) {
     assert!(manner.is_some() || times.p50 < WAIT / 2, "{what}: {times}");
     for (asked, expected) in asked.iter().zip(expected) {
         assert_as_without(&what, asked, &expected);
-        let kept = asked.took < WAITED || asked.ttl <= UNFINISHED_TTL;
-        assert!(kept, "{what}: unfinished, but kept for long: {asked:?}");
+        let of_name = [".pair", ".ehlo"].iter().any(|zone| asked.name.ends_with(zone));
+        let kept_short = !never || !of_name || asked.ttl <= UNFINISHED_TTL;
+        assert!(kept_short, "{what}: unfinished, but kept for long: {asked:?}");
     }
     let most_kb = after.max(while_asked);
     show(format_args!("{what}: {before} kB before, {while_asked} kB, {after} kB after"));
