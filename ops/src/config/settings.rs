@@ -129,9 +129,9 @@ section! {
             "The most DNS questions that judging one client may cost.";
         "questions-per-domain" questions_per_domain: u32 = Is("500"), Between(1, 1_000_000), Restart,
             "The most questions a second about one domain, or one network of addresses.";
-        "questions-per-asker" questions_per_asker: u32 = Is("15000"), Between(1, 1_000_000), Restart,
+        "questions-per-asker" questions_per_asker: u32 = Is("40000"), Between(1, 1_000_000), Restart,
             "The most questions a second that one who asks us can cause.";
-        "questions-per-second" questions_per_second: u32 = Is("20000"), Between(1, 1_000_000), Restart,
+        "questions-per-second" questions_per_second: u32 = Is("50000"), Between(1, 1_000_000), Restart,
             "The most questions a second in total.";
         "concurrent" concurrent: u32 = Is("1024"), Between(1, 65_536), Restart,
             "Questions under way at once, in total.";
