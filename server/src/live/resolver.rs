@@ -21,9 +21,9 @@ use helostat_zones::evidence::lookup::{ALIAS_LINKS_MAX, Absent, Age, Denial, Fou
 use helostat_zones::evidence::{
     Answer, DnsName, Failure, Holds, Publishing, RecordData, RecordType,
 };
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::{Name, RData};
 use hickory_resolver::config::ProtocolConfig;
-use hickory_resolver::proto::op::{Message, ResponseCode};
-use hickory_resolver::proto::rr::{Name, RData};
 use hickory_resolver::system_conf::read_system_conf;
 use tokio::time::timeout;
 

@@ -16,8 +16,8 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use hickory_resolver::proto::op::{Edns, Message, MessageType, Query};
-use hickory_resolver::proto::rr::Name;
+use hickory_proto::op::{Edns, Message, MessageType, Query};
+use hickory_proto::rr::Name;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UdpSocket};
 
@@ -174,7 +174,7 @@ fn read(octets: &mut [u8]) -> Result<Message, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use hickory_resolver::proto::rr::RData;
+    use hickory_proto::rr::RData;
     use proptest::prelude::*;
 
     use super::*;
@@ -216,10 +216,8 @@ mod tests {
         let name = DnsName::parse("a.example.").expect("a name");
         let question = Question::new(&name, RecordType::A).expect("a question");
         let reply = || {
-            let mut reply = Message::response(
-                question.message.metadata.id,
-                hickory_resolver::proto::op::OpCode::Query,
-            );
+            let mut reply =
+                Message::response(question.message.metadata.id, hickory_proto::op::OpCode::Query);
             reply.add_query(question.message.queries[0].clone());
             reply
         };
@@ -229,7 +227,7 @@ mod tests {
         other.metadata.id ^= 1;
         assert!(!question.is_answered_by(&other));
         let mut other = reply();
-        other.queries[0].set_query_type(hickory_resolver::proto::rr::RecordType::AAAA);
+        other.queries[0].set_query_type(hickory_proto::rr::RecordType::AAAA);
         assert!(!question.is_answered_by(&other));
         let mut none = reply();
         none.queries.clear();

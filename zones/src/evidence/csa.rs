@@ -182,9 +182,7 @@ async fn judge<L: Lookup>(
 
 /// The proper parents of a name that may speak for it, from the registrable domain downwards.
 fn parents(name: &Name, host: &DnsName, limit: usize) -> impl Iterator<Item = DnsName> {
-    let family = name.family().map_or_else(|| host.depth(), |family| family.split('.').count());
-    let deepest = host.depth().saturating_sub(1).min(PARENT_LABELS_MAX);
-    (family..=deepest).take(limit).map(|depth| host.ancestor(depth))
+    host.parents(name).take_while(|parent| parent.depth() <= PARENT_LABELS_MAX).take(limit)
 }
 
 #[cfg(test)]

@@ -128,6 +128,13 @@ impl DnsName {
         Self { wire: labels.0.into() }
     }
 
+    /// The names above what a client said (`self` is that name in the DNS), from its registrable domain
+    /// downwards, without itself: those whose owner may speak for it.
+    pub(super) fn parents(&self, said: &Name) -> impl Iterator<Item = Self> {
+        let family = said.family().map_or_else(|| self.depth(), |family| family.split('.').count());
+        (family..self.depth()).map(|depth| self.ancestor(depth))
+    }
+
     /// True for the root.
     pub fn is_root(&self) -> bool {
         self.wire.is_empty()

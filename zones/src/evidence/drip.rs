@@ -55,7 +55,7 @@ pub async fn evaluate<L: Lookup>(
         Ok(None) => {}
         Err(failure) => return inquiry.give_up(failure),
     }
-    for parent in parents(name, &host, options.parents) {
+    for parent in host.parents(name).take(options.parents) {
         match status(&mut inquiry, &parent, ip).await {
             Ok(Some(_)) => return inquiry.conclude(FindingResult::Fail, Some("parent")),
             Ok(None) => {}
@@ -112,12 +112,6 @@ fn owner(domain: &DnsName, ip: IpAddr) -> Option<DnsName> {
     domain.below(&[[&address, version], NODE].concat())
 }
 
-/// The proper parents of a name, from the registrable domain downwards.
-fn parents(name: &Name, host: &DnsName, limit: usize) -> impl Iterator<Item = DnsName> {
-    let family = name.family().map_or_else(|| host.depth(), |family| family.split('.').count());
-    (family..host.depth()).take(limit).map(|depth| host.ancestor(depth))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,7 +146,7 @@ mod tests {
             let name = Name::parse(said.as_bytes());
             let host = DnsName::of(&name).expect(said);
             let found: Vec<String> =
-                parents(&name, &host, limit).map(|parent| parent.to_string()).collect();
+                host.parents(&name).take(limit).map(|parent| parent.to_string()).collect();
             assert_eq!(found.join(" "), expected, "{said} limit {limit}");
         }
     }

@@ -19,13 +19,15 @@ use std::net::IpAddr;
 use super::dns_name::DnsName;
 use super::finding::{Finding, FindingResult};
 use super::inquiry::{HostAddresses, Inquiry};
-use super::lookup::{Holds, Lookup};
+use super::literal;
+use super::lookup::Lookup;
 use crate::name::{Name, NameKind};
 
 /// What EHLO-forward says of the client at `ip` (canonical) that said `name`.
 pub async fn evaluate<L: Lookup>(lookup: &L, ip: IpAddr, name: &Name) -> Finding {
     if name.kind() == NameKind::Literal {
-        return literal(ip, name);
+        // A literal needs no question: it states an address itself.
+        return literal::evaluate(ip, name);
     }
     let mut inquiry = Inquiry::new(lookup);
     let Some(host) = DnsName::of(name) else {
@@ -37,13 +39,4 @@ pub async fn evaluate<L: Lookup>(lookup: &L, ip: IpAddr, name: &Name) -> Finding
         HostAddresses::Missing => inquiry.conclude(FindingResult::None, Some("noaddr")),
         HostAddresses::Failed(failure) => inquiry.give_up(failure),
     }
-}
-
-/// A literal needs no question: it states an address itself.
-fn literal(ip: IpAddr, name: &Name) -> Finding {
-    let ttl = Holds::default().positive_max;
-    if name.ip().map(|stated| stated.to_canonical()) == Some(ip) {
-        return Finding::plain(FindingResult::Pass, Some("literal"), ttl);
-    }
-    Finding::plain(FindingResult::Fail, Some("literal-mismatch"), ttl)
 }
