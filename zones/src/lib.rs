@@ -9,6 +9,7 @@
 //! - [`evidence`]: what the DNS says now about a pair, one finding per system
 //! - [`policy`], [`weights`], [`rules`]: the numbers; history and findings in, verdict out
 //! - [`testimony`]: what the findings say for and against a pair
+//! - [`operator`]: the operator's own allow and deny
 //! - [`verdict`]: class, score, reasons, until: what is said of a client, a name, a pair
 //! - [`key`], [`answer`]: a question's name to a key; a verdict to the records of a zone
 //! - [`explain`]: all of it in words and as JSON
@@ -22,6 +23,7 @@ pub mod key;
 pub mod ledger;
 pub mod name;
 pub mod observation;
+pub mod operator;
 pub mod policy;
 pub mod rules;
 pub mod testimony;
