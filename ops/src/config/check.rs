@@ -12,7 +12,7 @@ use super::read::Given;
 use super::section::Section;
 use super::settings::{Dns, Journal, Live, Log, Syslog, Transport, Zone};
 use super::value::cut;
-use super::{Config, JOURNAL, LOG, POLICY, SYSLOG, ZONE};
+use super::{Config, JOURNAL, LOG, POLICY, SYSLOG, ZONE, decisions};
 use helostat_zones::observation::ReporterKind;
 
 /// Everything in which two values of the file cannot both hold.
@@ -240,6 +240,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     }
     live_warnings(&config.live, &mut found);
     memory_warnings(config, &mut found);
+    decisions::warnings(&config.decisions, &mut found);
     found
 }
 

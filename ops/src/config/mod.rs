@@ -8,7 +8,8 @@
 //! structs; what lies between them:
 //!
 //! - `section`: what a key is, and the one declaration that makes both the table and the struct
-//! - `settings`, `evidence`, `policy`: all sections with all keys
+//! - `settings`, `evidence`, `policy`, `operator`: all sections with all keys
+//! - `decisions`: from the entries of `[[allow]]` and `[[deny]]` to the table of decisions
 //! - `value`, `address`, `duration`, `domain`: the types of values
 //! - `read`: the walk from the TOML tree to the structs
 //! - `check`: whether the values agree with each other; warnings
@@ -21,10 +22,13 @@
 
 mod address;
 mod check;
+mod decisions;
 mod domain;
 mod duration;
 mod evidence;
+mod moment;
 mod nearest;
+mod operator;
 mod place;
 mod policy;
 mod print;
@@ -39,9 +43,11 @@ mod value;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 pub use domain::DomainName;
 pub use evidence::Evidence;
+pub use operator::{Allow, Deny, Operator};
 pub use place::{ConfigError, ConfigErrors, Place};
 pub use policy::Policy;
 pub use section::{Change, Key, Preset};
@@ -51,6 +57,8 @@ pub use settings::{
 };
 pub use size::Size;
 pub use value::Rule;
+
+use helostat_zones::operator::Decisions;
 
 use place::Source;
 use section::Section;
@@ -62,10 +70,18 @@ const SYSLOG: &str = "syslog";
 const JOURNAL: &str = "journal";
 const EVIDENCE: &str = "evidence";
 const POLICY: &str = "policy";
+const ALLOW: &str = "allow";
+const DENY: &str = "deny";
 
 /// The longest file that is read: about a thousand zones, and small enough for an answer at once
 /// when a log is given by mistake.
 const FILE_MAX_BYTES: u64 = 256 * 1024;
+
+/// The longest file of decisions: more than a hundred thousand of them.
+const DECISIONS_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Where the commands write decisions if the configuration does not say, beside it.
+const DECISIONS_FILE: &str = "decisions.toml";
 
 /// What the operator wants, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +102,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// The numbers of the verdict.
     pub policy: Policy,
+    /// Where decisions are kept.
+    pub operator: Operator,
     /// The origins under which verdicts are published.
     pub zones: Vec<Zone>,
     /// The mail logs to learn from.
@@ -94,6 +112,12 @@ pub struct Config {
     pub syslog: Vec<Syslog>,
     /// The journals to learn from.
     pub journals: Vec<Journal>,
+    /// Whom the operator lets in, as the main file has it.
+    pub allow: Vec<Allow>,
+    /// Whom the operator keeps out, as the main file has it.
+    pub deny: Vec<Deny>,
+    /// All decisions: those of the main file, and those of the files that `operator` names.
+    pub decisions: Arc<Decisions>,
 }
 
 /// Every key at its default; no zones, no logs.
@@ -108,10 +132,14 @@ impl Default for Config {
             evidence: Evidence::initial(),
             ingest: Ingest::initial(),
             policy: Policy::initial(),
+            operator: Operator::initial(),
             zones: Vec::new(),
             logs: Vec::new(),
             syslog: Vec::new(),
             journals: Vec::new(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            decisions: Arc::default(),
         }
     }
 }
@@ -136,22 +164,46 @@ impl Config {
         let name = path.display().to_string();
         let folder = std::path::absolute(path).map_err(|cause| unreadable(&name, cause))?;
         let folder = folder.parent().unwrap_or(path);
-        let text = read_file(path, &name)?;
+        let text = read_file(path, &name, FILE_MAX_BYTES)?;
         let source = Source::new(&name, &text);
         let mut read = read::main_file(&source, folder);
         if let Some(path) = read.config.policy.file.clone() {
             let name = path.display().to_string();
-            let text = read_file(&path, &name)?;
+            let text = read_file(&path, &name, FILE_MAX_BYTES)?;
             read = read::policy_file(&Source::new(&name, &text), &source, folder, read);
         }
-        finish(read, &name)
+        let operator = &mut read.config.operator;
+        operator.file.get_or_insert_with(|| folder.join(DECISIONS_FILE));
+        let mut more = decisions::Gathered::default();
+        for (number, path) in operator.decision_files().into_iter().enumerate() {
+            let name = path.display().to_string();
+            match read_file(&path, &name, DECISIONS_MAX_BYTES) {
+                Ok(text) => more.extend(read::decisions_file(&Source::new(&name, &text), folder)),
+                // The commands make theirs when they have something to write.
+                Err(ConfigErrors::Unreadable { cause, .. })
+                    if number == 0 && cause.kind() == io::ErrorKind::NotFound => {}
+                Err(ConfigErrors::Unreadable { cause, .. }) => {
+                    let key = if number == 0 { "file" } else { "files" };
+                    more.errors.push(decisions::unreadable(
+                        &read.given,
+                        key,
+                        &source,
+                        &name,
+                        &cause,
+                    ));
+                }
+                Err(ConfigErrors::Wrong(errors)) => more.errors.extend(errors),
+            }
+        }
+        finish(read, more, &name)
     }
 
     /// Reads `text` as the file `file_name`, of which only the name and the folder matter. A policy
-    /// file is not opened: its path is kept, its numbers are not.
+    /// file and files of decisions are not opened: their paths are kept, what is in them is not.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigErrors> {
         let folder = Path::new(file_name).parent().unwrap_or_else(|| Path::new(""));
-        finish(read::main_file(&Source::new(file_name, text), folder), file_name)
+        let read = read::main_file(&Source::new(file_name, text), folder);
+        finish(read, decisions::Gathered::default(), file_name)
     }
 
     /// Every default, with no zone and no log.
@@ -175,7 +227,9 @@ impl Config {
         let mut sections: Vec<&mut dyn Section> =
             vec![&mut self.daemon, &mut self.ledger, &mut self.dns, &mut self.http, &mut self.live];
         sections.extend(self.evidence.sections());
-        sections.extend([&mut self.ingest as &mut dyn Section, &mut self.policy]);
+        let others: [&mut dyn Section; 3] =
+            [&mut self.ingest, &mut self.policy, &mut self.operator];
+        sections.extend(others);
         sections
     }
 }
@@ -183,16 +237,21 @@ impl Config {
 /// Every key of the file with its section, in the order of the manual.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
     let before = [Daemon::KEYS, Ledger::KEYS, Dns::KEYS, Http::KEYS, Live::KEYS];
-    let after = [Ingest::KEYS, Policy::KEYS, Zone::KEYS, Log::KEYS, Syslog::KEYS, Journal::KEYS];
-    before.into_iter().chain(Evidence::KEYS.iter().copied()).chain(after).flatten()
+    let after = [Ingest::KEYS, Policy::KEYS, Operator::KEYS];
+    let entries = [Zone::KEYS, Log::KEYS, Syslog::KEYS, Journal::KEYS, Allow::KEYS, Deny::KEYS];
+    let evidence = Evidence::KEYS.iter().copied();
+    before.into_iter().chain(evidence).chain(after).chain(entries).flatten()
 }
 
-fn finish(read: read::Read, main: &str) -> Result<Config, ConfigErrors> {
-    let read::Read { config, given, mut errors, is_toml } = read;
+fn finish(read: read::Read, more: decisions::Gathered, main: &str) -> Result<Config, ConfigErrors> {
+    let read::Read { mut config, given, mut errors, is_toml } = read;
     // In a file that is not TOML what is missing may be what could not be read.
     if is_toml {
         errors.extend(check::disagreements(&config, &given));
     }
+    let mut gathered = decisions::gather(&config.allow, &config.deny, &given, is_toml);
+    gathered.extend(more);
+    config.decisions = Arc::new(gathered.conclude(&mut errors));
     if errors.is_empty() {
         return Ok(config);
     }
@@ -201,13 +260,13 @@ fn finish(read: read::Read, main: &str) -> Result<Config, ConfigErrors> {
     Err(ConfigErrors::Wrong(errors))
 }
 
-fn read_file(path: &Path, name: &str) -> Result<String, ConfigErrors> {
+fn read_file(path: &Path, name: &str, most: u64) -> Result<String, ConfigErrors> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|cause| unreadable(name, cause))?;
     // One more than is allowed, so that what is too long shows.
-    let read = file.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes);
-    if read.map_err(|cause| unreadable(name, cause))? as u64 > FILE_MAX_BYTES {
-        let why = format!("longer than {FILE_MAX_BYTES} bytes: this is no configuration");
+    let read = file.take(most + 1).read_to_end(&mut bytes);
+    if read.map_err(|cause| unreadable(name, cause))? as u64 > most {
+        let why = format!("longer than {most} bytes: this is no configuration");
         return Err(unreadable(name, io::Error::new(io::ErrorKind::FileTooLarge, why)));
     }
     String::from_utf8(bytes).map_err(|wrong| {

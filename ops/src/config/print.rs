@@ -1,7 +1,7 @@
 //! The configuration as it is in force: as TOML, as JSON, and compared with a newer one.
 //!
 //! What [`Config::to_toml`] writes, `Config::parse` reads as the same configuration: every key is
-//! there, and the numbers of a policy file stand in `[policy]`. Paths are as they were resolved; after
+//! there, and the numbers of a policy file stand in `[policy]`; decisions in files of their own stay there. Paths are as they were resolved; after
 //! [`Config::load`] they are absolute, so it does not matter where the printed file is put. A path
 //! that is not UTF-8 (only the folder of the file can bring one in) is printed with U+FFFD for what is
 //! not. JSON is the same tree, so that names cannot differ.
@@ -32,6 +32,12 @@ impl Config {
         }
         for journal in &mut copy.journals {
             write_section(journal, &mut text);
+        }
+        for allow in &mut copy.allow {
+            write_section(allow, &mut text);
+        }
+        for deny in &mut copy.deny {
+            write_section(deny, &mut text);
         }
         text
     }

@@ -14,12 +14,14 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::decisions::{self, Gathered};
 use super::nearest::nearest;
+use super::operator::{Allow, Deny};
 use super::place::{ConfigError, Place, Source};
 use super::section::{Key, Preset, Section};
 use super::settings::{Journal, Log, Syslog, Zone};
 use super::value::{Reading, cut};
-use super::{Config, EVIDENCE, JOURNAL, LOG, POLICY, SYSLOG, ZONE, keys};
+use super::{ALLOW, Config, DENY, EVIDENCE, JOURNAL, LOG, POLICY, SYSLOG, ZONE, keys};
 
 /// A file with more than this is not a configuration with slips, but something else.
 pub(super) const MOST_SYNTAX_ERRORS: usize = 100;
@@ -111,6 +113,31 @@ pub(super) fn policy_file(
     Read { errors, is_toml: is_toml && found.is_toml, ..found }
 }
 
+/// Reads a file that holds decisions alone.
+pub(super) fn decisions_file(source: &Source<'_>, folder: &Path) -> Gathered {
+    let (document, broken) = parse(source);
+    let mut reader = Reader::new(source, folder, broken);
+    let mut config = Config::default();
+    for (name, value) in document.get_ref() {
+        let place = source.place(&name.span());
+        match (name.get_ref().as_ref(), value.get_ref()) {
+            (ALLOW, value) => config.allow = reader.entries(ALLOW, place, value),
+            (DENY, value) => config.deny = reader.entries(DENY, place, value),
+            (name, _) => {
+                let name = cut(name);
+                let sentence = format!(
+                    "`{name}` has no place here: a file of decisions holds [[allow]] and [[deny]] alone"
+                );
+                reader.error(place, sentence);
+            }
+        }
+    }
+    let Read { config, given, errors, is_toml } = reader.finish(config);
+    let mut gathered = decisions::gather(&config.allow, &config.deny, &given, is_toml);
+    gathered.errors.extend(errors);
+    gathered
+}
+
 /// Parses as far as the text lets itself be parsed; the errors come in the order of their places.
 fn parse<'a>(source: &Source<'a>) -> (Spanned<DeTable<'a>>, Vec<ConfigError>) {
     let (document, errors) = DeTable::parse_recoverable(source.text());
@@ -183,6 +210,8 @@ impl<'a> Reader<'a> {
                 (LOG, value) => config.logs = self.entries(LOG, place, value),
                 (SYSLOG, value) => config.syslog = self.entries(SYSLOG, place, value),
                 (JOURNAL, value) => config.journals = self.entries(JOURNAL, place, value),
+                (ALLOW, value) => config.allow = self.entries(ALLOW, place, value),
+                (DENY, value) => config.deny = self.entries(DENY, place, value),
                 (EVIDENCE, DeValue::Table(systems)) => {
                     for (system, value) in systems {
                         let place = self.source.place(&system.span());
@@ -329,6 +358,14 @@ impl Entry for Journal {
     fn settle(&mut self, _given: impl Fn(&Key) -> bool) {}
 }
 
+impl Entry for Allow {
+    fn settle(&mut self, _given: impl Fn(&Key) -> bool) {}
+}
+
+impl Entry for Deny {
+    fn settle(&mut self, _given: impl Fn(&Key) -> bool) {}
+}
+
 fn is_empty(value: &DeValue<'_>) -> bool {
     match value {
         DeValue::String(text) => text.is_empty(),
@@ -339,7 +376,7 @@ fn is_empty(value: &DeValue<'_>) -> bool {
 
 /// The section as its line is written in the file.
 pub(super) fn bracketed(section: &str) -> String {
-    if [ZONE, LOG, SYSLOG, JOURNAL].contains(&section) {
+    if [ZONE, LOG, SYSLOG, JOURNAL, ALLOW, DENY].contains(&section) {
         format!("[[{section}]]")
     } else {
         format!("[{section}]")

@@ -351,6 +351,10 @@ fn what_is_no_configuration_is_said_to_be_none() {
     assert!(load().contains("this is no configuration"), "{}", load());
 }
 
+/// The decisions that the shipped file shows, without what is default.
+const DECIDED: &str = "[[allow]]\nclient = \"192.0.2.7\"\nreason = \"our customer\"\n\
+    [[deny]]\nname = \"*.example.com\"\nreason = \"floods us\"\n";
+
 #[test]
 fn the_shipped_file_says_every_key_with_its_default() {
     let text = fs::read_to_string(in_crate("helostat.toml")).expect("the shipped file");
@@ -365,15 +369,18 @@ fn the_shipped_file_says_every_key_with_its_default() {
     let (zones, logs) = (std::mem::take(&mut config.zones), std::mem::take(&mut config.logs));
     let (syslog, journals) =
         (std::mem::take(&mut config.syslog), std::mem::take(&mut config.journals));
+    let (allow, deny) = (std::mem::take(&mut config.allow), std::mem::take(&mut config.deny));
+    config.decisions = Arc::default();
     assert_eq!(config, Config::default(), "the shipped file has a value that is not the default");
 
     let ([zone], [log]) = (zones.as_slice(), logs.as_slice()) else { panic!("a zone, a log") };
     let needed = format!(
-        "[[zone]]\norigin = \"{}\"\n[[log]]\npath = \"{}\"\n[[syslog]]\nlisten = [\"127.0.0.1:5514\"]\n[[journal]]\nreporter = \"mx1\"\n",
+        "[[zone]]\norigin = \"{}\"\n[[log]]\npath = \"{}\"\n[[syslog]]\nlisten = [\"127.0.0.1:5514\"]\n[[journal]]\nreporter = \"mx1\"\n{DECIDED}",
         zone.origin,
         log.path.display()
     );
     let plain = parse(&needed);
+    assert_eq!((allow, deny), (plain.allow, plain.deny), "a decision that is not the default");
     assert_eq!((zones, logs), (plain.zones, plain.logs), "an entry that is not the default");
     assert_eq!((syslog, journals), (plain.syslog, plain.journals), "one that is not the default");
 
@@ -431,7 +438,7 @@ fn key_tables() -> String {
 fn the_table_lists_every_section_in_the_order_of_printing() {
     let mut config = Config::default();
     let mut printed: Vec<_> = config.sections().iter().map(|section| section.name()).collect();
-    printed.extend([ZONE, LOG, SYSLOG, JOURNAL]);
+    printed.extend([ZONE, LOG, SYSLOG, JOURNAL, ALLOW, DENY]);
     let mut listed: Vec<_> = keys().map(|key| key.section).collect();
     listed.dedup();
     assert_eq!(listed, printed);
@@ -444,6 +451,8 @@ fn file_with(key: &Key, value: &str) -> String {
         LOG if key.name != "path" => "path = \"mail.log\"\n",
         SYSLOG if key.name != "listen" => "listen = [\"127.0.0.1:5514\"]\n",
         JOURNAL if key.name != "reporter" => "reporter = \"mx1\"\n",
+        ALLOW | DENY if key.name == "reason" => "client = \"192.0.2.7\"\n",
+        ALLOW | DENY => "reason = \"r\"\n",
         _ => "",
     };
     format!("{}\n{needed}{} = {value}\n", read::bracketed(key.section), key.name)
@@ -479,6 +488,10 @@ fn edges(key: &Key) -> Option<([String; 2], [String; 2])> {
         Rule::Text(most) => {
             let shown = |long: usize| format!("\"{}\"", "x".repeat(long));
             Some(([0, most].map(shown), [most + 1, most + 2].map(shown)))
+        }
+        Rule::Line(most) => {
+            let shown = |long: usize| format!("\"{}\"", "x".repeat(long));
+            Some(([1, most].map(shown), [most + 1, most + 2].map(shown)))
         }
         _ => None,
     }
@@ -554,8 +567,13 @@ fn sound_file() -> impl Strategy<Value = String> {
         pick(&["", "format = \"exim\"\nreporter = \"mx-1.a_b\"\ntime-zone = \"UTC\"\n"]),
         0..4,
     );
-    (plain, zones, logs).prop_map(|((a, b, c, d, e, f, g), zones, logs)| {
-        let mut text = [a, b, c, d, e, f, g].concat();
+    let decisions = pick(&[
+        "",
+        "[[allow]]\nclient = \"192.0.2.0/24\"\nreason = \"a \\\"b\\\" ü\"\nuntil = 2026-12-31\n[[deny]]\nname = \"*.example.com\"\nreason = \"c\"\nadded = \"2026-01-01\"\n",
+        "[operator]\nfiles = [\"a.toml\"]\n[[deny]]\nclient = \"2001:db8::7\"\nreason = \"d\"\nauthor = \"e\"\n",
+    ]);
+    (plain, decisions, zones, logs).prop_map(|((a, b, c, d, e, f, g), decided, zones, logs)| {
+        let mut text = [a, b, c, d, e, f, g, decided].concat();
         for (number, more) in zones.iter().enumerate() {
             text.push_str(&format!("[[zone]]\norigin = \"r{number}.test\"\n{more}"));
         }

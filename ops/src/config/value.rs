@@ -51,6 +51,12 @@ pub enum Rule {
     TimeZone,
     /// A text of at most this many octets.
     Text(usize),
+    /// A text of one line and at most so many octets, which says something.
+    Line(usize),
+    /// A date stands for its first moment.
+    FromDay,
+    /// A date stands for its last moment: the day itself is included.
+    ThroughDay,
     /// A piece of an MTA's reply that no client can put there.
     Reply,
     /// A unit or an identifier of the journal, perhaps a pattern.
@@ -323,6 +329,7 @@ impl Value for String {
             Rule::Reply => "a piece of a reply such as \"blocked using rep.example.net\"",
             Rule::Unit => "a name as the journal has it, such as \"postfix*\"",
             Rule::Text(most) => return format!("a text of at most {most} octets"),
+            Rule::Line(most) => return format!("a text of one line and at most {most} octets"),
             _ => "a text",
         }
         .into()
@@ -337,6 +344,7 @@ impl Value for String {
                 Rule::Unit => check_unit(text)?,
                 Rule::Reply => helostat_ingest::ours::check(text)?,
                 Rule::Text(most) if text.len() > most => return Err(Self::new()),
+                Rule::Line(most) => check_line(text, most)?,
                 _ => {}
             }
             Ok(text.into())
@@ -346,6 +354,21 @@ impl Value for String {
     fn write(&self) -> toml::Value {
         self.as_str().into()
     }
+}
+
+/// Whether a text is one line that says something, in at most so many octets.
+pub(super) fn check_line(text: &str, most: usize) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err("it is empty".into());
+    }
+    if text.len() > most {
+        return Err(format!("it has {} octets", text.len()));
+    }
+    // It is shown on terminals and in answers.
+    if text.chars().any(char::is_control) {
+        return Err("it has line ends, tabs or other control characters".into());
+    }
+    Ok(())
 }
 
 fn check_url(text: &str) -> Result<(), String> {
