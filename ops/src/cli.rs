@@ -47,6 +47,12 @@ pub enum Command {
     Check(JsonArgs),
     /// Print the effective configuration
     Config(JsonArgs),
+    /// Let somebody in, whatever was learned: a client, a network, a name, a domain
+    Allow(DecideArgs),
+    /// Keep somebody out, whatever was learned: a client, a network, a name, a domain
+    Deny(DecideArgs),
+    /// List whom you allow and deny, or take one of these back
+    Decisions(DecisionsArgs),
     /// Run under a mail server, so that it logs the names that clients say
     #[command(subcommand)]
     Filter(FilterCommand),
@@ -128,6 +134,54 @@ pub struct ExplainArgs {
     /// Print JSON instead of words
     #[arg(long)]
     pub json: bool,
+}
+
+/// `helostat allow` and `helostat deny`.
+#[derive(Debug, Args)]
+pub struct DecideArgs {
+    /// An address, a network (192.0.2.0/24), a name as it is said in EHLO, or a domain as '*.example.com'
+    pub subject: String,
+    /// Why: it is shown with every verdict that comes of it
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who decides [default: who calls this, through sudo or not]
+    #[arg(long, value_name = "NAME")]
+    pub author: Option<String>,
+    /// How long it holds, such as 2h or 30d [default: for ever]
+    #[arg(long = "for", value_name = "DURATION")]
+    pub lasting: Option<String>,
+    /// The day (in UTC) through which it holds, or a time such as 2026-12-31T18:00:00Z
+    #[arg(long, value_name = "DATE", conflicts_with = "lasting")]
+    pub until: Option<String>,
+}
+
+/// `helostat decisions`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct DecisionsArgs {
+    /// What to do with one of them.
+    #[command(subcommand)]
+    pub command: Option<DecisionsCommand>,
+    /// Those whose time is over, which hold no more
+    #[arg(long)]
+    pub expired: bool,
+    /// Print JSON instead of words
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `helostat decisions ...`.
+#[derive(Debug, Subcommand)]
+pub enum DecisionsCommand {
+    /// Take back what `allow` or `deny` wrote
+    Remove(RemoveArgs),
+}
+
+/// `helostat decisions remove`.
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// An address, a network, a name, or a domain as '*.example.com', as it is listed
+    pub subject: String,
 }
 
 /// `helostat ask`.

@@ -3,7 +3,7 @@
 //! In this order, so that whatever is wrong is said before anything is changed: bind every address (for questions,
 //! HTTP, what other hosts log), look at the logs, say over HTTP how things stand, open the ledger, then answer, then follow. The end is the reverse: no new questions,
 //! the batch in hand committed, the ledger folded, within two seconds. SIGTERM and Ctrl-C end; SIGHUP
-//! reads the configuration again and takes over what can change while running.
+//! (and whoever asks on the control socket) reads the configuration again and takes over what can change while running.
 //!
 //! Threads: tokio's for DNS and HTTP, one for each followed log, one for snapshots. A log's thread never
 //! waits for tokio, and an answer never waits for a log.
@@ -31,7 +31,7 @@ use helostat_zones::name::Name;
 use prometheus::Registry;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ConfigArgs;
@@ -41,7 +41,7 @@ use crate::control::socket_path;
 use crate::example::{self, ExampleDns};
 use crate::exit::{Exit, Failure};
 use crate::health::Health;
-use crate::http::{self, Pages};
+use crate::http::{self, Pages, Reload};
 use crate::log::Log;
 use crate::settings::Place;
 use crate::snapshots::Keeper;
@@ -104,11 +104,13 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     let shutdown = CancellationToken::new();
     let judge_to_be = Arc::new(OnceLock::new());
     let keeper_to_be = Arc::new(OnceLock::new());
+    let (ask_to_reload, asked) = mpsc::channel(8);
     let pages = Pages {
         health: health.clone(),
         registry: registry.clone(),
         judge: judge_to_be.clone(),
         keeper: keeper_to_be.clone(),
+        reload: ask_to_reload,
     };
     // Opening a large ledger takes a while; whoever watches is told so, instead of nothing.
     if let Some(listener) = http {
@@ -158,7 +160,8 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
         }
     }
     if !ended {
-        let mut reloading = Reloading { args, running: config, hangup, handler, judge, live, log };
+        let mut reloading =
+            Reloading { args, running: config, hangup, asked, handler, judge, live, log };
         reloading.until(&mut ends).await;
     }
     tracing::info!("ending");
@@ -299,6 +302,7 @@ struct Reloading<'a> {
     /// What it was started with: what needs a restart is still so, whatever was read since.
     running: Config,
     hangup: Signal,
+    asked: mpsc::Receiver<Reload>,
     handler: Arc<Handler<LedgerJudge>>,
     judge: Arc<LedgerJudge>,
     live: Arc<Live>,
@@ -306,21 +310,25 @@ struct Reloading<'a> {
 }
 
 impl Reloading<'_> {
-    /// Waits for a signal to end; takes over changes of the configuration on SIGHUP.
+    /// Waits for a signal to end; takes over changes of the configuration on SIGHUP, or when asked to.
     async fn until(&mut self, ends: &mut Ends) {
         loop {
             tokio::select! {
                 () = ends.next() => return,
-                _ = self.hangup.recv() => self.reload(),
+                // What is wrong was logged.
+                _ = self.hangup.recv() => self.reload().unwrap_or_default(),
+                // Who asked may have gone.
+                Some(done) = self.asked.recv() => done.send(self.reload()).unwrap_or_default(),
             }
         }
     }
 
     /// All of the new configuration that can be taken over, or nothing of it.
-    fn reload(&mut self) {
+    fn reload(&mut self) -> Result<(), String> {
         if self.args.example {
-            tracing::info!("The example has no configuration file to read again");
-            return;
+            let why = "The example has no configuration file to read again";
+            tracing::info!("{why}");
+            return Err(why.to_owned());
         }
         let taken = read_config(&config_path(self.args)).and_then(|new| {
             let unsound = |error| Failure::new(Exit::Usage, error);
@@ -330,8 +338,9 @@ impl Reloading<'_> {
         let new = match taken {
             Ok(new) => new,
             Err(failure) => {
-                tracing::error!("The configuration was not taken over: {:#}", failure.error);
-                return;
+                let why = format!("The configuration was not taken over: {:#}", failure.error);
+                tracing::error!("{why}");
+                return Err(why);
             }
         };
         for key in self.running.restart_needed(&new) {
@@ -340,7 +349,8 @@ impl Reloading<'_> {
         self.judge.set_policy(settings::policy(&new));
         self.live.set_wait(new.live.wait);
         self.log.set_level(new.daemon.log_level);
-        tracing::info!("The configuration was read again");
+        tracing::info!(decisions = new.decisions.len(), "The configuration was read again");
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `/v1/explain?ip=..&ehlo=..` | everything known, as JSON; `&as=text` in words |
 //! | `/v1/ledger/dump?positions=..`, `/v1/ledger/stats?top=..`, `/v1/positions?prefix=..` | control socket only |
 //! | `POST /v1/batch`, `POST /v1/ledger/forget`, `POST /v1/ledger/snapshot` | control socket only |
+//! | `POST /v1/reload` | control socket only: reads the configuration again, as SIGHUP does, and says how that went |
 //!
 //! Every answer that is built from text of others is JSON or plain text, never HTML, so nothing a client
 //! said in EHLO can become markup.
@@ -27,6 +28,7 @@ use helostat_zones::ledger::Batch;
 use helostat_zones::name::Name;
 use prometheus::{Registry, TextEncoder};
 use serde::Deserialize;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::command::ledger::forget::{self, ForgetError};
 use crate::command::ledger::snapshot;
@@ -37,6 +39,9 @@ use crate::stream::written_while_sent;
 
 /// The largest batch taken over the control socket: 10,000 observations are about 2 MB.
 const BATCH_MAX: usize = 64 << 20;
+
+/// Asks the daemon to read its configuration again; it says whether it was taken over, or why not.
+pub type Reload = oneshot::Sender<Result<(), String>>;
 
 /// What the pages need.
 #[derive(Clone)]
@@ -49,6 +54,8 @@ pub struct Pages {
     pub judge: Arc<OnceLock<Arc<LedgerJudge>>>,
     /// Who takes snapshots; nobody before the ledger is open.
     pub keeper: Arc<OnceLock<Arc<Keeper>>>,
+    /// Who reads the configuration again.
+    pub reload: mpsc::Sender<Reload>,
 }
 
 impl Pages {
@@ -85,6 +92,7 @@ pub fn control(pages: Pages) -> Router {
         .route("/v1/ledger/snapshot", post(snapshot))
         .route("/v1/positions", get(positions))
         .route("/v1/batch", post(batch))
+        .route("/v1/reload", post(reload))
         .layer(DefaultBodyLimit::max(BATCH_MAX))
         .with_state(pages.clone());
     public(pages).merge(private)
@@ -232,6 +240,19 @@ async fn batch(State(pages): State<Pages>, body: Bytes) -> Result<Response, TooE
         Ok(Err(error)) => sentence(StatusCode::INSUFFICIENT_STORAGE, error),
         Err(error) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
     })
+}
+
+async fn reload(State(pages): State<Pages>) -> Response {
+    let (done, taken) = oneshot::channel();
+    let ending = || sentence(StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending");
+    if pages.reload.send(done).await.is_err() {
+        return ending();
+    }
+    match taken.await {
+        Ok(Ok(())) => "the configuration was read again\n".into_response(),
+        Ok(Err(why)) => sentence(StatusCode::CONFLICT, why),
+        Err(_) => ending(),
+    }
 }
 
 fn sentence(status: StatusCode, text: impl std::fmt::Display) -> Response {

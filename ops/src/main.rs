@@ -7,6 +7,7 @@ use helostat::cli::{Cli, Command, FilterCommand};
 use helostat::command::{self, load_config, load_config_if_any};
 use helostat::exit::{Exit, Failure};
 use helostat::{daemon, log, out};
+use helostat_zones::operator::Kind;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -27,6 +28,9 @@ fn main() -> ExitCode {
         Command::Ask(args) => command::ask::run(&config, &args),
         Command::Check(args) => command::check::check(&config, args),
         Command::Config(args) => load_config(&config).and_then(|c| command::check::show(&c, args)),
+        Command::Allow(args) => command::decisions::add(&config, Kind::Allow, &args),
+        Command::Deny(args) => command::decisions::add(&config, Kind::Deny, &args),
+        Command::Decisions(args) => command::decisions::run(&config, &args),
         Command::Filter(FilterCommand::Opensmtpd) => {
             command::filter::opensmtpd();
             Ok(())

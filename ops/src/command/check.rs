@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cli::{ConfigArgs, JsonArgs};
-use crate::command::{config_path, load_config};
+use crate::command::{config_path, decisions, load_config};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::out;
@@ -13,11 +13,16 @@ pub fn check(args: &ConfigArgs, JsonArgs { json }: JsonArgs) -> Result<(), Failu
     let path = config_path(args);
     let config = if args.example { load_config(args) } else { checked(args, &path, json) }?;
     let warnings = config.warnings();
+    let notes = decisions::notes(&config, decisions::now());
     if json {
-        return Ok(out::json(&json!({ "ok": true, "errors": [], "warnings": warnings }))?);
+        let told = json!({ "ok": true, "errors": [], "warnings": warnings, "notes": notes });
+        return Ok(out::json(&told)?);
     }
     for warning in &warnings {
         out::note(format!("warning: {warning}"));
+    }
+    for note in &notes {
+        out::note(format!("note: {note}"));
     }
     let what = if args.example { "the example".to_owned() } else { path.display().to_string() };
     Ok(out::line(format!("{what}: ok"))?)
@@ -27,7 +32,7 @@ fn checked(args: &ConfigArgs, path: &std::path::Path, json: bool) -> Result<Conf
     if json && let Err(errors) = Config::load(path) {
         let errors = errors.to_string();
         let errors: Vec<_> = errors.lines().collect();
-        out::json(&json!({ "ok": false, "errors": errors, "warnings": [] }))?;
+        out::json(&json!({ "ok": false, "errors": errors, "warnings": [], "notes": [] }))?;
         return Err(Failure::say(Exit::Usage, format!("{}: not valid", path.display())));
     }
     load_config(args)

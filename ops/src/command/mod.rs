@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod check;
+pub mod decisions;
 pub mod explain;
 pub mod filter;
 pub mod learn;

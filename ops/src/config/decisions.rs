@@ -34,14 +34,17 @@ impl Gathered {
     /// The table, if there are no errors; else what is in it matters no more.
     pub(super) fn conclude(self, errors: &mut Vec<ConfigError>) -> Decisions {
         errors.extend(self.errors);
+        let mut in_order: Vec<_> = self.decisions.iter().collect();
+        in_order.sort_by_key(|(_, place)| place);
         let mut first: HashMap<&Subject, &Place> = HashMap::new();
-        for (decision, place) in &self.decisions {
-            if let Some(other) = first.insert(&decision.subject, place) {
-                let subject = &decision.subject;
+        for (decision, place) in in_order {
+            let subject = &decision.subject;
+            if let Some(other) = first.get(subject) {
                 let sentence =
                     format!("{subject} is decided on already at {other}; keep one of the two");
                 errors.push(ConfigError { place: place.clone(), sentence });
-                first.insert(&decision.subject, other);
+            } else {
+                first.insert(subject, place);
             }
         }
         self.decisions.into_iter().map(|(decision, _)| decision).collect()

@@ -14,6 +14,7 @@
 //! - `read`: the walk from the TOML tree to the structs
 //! - `check`: whether the values agree with each other; warnings
 //! - `print`: back to TOML and JSON, and what of a change needs a restart
+//! - [`typed`]: some of these, from a command line
 //! - `place`, `nearest`: where an error is, and what was probably meant
 //!
 //! Relative paths start from the folder of the file. Only [`Config::load`] touches the disk, but for
@@ -38,6 +39,7 @@ mod settings;
 mod size;
 #[cfg(test)]
 mod tests;
+pub mod typed;
 mod value;
 
 use std::fs::File;
@@ -204,6 +206,16 @@ impl Config {
         let folder = Path::new(file_name).parent().unwrap_or_else(|| Path::new(""));
         let read = read::main_file(&Source::new(file_name, text), folder);
         finish(read, decisions::Gathered::default(), file_name)
+    }
+
+    /// Reads `text` as a file of decisions.
+    pub fn parse_decisions(text: &str, file_name: &str) -> Result<Decisions, ConfigErrors> {
+        let source = Source::new(file_name, text);
+        let gathered = read::decisions_file(&source, Path::new(""));
+        let mut errors = Vec::new();
+        let decisions = gathered.conclude(&mut errors);
+        errors.sort_by(|one, other| one.place.cmp(&other.place));
+        if errors.is_empty() { Ok(decisions) } else { Err(ConfigErrors::Wrong(errors)) }
     }
 
     /// Every default, with no zone and no log.
