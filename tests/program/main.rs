@@ -1,6 +1,7 @@
 //! The whole program, as its users meet it: started, fed with logs, asked, damaged and killed.
 
 mod bad_input;
+mod decisions;
 mod dns;
 mod exactly_once;
 mod flood;
