@@ -35,7 +35,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ConfigArgs;
-use crate::command::{config_path, load_config, read_config};
+use crate::command::load_config;
 use crate::config::Config;
 use crate::control::socket_path;
 use crate::example::{self, ExampleDns};
@@ -89,6 +89,8 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
         example::prepare(&directory, jiff::Zoned::now())?;
         let dns = ExampleDns::start().await?;
         config.live.resolver = vec![dns.address()];
+        // Those of the last time, whose file is gone by now.
+        config.decisions = Arc::default();
         Some(dns)
     } else {
         None
@@ -325,12 +327,11 @@ impl Reloading<'_> {
 
     /// All of the new configuration that can be taken over, or nothing of it.
     fn reload(&mut self) -> Result<(), String> {
-        if self.args.example {
-            let why = "The example has no configuration file to read again";
-            tracing::info!("{why}");
-            return Err(why.to_owned());
-        }
-        let taken = read_config(&config_path(self.args)).and_then(|new| {
+        let taken = load_config(self.args).and_then(|mut new| {
+            if self.args.example {
+                // Its own DNS, which no file names.
+                new.live.resolver = self.running.live.resolver.clone();
+            }
             let unsound = |error| Failure::new(Exit::Usage, error);
             self.handler.reload(&settings::dns(&new)).map_err(unsound)?;
             Ok(new)

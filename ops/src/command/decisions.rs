@@ -51,7 +51,7 @@ pub fn add(args: &ConfigArgs, kind: Kind, typed: &DecideArgs) -> Result<(), Fail
     let now = now();
     let (decision, until) = decided(kind, typed, now)?;
     let config = load_config(args)?;
-    let file = DecisionsFile::open(file_of(&config)?)?;
+    let file = DecisionsFile::open(file_of(args, &config)?)?;
     let elsewhere = |it: &&Decision| it.subject == decision.subject && !file.holds(&it.place);
     if let Some(other) = config.decisions.iter().find(elsewhere) {
         let sentence =
@@ -135,12 +135,14 @@ fn who_calls() -> String {
     names.into_iter().find(|name| typed::author(name).is_ok()).unwrap_or_default()
 }
 
-fn file_of(config: &Config) -> Result<&Path, Failure> {
-    config.operator.file.as_deref().ok_or_else(|| {
-        let sentence =
-            "the example has no file for decisions: name a configuration with --config FILE";
-        Failure::say(Exit::Usage, sentence)
-    })
+/// The file that is written. That of the example is emptied whenever it starts.
+fn file_of<'a>(args: &ConfigArgs, config: &'a Config) -> Result<&'a Path, Failure> {
+    if args.example && Daemon::of(&config.ledger.path).is_none() {
+        let sentence = "the example does not run: start it with `helostat run --example`, or name a configuration with --config FILE";
+        return Err(Failure::say(Exit::Usage, sentence));
+    }
+    let file = config.operator.file.as_deref();
+    file.ok_or_else(|| Failure::say(Exit::Usage, "`file` in [operator] names no file"))
 }
 
 /// A decision in one line, without its place.
@@ -176,14 +178,14 @@ fn take_over(config: &Config) -> Result<(), Failure> {
 pub fn run(args: &ConfigArgs, asked: &DecisionsArgs) -> Result<(), Failure> {
     let config = load_config(args)?;
     match &asked.command {
-        Some(DecisionsCommand::Remove(args)) => remove(&config, args),
+        Some(DecisionsCommand::Remove(typed)) => remove(args, &config, typed),
         None => list(&config.decisions, asked, now()),
     }
 }
 
-fn remove(config: &Config, args: &RemoveArgs) -> Result<(), Failure> {
-    let subject = subject(&args.subject)?;
-    let file = DecisionsFile::open(file_of(config)?)?;
+fn remove(args: &ConfigArgs, config: &Config, typed: &RemoveArgs) -> Result<(), Failure> {
+    let subject = subject(&typed.subject)?;
+    let file = DecisionsFile::open(file_of(args, config)?)?;
     if let Some(old) = file.replace(&subject, None)? {
         out::line(format!("removed: {}", shown(&old)))?;
         return take_over(config);

@@ -22,7 +22,8 @@ pub const DEFAULT_CONFIG: &str = "/etc/helostat/helostat.toml";
 /// The configuration that the command line names.
 pub fn load_config(args: &ConfigArgs) -> Result<Config, Failure> {
     if args.example {
-        return Ok(Config::example(&example::directory()));
+        let example = Config::example(&example::directory());
+        return example.map_err(|errors| Failure::new(Exit::Usage, errors));
     }
     let path = config_path(args);
     if args.config.is_none() && !path.exists() {

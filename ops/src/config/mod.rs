@@ -161,7 +161,7 @@ format = "exim"
 "#;
 
 impl Config {
-    /// Reads the file at `path`, and the policy file if it names one.
+    /// Reads the file at `path`, and the files of the policy and of decisions that it names.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let name = path.display().to_string();
         let folder = std::path::absolute(path).map_err(|cause| unreadable(&name, cause))?;
@@ -174,30 +174,7 @@ impl Config {
             let text = read_file(&path, &name, FILE_MAX_BYTES)?;
             read = read::policy_file(&Source::new(&name, &text), &source, folder, read);
         }
-        let operator = &mut read.config.operator;
-        operator.file.get_or_insert_with(|| folder.join(DECISIONS_FILE));
-        let mut more = decisions::Gathered::default();
-        for (number, path) in operator.decision_files().into_iter().enumerate() {
-            let name = path.display().to_string();
-            match read_file(&path, &name, DECISIONS_MAX_BYTES) {
-                Ok(text) => more.extend(read::decisions_file(&Source::new(&name, &text), folder)),
-                // The commands make theirs when they have something to write.
-                Err(ConfigErrors::Unreadable { cause, .. })
-                    if number == 0 && cause.kind() == io::ErrorKind::NotFound => {}
-                Err(ConfigErrors::Unreadable { cause, .. }) => {
-                    let key = if number == 0 { "file" } else { "files" };
-                    more.errors.push(decisions::unreadable(
-                        &read.given,
-                        key,
-                        &source,
-                        &name,
-                        &cause,
-                    ));
-                }
-                Err(ConfigErrors::Wrong(errors)) => more.errors.extend(errors),
-            }
-        }
-        finish(read, more, &name)
+        Self::with_decisions(read, &source, folder, &name)
     }
 
     /// Reads `text` as the file `file_name`, of which only the name and the folder matter. A policy
@@ -224,9 +201,37 @@ impl Config {
     }
 
     /// A configuration to try things with: the zones of `rep.test` on 127.0.0.1:5300, learned from
-    /// `postfix.log` and `exim.log` in `dir`, where the ledger is too.
-    pub fn example(dir: &Path) -> Self {
-        read::main_file(&Source::new("example", EXAMPLE), dir).config
+    /// `postfix.log` and `exim.log` in `dir`, where the ledger is too, and decisions.
+    pub fn example(dir: &Path) -> Result<Self, ConfigErrors> {
+        let source = Source::new("example", EXAMPLE);
+        Self::with_decisions(read::main_file(&source, dir), &source, dir, "example")
+    }
+
+    /// Reads the files of decisions, and concludes.
+    fn with_decisions(
+        mut read: read::Read,
+        main: &Source<'_>,
+        folder: &Path,
+        main_name: &str,
+    ) -> Result<Self, ConfigErrors> {
+        let operator = &mut read.config.operator;
+        operator.file.get_or_insert_with(|| folder.join(DECISIONS_FILE));
+        let mut more = decisions::Gathered::default();
+        for (number, path) in operator.decision_files().into_iter().enumerate() {
+            let name = path.display().to_string();
+            match read_file(&path, &name, DECISIONS_MAX_BYTES) {
+                Ok(text) => more.extend(read::decisions_file(&Source::new(&name, &text), folder)),
+                // The commands make theirs when they have something to write.
+                Err(ConfigErrors::Unreadable { cause, .. })
+                    if number == 0 && cause.kind() == io::ErrorKind::NotFound => {}
+                Err(ConfigErrors::Unreadable { cause, .. }) => {
+                    let key = if number == 0 { "file" } else { "files" };
+                    more.errors.push(decisions::unreadable(&read.given, key, main, &name, &cause));
+                }
+                Err(ConfigErrors::Wrong(errors)) => more.errors.extend(errors),
+            }
+        }
+        finish(read, more, main_name)
     }
 
     /// Sentences on what is allowed but seldom meant.

@@ -211,6 +211,10 @@ fn warns_of_what_is_seldom_meant() {
         ("[ledger]\nkeep = \"29d\"\n", &["shorter than the 30 days"]),
         ("[ledger]\nkeep = \"30d\"\n", &[]),
         ("[policy]\nreporter-messages = 9\n", &["only several reporters together"]),
+        (
+            "[[deny]]\nclient = \"::/0\"\nreason = \"r\"\n",
+            &["[[deny]] ::/0: it is about everybody"],
+        ),
         ("[[syslog]]\nlisten = [\"127.0.0.1:5514\"]\n", &[]),
         ("[[syslog]]\nlisten = [\"127.0.0.1:5514\"]\nallow = [\"192.0.2.7\"]\n", &[]),
         ("[[syslog]]\nlisten = [\"192.0.2.1:514\"]\n", &["nobody else may send"]),
@@ -232,7 +236,7 @@ fn warns_of_what_is_seldom_meant() {
 
 #[test]
 fn the_example_needs_no_file() {
-    let config = Config::example(Path::new("/try"));
+    let config = Config::example(Path::new("/try")).expect("no file is needed");
     assert_eq!(config.ledger.path, Path::new("/try/ledger"));
     let logs: Vec<_> = config.logs.iter().map(|log| (log.path.as_path(), log.format)).collect();
     let postfix = (Path::new("/try/postfix.log"), FormatChoice::Only(Program::Postfix));
@@ -253,6 +257,7 @@ fn only_some_changes_need_a_restart() {
         (String::new(), String::new(), &[][..]),
         ("[ledger]\npath = \"a\"".into(), "[ledger]\npath = \"b\"".into(), &["ledger.path"]),
         (String::new(), "[policy]\njunk-days = 9".into(), &[]),
+        (String::new(), "[[deny]]\nclient = \"::1\"\nreason = \"r\"".into(), &[]),
         (String::new(), "[daemon]\nlog-level = \"debug\"".into(), &[]),
         (String::new(), "[dns]\nallow = [\"::1\"]\nthreads = 2".into(), &["dns.threads"]),
         (String::new(), "[live]\nwait = \"1s\"\ntrust = []\n[ingest]\nown = []".into(), &[]),
@@ -287,7 +292,8 @@ fn only_some_changes_need_a_restart() {
 
 #[test]
 fn json_has_the_names_of_the_file() {
-    let json = serde_json::to_value(Config::example(Path::new("/x"))).expect("plain values");
+    let json = serde_json::to_value(Config::example(Path::new("/x")).expect("no file is needed"))
+        .expect("plain values");
     for (pointer, value) in [
         ("/live/wait", serde_json::json!("400ms")),
         ("/evidence/forward/enabled", true.into()),
@@ -335,6 +341,63 @@ fn errors_of_both_files_come_together() {
             "p.toml:2:1: unknown key `junk-dyas` in [policy]; did you mean `junk-days`?",
             "p.toml:3:1: a policy file names no further file",
             "p.toml:4:2: unknown key `policy` in [policy]; its keys stand here without another section line",
+        ]
+    );
+}
+
+#[test]
+fn decisions_come_from_every_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let main = "[operator]\nfiles = [\"mine.toml\", \"decisions.toml\"]\n[[allow]]\nclient = \"192.0.2.7\"\nreason = \"a\"\n";
+    fs::write(at("f"), main).expect("written");
+    let load = || {
+        Config::load(&at("f")).map_err(|errors| {
+            errors.to_string().replace(&format!("{}/", folder.path().display()), "")
+        })
+    };
+    let missing = load().expect_err("mine.toml is not there");
+    assert!(
+        missing.starts_with("f:2:1: the file of decisions mine.toml: No such file"),
+        "{missing}"
+    );
+
+    fs::write(at("mine.toml"), "[[deny]]\nclient = \"192.0.2.0/24\"\nreason = \"b\"\n")
+        .expect("written");
+    fs::write(at("decisions.toml"), "[[deny]]\nname = \"c\"\nreason = \"c\"\n").expect("written");
+    let config = load().expect("sound");
+    let decided: Vec<_> = config
+        .decisions
+        .iter()
+        .map(|it| {
+            let place = it.place.to_string().replace(&format!("{}/", folder.path().display()), "");
+            format!("{place} {it}")
+        })
+        .collect();
+    assert_eq!(
+        decided,
+        [
+            "f:3 allow 192.0.2.7: a",
+            "decisions.toml:1 deny c: c",
+            "mine.toml:1 deny 192.0.2.0/24: b"
+        ]
+    );
+    // What is printed names the files, and says only what stood in the main one.
+    fs::write(at("printed"), config.to_toml()).expect("written");
+    assert_eq!(Config::load(&at("printed")).expect("sound"), config);
+
+    fs::write(
+        at("mine.toml"),
+        "[[deny]]\nname = \"*.com\"\n[[deny]]\nclient = \"192.0.2.7\"\nreason = \"d\"\n[[alow]]\n",
+    )
+    .expect("written");
+    assert_eq!(
+        load().expect_err("much is wrong").lines().collect::<Vec<_>>(),
+        [
+            "mine.toml:1:1: `reason` is missing in [[deny]]; write reason = \"floods us\"",
+            "mine.toml:2:8: `name` in [[deny]] should be a name or a family such as \"mail.example.com\" or \"*.example.com\", but is the text \"*.com\": com is a public suffix: the names below it belong to many owners; write a family such as \"*.example.com\"",
+            "mine.toml:4:1: 192.0.2.7 is decided on already at f:4:1; keep one of the two",
+            "mine.toml:6:3: `alow` has no place here: a file of decisions holds [[allow]] and [[deny]] alone",
         ]
     );
 }
