@@ -9,6 +9,7 @@ mod file;
 
 use std::fmt::Write as _;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -128,11 +129,20 @@ fn subject(text: &str) -> Result<Subject, Failure> {
     })
 }
 
-/// Who calls: behind sudo the one who called that.
+/// Who calls: behind sudo the one who called that, else the environment's word, else whoever owns this process.
 fn who_calls() -> String {
-    let names =
-        ["SUDO_USER", "USER", "LOGNAME"].into_iter().filter_map(|it| std::env::var(it).ok());
-    names.into_iter().find(|name| typed::author(name).is_ok()).unwrap_or_default()
+    let names = ["SUDO_USER", "USER", "LOGNAME"];
+    let mut names = names.into_iter().filter_map(|it| std::env::var(it).ok());
+    let named = names.find(|name| typed::author(name).is_ok());
+    named.or_else(login_name).unwrap_or_default()
+}
+
+/// The name of this process's user in /etc/passwd (passwd(5): the third field is the number).
+fn login_name() -> Option<String> {
+    let user = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let line = users.lines().find(|line| line.split(':').nth(2) == Some(&user))?;
+    line.split(':').next().filter(|name| typed::author(name).is_ok()).map(str::to_owned)
 }
 
 /// The file that is written. That of the example is emptied whenever it starts.
