@@ -103,7 +103,7 @@ fn what_is_over_is_told() {
     assert_eq!(subjects(&listed(&site, &["--expired"])), ["192.0.2.7"]);
     let done = site.run(&["check"]);
     let note = "note: $/helostat.toml:12: the deny of 192.0.2.7 expired at 2020-02-01T00:00:00Z and holds no more; `helostat decisions --expired` lists what can be taken out";
-    let note = note.replace('$', &site.path("").display().to_string().trim_end_matches('/'));
+    let note = note.replace('$', site.path("").display().to_string().trim_end_matches('/'));
     assert!(done.code == 0 && done.stderr.contains(&note), "{}\n{note}", done.stderr);
     let json: Value = serde_json::from_str(&site.ok(&["check", "--json"])).expect("JSON");
     assert_eq!(json["notes"].as_array().map(Vec::len), Some(1), "{json}");

@@ -55,15 +55,14 @@ pub fn add(args: &ConfigArgs, kind: Kind, typed: &DecideArgs) -> Result<(), Fail
     let file = DecisionsFile::open(file_of(args, &config)?)?;
     let elsewhere = |it: &&Decision| it.subject == decision.subject && !file.holds(&it.place);
     if let Some(other) = config.decisions.iter().find(elsewhere) {
-        let sentence =
-            format!("{} stands at {} already: change it there", shown(other), other.place);
+        let sentence = format!("{} stands at {} already: change it there", other, other.place);
         return Err(Failure::say(Exit::Failed, sentence));
     }
     let replaced = file.replace(&decision.subject, Some((&decision, until.as_deref())))?;
     if let Some(old) = replaced {
-        out::line(format!("instead of: {}", shown(&old)))?;
+        out::line(format!("instead of: {}", old))?;
     }
-    out::line(format!("{}, in {}", shown(&decision), file.path().display()))?;
+    out::line(format!("{}, in {}", decision, file.path().display()))?;
     if let Subject::Prefix(IpNet::V6(net)) = &decision.subject
         && net.prefix_len() == 128
     {
@@ -155,11 +154,6 @@ fn file_of<'a>(args: &ConfigArgs, config: &'a Config) -> Result<&'a Path, Failur
     file.ok_or_else(|| Failure::say(Exit::Usage, "`file` in [operator] names no file"))
 }
 
-/// A decision in one line, without its place.
-fn shown(decision: &Decision) -> String {
-    decision.to_string()
-}
-
 /// Asks the running daemon to read its configuration again.
 fn take_over(config: &Config) -> Result<(), Failure> {
     let ledger = &config.ledger.path;
@@ -197,12 +191,12 @@ fn remove(args: &ConfigArgs, config: &Config, typed: &RemoveArgs) -> Result<(), 
     let subject = subject(&typed.subject)?;
     let file = DecisionsFile::open(file_of(args, config)?)?;
     if let Some(old) = file.replace(&subject, None)? {
-        out::line(format!("removed: {}", shown(&old)))?;
+        out::line(format!("removed: {}", old))?;
         return take_over(config);
     }
     let elsewhere = config.decisions.iter().find(|decision| decision.subject == subject);
     let sentence = match elsewhere {
-        Some(other) => format!("{} stands at {}: take it out there", shown(other), other.place),
+        Some(other) => format!("{} stands at {}: take it out there", other, other.place),
         None => format!("nothing is decided on {subject}: `helostat decisions` lists what is"),
     };
     Err(Failure::say(Exit::Failed, sentence))
