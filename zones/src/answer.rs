@@ -278,6 +278,7 @@ fn list_words(listings: &[ListCode]) -> String {
 
 fn list_word(code: ListCode) -> &'static str {
     match code {
+        ListCode::Trapped => "traps",
         ListCode::ManyFamilies => "many-families",
         ListCode::ClaimsOthers => "claims-others",
         ListCode::Junk => "junk",

@@ -48,6 +48,8 @@ pub struct Explanation {
     pub name_history: Option<NameHistory>,
     /// What the ledger knows of the network.
     pub network: NetworkHistory,
+    /// How many young families crowd the network.
+    pub crowd: usize,
     /// What each system says of the client with the name.
     pub evidence: AllFindings,
 }
@@ -141,7 +143,7 @@ impl Explanation {
             "  its network {}: {}, {} that appeared lately",
             self.network.network,
             count(self.network.clients, "client"),
-            count_families(self.network.fresh_families.len()),
+            count_families(self.crowd),
         )
     }
 

@@ -11,25 +11,23 @@
 //! how steadily a *pair* was seen; distinct registrable domains, never bare names, per client; and
 //! fresh families per network.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::time::Duration;
+
+mod network;
 
 use serde::Serialize;
+
+pub use self::network::{FamilyHere, NetworkHistory};
 
 use crate::client::{Client, Network};
 use crate::ledger::activity::Days;
 use crate::ledger::distinct::{Count, Distinct, hash48};
-use crate::ledger::{Ledger, PairView, RowView, Trace, hash_of_text};
+use crate::ledger::{Ledger, PairView, RowView, Sayers, Trace, hash_of_text};
 use crate::name::{Name, NameKind};
 use crate::observation::{Outcome, ReporterKind};
 use crate::policy::Policy;
 use crate::time::Time;
-
-/// A network's families are counted on this many of its clients: a whole /24, part of a busy /48.
-const CLIENTS_PER_NETWORK: usize = 1000;
-/// ... and on this many of their pairs: beyond that the network is crowded, whoever else is in it.
-const PAIRS_PER_NETWORK: usize = 4096;
 
 /// How firmly a pair stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -69,6 +67,8 @@ pub struct PairHistory {
     pub observations: u32,
     /// Refusals caused by our own answer.
     pub by_us: u32,
+    /// Messages that traps took.
+    pub trapped: u32,
     /// The earliest accepted mail, as reporters that count saw it.
     pub first_accepted: Option<Time>,
     /// Independent reporters that accepted mail of it.
@@ -265,6 +265,7 @@ impl PairHistory {
             rejected: 0,
             observations: 0,
             by_us: 0,
+            trapped: 0,
             first_accepted: None,
             reporters: 0,
             said: Said::default(),
@@ -284,6 +285,9 @@ impl PairHistory {
                 history.observations = history.observations.saturating_add(seen.count(outcome));
             }
             let kind = kinds.get(usize::from(by)).copied().unwrap_or_default();
+            if kind == ReporterKind::Trap {
+                history.trapped = history.trapped.saturating_add(seen.accepted());
+            }
             let counts = kind.builds_standing();
             let accepted = if counts { seen.accepted() } else { 0 };
             let rejected = seen.count(Outcome::Rejected);
@@ -353,6 +357,9 @@ pub struct NameHistory {
     pub foreign_networks: usize,
     /// Clients on which it is established, at most ten of them.
     pub established_on: Vec<String>,
+    /// It is strong on some client.
+    #[serde(skip)]
+    pub is_strong: bool,
     /// Networks in which it is established.
     #[serde(skip)]
     pub established_networks: BTreeSet<Network>,
@@ -362,6 +369,8 @@ pub struct NameHistory {
     pub family_networks: BTreeSet<Network>,
     /// Clients on which some name of its family is established, at most ten of them; as above.
     pub family_on: Vec<String>,
+    /// Clients that say a name of its family.
+    pub family_clients: u64,
     /// All observations of it on the clients measured.
     pub observations: u32,
 }
@@ -370,22 +379,40 @@ pub struct NameHistory {
 const CLIENTS_NAMED: usize = 10;
 
 impl NameHistory {
+    /// Of a name that nobody said, or of which nothing needs to be known.
+    pub fn unknown() -> Self {
+        let none = Count { n: 0, exact: true };
+        Self {
+            clients: none,
+            networks: none,
+            foreign_networks: 0,
+            established_on: Vec::new(),
+            is_strong: false,
+            established_networks: BTreeSet::new(),
+            family_networks: BTreeSet::new(),
+            family_on: Vec::new(),
+            family_clients: 0,
+            observations: 0,
+        }
+    }
+
+    /// Networks that say it without a tie to it: for a name that nobody can own that is every network.
+    pub fn untied_networks(&self, name: &Name) -> u32 {
+        let n = match name.is_fqdn() {
+            _ if self.is_established() => 0,
+            true => self.foreign_networks as u64,
+            false => self.networks.n,
+        };
+        u32::try_from(n).unwrap_or(u32::MAX)
+    }
+
     /// Measures what the ledger holds of a name.
     pub fn of(ledger: &Ledger, name: &Name, policy: &Policy, now: Time) -> Self {
         let kinds = ledger.reporter_kinds();
         let said = ledger.clients_of_name(name, now.day());
         let mut networks = BTreeSet::new();
         let mut foreign_networks = BTreeSet::new();
-        let mut history = Self {
-            clients: said.known,
-            networks: said.networks,
-            foreign_networks: 0,
-            established_on: Vec::new(),
-            established_networks: BTreeSet::new(),
-            family_networks: BTreeSet::new(),
-            family_on: Vec::new(),
-            observations: 0,
-        };
+        let mut history = Self { clients: said.known, networks: said.networks, ..Self::unknown() };
         for client in said.clients {
             let found = ledger.client(client, |row| {
                 let row = row?;
@@ -405,6 +432,7 @@ impl NameHistory {
                     foreign_networks.insert(client.network());
                 }
             }
+            history.is_strong |= pair.standing == Standing::Strong;
             if pair.is_established() {
                 history.established_networks.insert(client.network());
                 if history.established_on.len() < CLIENTS_NAMED {
@@ -416,10 +444,12 @@ impl NameHistory {
         let days = policy.families_window_days;
         let of_crowd = ledger.crowd(name, |crowd| crowd.networks.count(now.day(), days));
         history.networks = of_crowd.unwrap_or(Count { n: networks.len() as u64, exact: true });
-        if !history.is_established()
-            && let Some(family) = name.family()
-        {
-            history.look_at_family(ledger, family, &kinds, policy, now);
+        if let Some(family) = name.family() {
+            let said = ledger.clients_of_family(family, now.day());
+            history.family_clients = said.known.n;
+            if !history.is_established() {
+                history.look_at_family(ledger, family, said, &kinds, policy, now);
+            }
         }
         history
     }
@@ -429,11 +459,12 @@ impl NameHistory {
         &mut self,
         ledger: &Ledger,
         family: &str,
+        said: Sayers,
         kinds: &[ReporterKind],
         policy: &Policy,
         now: Time,
     ) {
-        for client in ledger.clients_of_family(family, now.day()).clients {
+        for client in said.clients {
             let stands = ledger.client(client, |row| {
                 row.is_some_and(|row| {
                     row.pairs()
@@ -453,68 +484,5 @@ impl NameHistory {
     /// True if some client has the name for its own.
     pub fn is_established(&self) -> bool {
         !self.established_networks.is_empty()
-    }
-}
-
-/// One network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NetworkHistory {
-    /// The network.
-    pub network: String,
-    /// Clients seen in it.
-    pub clients: usize,
-    /// Families that appeared in it for the first time within the crowding window, after the ledger's
-    /// warm-up, and stand nowhere in it: honest newcomers come of age within days, a snowshoe's names
-    /// do not.
-    pub fresh_families: BTreeSet<String>,
-}
-
-impl NetworkHistory {
-    /// Of a network at which nobody needs to look: the verdict of a client that stands, or that was never
-    /// seen, does not depend on it.
-    pub fn not_asked(network: Network) -> Self {
-        Self { network: network.to_string(), clients: 0, fresh_families: BTreeSet::new() }
-    }
-
-    /// Measures what the ledger holds of a network.
-    pub fn of(ledger: &Ledger, network: Network, policy: &Policy, now: Time) -> Self {
-        let kinds = ledger.reporter_kinds();
-        let (clients, known) = ledger.clients_of_network(network, CLIENTS_PER_NETWORK);
-        let mut families: BTreeMap<String, (Time, Standing)> = BTreeMap::new();
-        let mut left = PAIRS_PER_NETWORK;
-        for client in clients {
-            ledger.client(client, |row| {
-                for pair in row.iter().flat_map(RowView::pairs).take(left) {
-                    left -= 1;
-                    let Some(family) = pair.name.family() else { continue };
-                    let pair = PairHistory::of(&pair, &kinds, policy, now);
-                    // Seen only as we refused it ourselves: that must not strengthen what we say.
-                    if pair.observations == 0 {
-                        continue;
-                    }
-                    if let Some((first, standing)) = families.get_mut(family) {
-                        *first = pair.first.min(*first);
-                        *standing = pair.standing.max(*standing);
-                    } else {
-                        families.insert(family.to_owned(), (pair.first, pair.standing));
-                    }
-                }
-            });
-        }
-        let days = |n: u32| Duration::from_secs(u64::from(n) * 86_400);
-        let since = now.before(days(policy.crowded_window_days));
-        // A ledger that is not warm yet cannot know what is fresh.
-        let warm = ledger.warm_since(policy.crowded_warm_up_days).map(|warm| warm.max(since));
-        Self {
-            network: network.to_string(),
-            clients: known,
-            fresh_families: families
-                .into_iter()
-                .filter(|(_, (first, standing))| {
-                    warm.is_some_and(|since| *first >= since) && *standing == Standing::Seen
-                })
-                .map(|(family, _)| family)
-                .collect(),
-        }
     }
 }

@@ -1,12 +1,19 @@
 //! The numbers a verdict is made with. The rules are in [`crate::rules`].
 //!
-//! Every number is a setting; the defaults are the starting thresholds measured on 446,000 messages of
-//! real mail at five sites (TREC 2007, SpamAssassin, three mailing-list hosts): an established pair
-//! keeps 98.6% of ham and lets 6.6% of spam through, five fresh families in a /24 hit no honest mail.
+//! Every number is a setting, and the shipped policy (`ops/policy.toml`) says of each why it is so and where it comes from:
+//! most from real mail (446,000 messages at five sites and two trap feeds), fitted and rounded on the date of
+//! [`CALIBRATED`]. How to repeat that stands in `docs/calibration.md`.
+//!
+//! Weights are points: ten points are one unit of log-odds, so that a sum of points is a sum of log-odds, as
+//! in any linear score. Weights of counts (days, messages, families) are multiplied with the natural
+//! logarithm of one more than the count: the first days say more than the fiftieth.
 
 use serde::{Deserialize, Serialize};
 
 use crate::weights::Weights;
+
+/// The day on which the default weights were fitted.
+pub const CALIBRATED: &str = "2026-11-28";
 
 /// Numbers of the policy. Days are UTC days, counts are messages unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,12 +43,18 @@ pub struct Policy {
     pub watch_families: u32,
     /// The short window.
     pub watch_window_days: u32,
-    /// Fresh families in a network that make its newcomers listed.
+    /// Young families in a network that make its newcomers listed.
     pub crowded_families: u32,
-    /// How long a family is fresh in a network.
+    /// For so many reporters of a ledger one more family is needed: who hears more sees more families.
+    pub crowded_reporters: u32,
+    /// A family crowds a network if it was seen there within so many days.
     pub crowded_window_days: u32,
-    /// What is first seen in so many days after the ledger's beginning is not fresh: who has just begun
-    /// to listen cannot know.
+    /// How long a family is young in a network.
+    pub crowded_young_days: u32,
+    /// Established with so many reporters, a family crowds nobody.
+    pub crowd_firm_reporters: u32,
+    /// Before so many days of learning nobody is listed for a crowd: who has just begun to listen cannot
+    /// know who was there before.
     pub crowded_warm_up_days: u32,
     /// Networks, foreign to its family, in which a name may be said.
     pub name_many_networks: u32,
@@ -49,9 +62,79 @@ pub struct Policy {
     pub junk_messages: u32,
     /// Days with such sessions.
     pub junk_days: u32,
+    /// Accepted messages before a pair may be known.
+    pub known_messages: u32,
+    /// Days between the first and the last time it was seen.
+    pub known_span_days: u32,
+    /// Days with mail of the family in the network before a newcomer of it there may be known.
+    pub farm_days: u32,
+    /// Days since the first of it.
+    pub farm_age_days: u32,
+    /// An established pair with so many reporters is judged by itself: what other names at its address, its
+    /// neighbours or traps say takes nothing from it.
+    pub safe_reporters: u32,
+    /// Clients of a family that make it a provider.
+    pub provider_clients: u32,
+    /// Percent of an established pair's mail that is refused by others that make it a forwarder.
+    pub forwarder_percent: u32,
+    /// From so many points a pair is known.
+    pub known_points: i32,
+    /// From so many points a strong pair is trusted.
+    pub trusted_points: i32,
+    /// Down to so many points and below a newcomer is suspect.
+    pub suspect_points: i32,
+    /// Down to so many points and below a newcomer is listed.
+    pub listed_points: i32,
+    /// What each measure adds.
+    #[serde(flatten)]
+    pub points: Points,
     /// What each system of evidence may add; not among the numbers of a policy file.
     #[serde(skip)]
     pub weights: Weights,
+}
+
+/// What each measure adds to a sum, in points. Where a count is meant, for each unit of ln(1 + count).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Points {
+    /// Days of the last 64 with accepted mail of the pair (of a count).
+    pub points_days: i32,
+    /// Accepted messages of the pair, 2,000 at most (of a count).
+    pub points_messages: i32,
+    /// Days since its first accepted mail, 64 at most (of a count).
+    pub points_age: i32,
+    /// Days of the last 64 with accepted mail of its family in its network (of a count).
+    pub points_network_days: i32,
+    /// Another name of its family is established on the client.
+    pub points_same_family: i32,
+    /// Young families in the network beyond this one (of a count).
+    pub points_crowd: i32,
+    /// The client says names of another family, too.
+    pub points_second_family: i32,
+    /// Networks that say the name without a tie to it (of a count).
+    pub points_name_networks: i32,
+    /// Messages of the pair that traps took (of a count).
+    pub points_traps: i32,
+    /// How much of the network's mail traps took.
+    pub points_trap_share: i32,
+    /// The logged reverse name is verified, of the name's family, and nobody's dial-up.
+    pub points_reverse_agrees: i32,
+    /// The logged reverse name was made by a machine for a range.
+    pub points_reverse_generic: i32,
+    /// The name itself was, and says nothing of mail.
+    pub points_generic_name: i32,
+    /// The name ends in no top-level domain that exists.
+    pub points_unknown_tld: i32,
+    /// A bare word.
+    pub points_single: i32,
+    /// `localhost` and other names that no host on the Internet can own.
+    pub points_reserved: i32,
+    /// The client's own address in brackets.
+    pub points_own_literal: i32,
+    /// More of its mail was refused than accepted.
+    pub points_refused: i32,
+    /// No name at all: nonsense, an address without brackets, another's address.
+    pub points_unusable: i32,
 }
 
 impl Default for Policy {
@@ -70,12 +153,61 @@ impl Default for Policy {
             watch_families: 2,
             watch_window_days: 7,
             crowded_families: 5,
+            crowded_reporters: 8,
             crowded_window_days: 30,
+            crowded_young_days: 60,
+            crowd_firm_reporters: 2,
             crowded_warm_up_days: 7,
             name_many_networks: 10,
             junk_messages: 5,
             junk_days: 2,
+            known_messages: 2,
+            known_span_days: 2,
+            farm_days: 10,
+            farm_age_days: 30,
+            safe_reporters: 3,
+            provider_clients: 64,
+            forwarder_percent: 10,
+            known_points: 35,
+            trusted_points: 45,
+            suspect_points: -15,
+            listed_points: -28,
+            points: Points::default(),
             weights: Weights::default(),
         }
+    }
+}
+
+impl Default for Points {
+    fn default() -> Self {
+        Self {
+            points_days: 3,
+            points_messages: 5,
+            points_age: 4,
+            points_network_days: 10,
+            points_same_family: 27,
+            points_crowd: -35,
+            points_second_family: -4,
+            points_name_networks: -5,
+            points_traps: -3,
+            points_trap_share: -45,
+            points_reverse_agrees: 7,
+            points_reverse_generic: -7,
+            points_generic_name: -25,
+            points_unknown_tld: -22,
+            points_single: -16,
+            points_reserved: -3,
+            points_own_literal: -18,
+            points_unusable: -18,
+            points_refused: -10,
+        }
+    }
+}
+
+impl Policy {
+    /// Young families that crowd a network, where so many reporters tell of it.
+    pub fn crowd_bar(&self, reporters: usize) -> u32 {
+        let more = u32::try_from(reporters).unwrap_or(u32::MAX) / self.crowded_reporters.max(1);
+        self.crowded_families.saturating_add(more)
     }
 }

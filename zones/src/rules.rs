@@ -1,23 +1,31 @@
-//! History and findings in, verdict out.
+//! History, findings and the operator's decisions in, verdict out.
 //!
 //! In: what the ledger knows ([`crate::history`]), what the DNS says (a finding per system, or none
-//! where nothing is known yet), the numbers of the policy, and "now". Out: a verdict. Nothing fails:
-//! without history and without evidence the verdict is `new`.
+//! where nothing is known yet), what the operator decided, the numbers of the policy, and "now". Out: a verdict. Nothing
+//! fails: without history and without evidence the verdict is `new`.
 //!
 //! Rules that may not be broken, each with a test:
+//! - The operator's decision beats everything, and is shown as such.
 //! - A mismatch between EHLO and the address alone never lists (RFC 5321 section 4.1.4).
 //! - No history is `new`, not bad.
-//! - Standing belongs to the pair that earned it: who says a good name from elsewhere inherits nothing.
+//! - Standing belongs to the pair that earned it: who says a good name from elsewhere inherits nothing, unless the
+//!   DNS of the name says that it is there now.
 //! - A pair that stands keeps answering well when others behind the same address do not (NAT).
 //! - A denial by the publisher counts within the publisher's own name only.
 //! - What an address did under other names does not list it while one of its pairs stands: it is
 //!   `suspect`, and the pair says what it is.
+//! - A pair that stands with several reporters is judged by its own history alone.
 //!
-//! Points: a score begins at 50; each reason adds its points; the sum is held to 0..=100. The points
-//! are starting values; the classes follow from rules, not from the sum.
+//! A pair's points are the sum of what its measures ([`crate::measures`]) and the findings add. The score is
+//! their logistic curve, from 0 to 100. The class follows from the points and from rules:
 //!
-//! Not done yet: the operator's own allow and deny, `provider`, `forwarder` and `shared`; a generic reverse
-//! name lowers a score and lists nobody.
+//! | class | when |
+//! |---|---|
+//! | trusted | strong, and `trusted-points` |
+//! | known | established, or early: `known-points` after a few messages over a few days; or its family has long been at home in the network, or the DNS agrees that a name that stands moved here |
+//! | listed | none of these, and a rule lists it, or `listed-points` and below |
+//! | suspect | established, but pulled below `known-points` by neighbours or traps; or `suspect-points` and below |
+//! | new | everything else |
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -26,17 +34,21 @@ use crate::client::Client;
 use crate::evidence::System;
 use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, Standing};
 use crate::ledger::activity::{DAYS_KEPT, Days};
+use crate::measures::{Form, Measure, Measures, Reverse, Sources};
 use crate::name::{Name, NameKind};
+use crate::operator::{Decision, Decisions, Kind};
 use crate::policy::Policy;
 pub use crate::testimony::Findings;
 use crate::time::{Day, Time};
 use crate::verdict::{
     Class, ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Rating, Reason,
-    Trust,
+    Sort, Trust,
 };
 
-/// The points a score begins with.
-const POINTS_START: i32 = 50;
+/// Points at which the score is in the middle. A newcomer with a proper name has none, and shall not look bad.
+const SCORE_MIDDLE: f32 = 20.0;
+/// Points by which the odds behind the score grow e-fold: so that all of what history adds fits into it.
+const SCORE_SPREAD: f32 = 25.0;
 
 /// Everything about an address that a verdict is made from.
 #[derive(Clone, Copy, Debug)]
@@ -49,275 +61,507 @@ pub struct Case<'a> {
     pub network: &'a NetworkHistory,
     /// What the DNS says: of the name in question, or of the client's firmest pair.
     pub findings: Findings<'a>,
+    /// What the operator decided.
+    pub decisions: &'a Decisions,
+    /// What is known of the ledger as a whole.
+    pub feed: Feed,
+    /// The reverse name that the log of this very message told as verified; `None` to take what the ledger has.
+    pub rdns: Option<&'a str>,
     /// The numbers.
     pub policy: &'a Policy,
     /// The moment.
     pub now: Time,
+    /// Reasons come with their sentences; without them a verdict is made in a fraction of the time.
+    pub in_words: bool,
 }
 
-/// Judges a client. The findings are those of its firmest pair.
-pub fn judge_client(case: &Case<'_>) -> ClientVerdict {
-    let Case { ip, client: history, findings, policy, now, .. } = *case;
-    let mut reasons = Vec::new();
-    let mut listings = Vec::new();
-    let best = history.best();
-    let stands = best.filter(|pair| pair.is_established());
-    if let Some(pair) = stands {
-        reasons.push(standing_reason(pair));
-        reasons.extend(findings.reasons(&pair.name, &policy.weights));
+/// What is known of the ledger as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Feed {
+    /// How many reporters it has.
+    pub reporters: usize,
+    /// It has learned for long enough to know who is young in a network.
+    pub is_warm: bool,
+}
+
+/// What a pair weighs.
+struct Weighed {
+    measures: Measures,
+    points: f32,
+    /// The part of `points` by neighbours and traps.
+    blamed: f32,
+    /// The part of `points` by a crowd that is none yet.
+    excused: f32,
+    reasons: Vec<Reason>,
+}
+
+impl Case<'_> {
+    fn weigh(&self, name: &Name, name_history: &NameHistory) -> Weighed {
+        let Self { ip, client, network, policy, now, .. } = *self;
+        let name_networks = name_history.untied_networks(name);
+        let sources = Sources { ip, name, client, network, name_networks, rdns: self.rdns };
+        let measures = Measures::of(sources, policy, now);
+        let is_crowd = self.feed.is_warm && measures.crowd >= policy.crowd_bar(self.feed.reporters);
+        let (mut points, mut blamed, mut excused) = (0.0, 0.0, 0.0);
+        let mut reasons = Vec::with_capacity(8);
+        let mut of_history = 0.0;
+        measures.weigh(policy, self.findings.asked_reverse(), |measure, add| {
+            points += add;
+            match measure {
+                // Three measures of the same thing are one reason.
+                Measure::Days | Measure::Messages | Measure::Age => {
+                    of_history += add;
+                    return;
+                }
+                Measure::Crowd => {
+                    blamed += add;
+                    excused += if is_crowd { 0.0 } else { add };
+                }
+                Measure::Traps | Measure::TrapShare => blamed += add,
+                _ => {}
+            }
+            reasons.push(measure.told(add, &measures, name, network, self.in_words));
+        });
+        if let Some(pair) = client.pair(name).filter(|pair| pair.accepted > 0) {
+            reasons.push(self.history_reason(pair, of_history));
+        }
+        self.findings.weigh(name, &policy.weights, self.in_words, |reason| {
+            points += reason.points as f32;
+            reasons.push(reason);
+        });
+        Weighed { measures, points, blamed, excused, reasons }
     }
 
-    let families = history.family_count;
-    let many = match Client::of(ip) {
-        Client::V4(_) => policy.many_families_v4,
-        Client::V6(_) => policy.many_families_v6,
+    /// The operator's decision on a pair; `bound` if the DNS agrees or the pair stands.
+    fn decision(&self, name: &Name, bound: bool) -> Option<&Decision> {
+        let decision = self.decisions.of_pair(self.ip, name, self.now)?;
+        if decision.needs_agreement() && !bound {
+            return self.decisions.of_unbound_pair(self.ip, name, self.now);
+        }
+        Some(decision)
+    }
+
+    fn say(&self, text: impl FnOnce() -> String) -> String {
+        if self.in_words { text() } else { String::new() }
+    }
+
+    fn many_families(&self) -> bool {
+        let many = match Client::of(self.ip) {
+            Client::V4(_) => self.policy.many_families_v4,
+            Client::V6(_) => self.policy.many_families_v6,
+        };
+        self.client.family_count.n >= u64::from(many)
+    }
+
+    fn families_reason(&self, word: &'static str, points: i32, end: &str) -> Reason {
+        let text = self.say(|| {
+            format!(
+                "said names of {} domains within {} days ({}){end}",
+                self.client.family_count,
+                self.policy.families_window_days,
+                sample(self.client.families.iter().map(String::as_str)),
+            )
+        });
+        Reason { word, points, text }
+    }
+
+    /// What a pair's own history says for it.
+    fn history_reason(&self, pair: &PairHistory, points: f32) -> Reason {
+        let word = match pair.standing {
+            Standing::Seen => "seen",
+            Standing::Established => "established",
+            Standing::Strong => "strong",
+        };
+        let text = self.say(|| {
+            let reporters = match pair.reporters {
+                0 | 1 => String::new(),
+                n => format!(", seen by {n} reporters"),
+            };
+            format!(
+                "{}: {} accepted on {} of the last 64 days, first on {}{reporters}",
+                pair.name,
+                match pair.accepted {
+                    1 => "1 message was".to_owned(),
+                    n => format!("{n} messages were"),
+                },
+                pair.accepted_days,
+                date(pair.first_accepted.unwrap_or(pair.first)),
+            )
+        });
+        Reason { word, points: points.round() as i32, text }
+    }
+
+    /// What sort of sender an established pair is.
+    fn sort(&self, pair: &PairHistory, name_history: &NameHistory) -> Option<Sort> {
+        if name_history.family_clients >= u64::from(self.policy.provider_clients) {
+            return Some(Sort::Provider);
+        }
+        let all = u64::from(pair.accepted) + u64::from(pair.rejected);
+        let refused = u64::from(pair.rejected) * 100;
+        let mixed = pair.rejected >= 3 && refused >= all * u64::from(self.policy.forwarder_percent);
+        mixed.then_some(Sort::Forwarder)
+    }
+}
+
+/// Judges a client by its firmest pair, whose name has the history `best`; the findings are those of that pair.
+pub fn judge_client(case: &Case<'_>, best: &NameHistory) -> ClientVerdict {
+    let Case { ip, client: history, policy, now, .. } = *case;
+    let firmest = history.best();
+    let mut verdict = match firmest {
+        Some(pair) => judge_pair(case, &pair.name, best),
+        None => judge_nobody(case),
     };
-    let too_many = families.n >= u64::from(many);
-    if too_many {
-        let text = format!(
-            "said names of {families} families within {} days ({})",
-            policy.families_window_days,
-            sample(history.families.iter().map(String::as_str)),
-        );
-        if stands.is_some() {
-            reasons.push(Reason {
-                word: "shared",
-                points: -35,
-                text: format!(
-                    "{text}, beside a pair that stands: several hosts may share this address"
-                ),
+    let stands = firmest.is_some_and(PairHistory::is_established);
+    // A decision on a name holds of those that say it; one on the address holds of the address.
+    let decided = verdict.decision.is_some();
+    if stands && !decided {
+        if case.many_families() {
+            let end = ", beside a pair that stands: several hosts may share this address";
+            verdict.reasons.push(case.families_reason("shared", -35, end));
+            verdict.points -= 35.0;
+            verdict.score = score(verdict.points);
+            verdict.class = verdict.class.max(Class::Suspect);
+            verdict.sort = Some(Sort::Shared);
+        } else if history.watched_count.n >= u64::from(policy.watch_families) {
+            let text = case.say(|| {
+                format!(
+                    "said names of {} domains within {} days ({})",
+                    history.watched_count,
+                    policy.watch_window_days,
+                    sample(history.watched_families.iter().map(String::as_str)),
+                )
             });
-        } else {
-            listings.push(ListCode::ManyFamilies);
-            reasons.push(Reason { word: "many-families", points: -45, text });
+            verdict.reasons.push(Reason { word: "watched", points: -10, text });
+            verdict.points -= 10.0;
+            verdict.score = score(verdict.points);
+            verdict.class = verdict.class.max(Class::Suspect);
         }
+        sort_reasons(&mut verdict.reasons);
     }
-    let watched = history.watched_count.n >= u64::from(policy.watch_families);
-    if watched && !too_many {
-        reasons.push(Reason {
-            word: "second-family",
-            points: -10,
-            text: format!(
-                "said names of {} families within {} days ({})",
-                history.watched_count,
-                policy.watch_window_days,
-                sample(history.watched_families.iter().map(String::as_str)),
-            ),
-        });
-    }
-    if stands.is_none() {
-        judge_newcomer(case, &mut reasons, &mut listings);
-    }
-
-    let refused = best.is_some_and(PairHistory::is_mostly_refused) && stands.is_none();
-    if refused && listings.is_empty() {
-        reasons.push(Reason {
-            word: "mostly-refused",
-            points: -10,
-            text: "more of its mail was refused than accepted".into(),
-        });
-    }
-
-    let class = if !listings.is_empty() {
-        Class::Listed
-    } else if too_many || watched {
-        Class::Suspect
-    } else if let Some(pair) = stands {
-        if pair.standing == Standing::Strong && pair.name.is_fqdn() {
-            Class::Trusted
-        } else {
-            Class::Known
-        }
-    } else {
-        Class::New
+    let allowed = verdict.decision.as_ref().is_some_and(|decision| decision.kind == Kind::Allow);
+    let trusted_so_far = stands || verdict.class <= Class::Known;
+    let level = match verdict.class {
+        Class::Trusted if allowed || case.findings.agrees() => 3,
+        Class::Trusted => 2,
+        Class::Known => 1,
+        _ => 0,
     };
-    if class == Class::New {
-        reasons.push(Reason {
-            word: "new",
-            points: 0,
-            text: if history.is_empty() {
-                "never seen".into()
-            } else {
-                "not enough history yet".into()
-            },
-        });
-    }
-    sort_reasons(&mut reasons);
-    listings.sort_unstable();
+    let category = match verdict.sort {
+        _ if allowed => 9,
+        Some(Sort::Provider | Sort::Forwarder) => 5,
+        _ => 4,
+    };
+    let says_something = verdict.class != Class::New;
+    let next = case.decisions.next_change(Some(ip), firmest.map(|pair| &pair.name), now);
     ClientVerdict {
-        class,
+        class: verdict.class,
+        sort: verdict.sort,
+        decision: verdict.decision,
+        reporters: verdict.reporters,
         // A newcomer has no score: "not enough history" is not "50".
-        score: (class != Class::New).then(|| score(&reasons)),
-        confidence: best.map_or(0, confidence),
-        trust: stands.filter(|_| listings.is_empty()).map(|_| Trust {
-            category: 4,
-            level: match class {
-                Class::Trusted if findings.agrees() => 3,
-                Class::Trusted => 2,
-                Class::Known => 1,
-                _ => 0,
-            },
-        }),
-        until: valid_until(stands.or(best), findings, policy, now),
-        reasons,
-        listings,
+        score: says_something.then_some(verdict.score),
+        confidence: verdict.confidence,
+        trust: (trusted_so_far && verdict.listings.is_empty()).then_some(Trust { category, level }),
+        reasons: verdict.reasons,
+        listings: verdict.listings,
+        until: verdict.until.min(next.unwrap_or(verdict.until)),
     }
 }
 
-/// Signs that list a client without a pair that stands.
-fn judge_newcomer(case: &Case<'_>, reasons: &mut Vec<Reason>, listings: &mut Vec<ListCode>) {
-    let Case { client: history, network, findings, policy, now, .. } = *case;
-    if history.is_empty() {
-        return;
+/// Of a client that was never seen.
+fn judge_nobody(case: &Case<'_>) -> PairVerdict {
+    let decision = case.decisions.of_client(case.ip, case.now);
+    if let Some(decision) = decision {
+        return decided(case, decision, None, &Name::absent());
     }
-    let junk: Vec<_> = history.pairs.iter().filter(|pair| is_junk(pair, history)).collect();
-    let junk_sessions = junk.iter().fold(0u32, |sum, pair| sum.saturating_add(pair.observations));
-    // The days of all of it together: bots say something else every day.
-    let junk_days = junk.iter().fold(Days::default(), |days, pair| days.merge(pair.seen_on));
-    let junk_days = junk_days.within(now.day(), DAYS_KEPT);
-    if junk_sessions >= policy.junk_messages && junk_days >= policy.junk_days {
-        listings.push(ListCode::Junk);
-        reasons.push(Reason {
-            word: "junk",
-            points: -40,
-            text: format!(
-                "said no usable name in {junk_sessions} sessions on {junk_days} days ({})",
-                sample(junk.iter().map(|pair| pair.name.text())),
-            ),
-        });
+    PairVerdict {
+        class: Class::New,
+        sort: None,
+        decision: None,
+        score: score(0.0),
+        points: 0.0,
+        confidence: 0,
+        reporters: 0,
+        code: None,
+        listings: Vec::new(),
+        reasons: vec![Reason { word: "new", points: 0, text: case.say(|| "never seen".into()) }],
+        until: valid_until(case, None, &Name::absent()),
     }
-    if let Some(denial) = findings.denial(&policy.weights)
-        && let Some(name) = history.best().map(|pair| &pair.name)
-    {
-        listings.push(ListCode::Denied);
-        reasons.push(denial.told(name));
-    }
-    // All its names fresh in a network where many fresh names appear: snowshoe.
-    let fresh_here = history
-        .pairs
-        .iter()
-        .filter_map(|pair| pair.name.family())
-        .any(|family| network.fresh_families.contains(family));
-    let crowd = network.fresh_families.len();
-    if crowd >= policy.crowded_families as usize && fresh_here {
-        listings.push(ListCode::Crowded);
-        reasons.push(Reason {
-            word: "crowded",
-            points: -40,
-            text: format!(
-                "{crowd} families without standing appeared in {} within {} days ({})",
-                network.network,
-                policy.crowded_window_days,
-                sample(network.fresh_families.iter().map(String::as_str)),
-            ),
-        });
+}
+
+/// What the operator decided, as a verdict.
+fn decided(
+    case: &Case<'_>,
+    decision: &Decision,
+    pair: Option<&PairHistory>,
+    name: &Name,
+) -> PairVerdict {
+    let allow = decision.kind == Kind::Allow;
+    let text = case.say(|| {
+        let by = match decision.author.as_str() {
+            "" => String::new(),
+            author => format!(" by {author}"),
+        };
+        let end = decision.until.map_or(String::new(), |until| format!(" until {until}"));
+        format!(
+            "{} {}{by}{end}: {}",
+            decision.subject,
+            if allow { "is allowed" } else { "is denied" },
+            decision.reason
+        )
+    });
+    let word = if allow { "operator-allow" } else { "operator-deny" };
+    PairVerdict {
+        class: if allow { Class::Trusted } else { Class::Listed },
+        sort: None,
+        score: if allow { 100 } else { 0 },
+        points: if allow { 100.0 } else { -100.0 },
+        confidence: 100,
+        reporters: pair.map_or(0, |pair| pair.reporters),
+        code: allow.then_some(PairCode::OperatorAllow),
+        listings: if allow { Vec::new() } else { vec![ListCode::Operator] },
+        reasons: vec![Reason { word, points: if allow { 100 } else { -100 }, text }],
+        until: valid_until(case, pair, name),
+        decision: Some(decision.clone()),
     }
 }
 
 /// Judges a pair. The findings are those of this name.
 pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> PairVerdict {
-    let Case { ip, client, findings, policy, now, .. } = *case;
+    let Case { client, findings, policy, .. } = *case;
     let pair = client.pair(name);
-    let mut reasons = Vec::new();
-    if let Some(pair) = pair.filter(|pair| pair.is_established()) {
-        reasons.push(standing_reason(pair));
-        reasons.extend(findings.reasons(&pair.name, &policy.weights));
-        if let Some(denial) = findings.denial(&policy.weights) {
-            // A publisher may make a mistake; a long history keeps answering, and says so.
-            reasons.push(denial.told(name));
-        }
-        sort_reasons(&mut reasons);
-        let strong = pair.standing == Standing::Strong && name.is_fqdn();
-        return PairVerdict {
-            class: if strong { Class::Trusted } else { Class::Known },
-            code: Some(if findings.authorises() {
-                PairCode::Authorised
-            } else if findings.passes(System::Forward) {
-                PairCode::Confirmed
-            } else {
-                PairCode::Established
-            }),
-            listings: Vec::new(),
-            reasons,
-            until: valid_until(Some(pair), findings, policy, now),
-        };
+    let stands = pair.filter(|pair| pair.is_established());
+    let logged = || Reverse::of(case.rdns.or(client.rdns.as_deref()), name, case.ip);
+    let agrees = findings.agrees() || (!findings.asked_reverse() && logged() == Reverse::Same);
+    if let Some(decision) = case.decision(name, agrees || stands.is_some()) {
+        return decided(case, decision, pair, name);
     }
-
-    // What lists the client without this pair lists the pair too; a denial is about this name.
-    let mut listings = judge_client(&Case { findings: Findings::default(), ..*case }).listings;
-    if let Some(denial) = findings.denial(&policy.weights) {
-        listings.push(ListCode::Denied);
-        reasons.push(denial.told(name));
-        if name_history.is_established() {
-            listings.push(ListCode::ClaimsOthers);
-            reasons.push(Reason {
-                word: "claims-others",
-                points: -10,
-                text: format!(
-                    "{name} belongs to {}",
-                    sample(name_history.established_on.iter().map(String::as_str)),
-                ),
-            });
+    let Weighed { measures, points, blamed, excused, mut reasons } = case.weigh(name, name_history);
+    let denial = findings.denial(&policy.weights);
+    if let Some(denial) = denial {
+        // A publisher may make a mistake; a long history keeps answering, and says so.
+        let mut reason = denial.told(name);
+        if !case.in_words {
+            reason.text = String::new();
         }
+        reasons.push(reason);
+    }
+    let mut listings = Vec::new();
+    let refused = pair.is_some_and(PairHistory::is_mostly_refused);
+    let reaches_known = points >= policy.known_points as f32;
+    let mut code;
+    let class = if let Some(pair) = stands {
+        code = Some(if findings.authorises() {
+            PairCode::Authorised
+        } else if findings.passes(System::Forward) {
+            PairCode::Confirmed
+        } else {
+            PairCode::Established
+        });
+        // Where a name that is strong moved, and its DNS agrees, time need not be served twice.
+        let strong = pair.standing == Standing::Strong || (agrees && name_history.is_strong);
+        if blamed < 0.0 && !reaches_known {
+            Class::Suspect
+        } else if strong && name.is_fqdn() && points >= policy.trusted_points as f32 {
+            Class::Trusted
+        } else {
+            Class::Known
+        }
+    } else {
+        let moved = moved(case, name, name_history, agrees, measures.crowd, &mut reasons);
+        let early = pair.is_some_and(|pair| {
+            pair.accepted >= policy.known_messages && measures.span_days >= policy.known_span_days
+        });
+        let farm = measures.is_of_farm(policy);
+        code = moved.code.or_else(|| {
+            if farm { Some(PairCode::Moved) } else { pair.map(|_| PairCode::TooLittle) }
+        });
+        let known = !refused && denial.is_none();
+        if known && moved.restores {
+            Class::Known
+        } else if known && early && reaches_known {
+            code = Some(PairCode::Established);
+            Class::Known
+        } else if known && farm && reaches_known {
+            Class::Known
+        } else {
+            list_newcomer(case, name, name_history, &mut listings, &mut reasons);
+            let listed = points - excused <= policy.listed_points as f32;
+            // Nobody who was never seen is listed for where it stands alone.
+            if listed && listings.is_empty() {
+                listings.push(cause(&measures, policy, excused < 0.0));
+            }
+            if !listings.is_empty() {
+                Class::Listed
+            } else if points <= policy.suspect_points as f32 {
+                Class::Suspect
+            } else {
+                Class::New
+            }
+        }
+    };
+    if class == Class::New {
+        let text = case.say(|| match pair {
+            Some(_) => "not enough history yet".into(),
+            None => "this pair was never seen".into(),
+        });
+        reasons.push(Reason { word: "new", points: 0, text });
     }
     listings.sort_unstable();
     listings.dedup();
-
-    let steady = client.pairs.iter().find(|pair| pair.is_established());
-    let same_family = |pair: &PairHistory| pair.name.family() == name.family();
-    let code = if let Some(steady) = steady {
-        let moved = name.family().is_some()
-            && client.pairs.iter().any(|pair| pair.is_established() && same_family(pair));
-        reasons.push(Reason {
-            word: if moved { "same-family" } else { "new-name" },
-            points: if moved { 10 } else { 0 },
-            text: format!("a new name on a client that stands as {}", steady.name),
-        });
-        if moved { Some(PairCode::Moved) } else { Some(PairCode::NewName) }
-    } else if name_history.is_established() {
-        let near = name_history.established_networks.contains(&Client::of(ip).network());
-        // A host that renumbered: who owns the name says that it is here now.
-        let agreed = findings.agrees();
-        reasons.extend(findings.reasons(name, &policy.weights));
-        let moved = near || agreed;
-        reasons.push(Reason {
-            word: if near { "same-network" } else { "new-client" },
-            points: if near { 5 } else { 0 },
-            text: format!(
-                "{name} stands on {}, not on this client",
-                sample(name_history.established_on.iter().map(String::as_str)),
-            ),
-        });
-        if moved { Some(PairCode::Moved) } else { Some(PairCode::NewClient) }
-    } else if name_history.family_networks.contains(&Client::of(ip).network()) {
-        reasons.push(Reason {
-            word: "same-family",
-            points: 5,
-            text: format!(
-                "its family stands in this network, on {}",
-                sample(name_history.family_on.iter().map(String::as_str)),
-            ),
-        });
-        Some(PairCode::Moved)
-    } else {
-        reasons.push(Reason {
-            word: "new",
-            points: 0,
-            text: match pair {
-                Some(_) => "not enough history yet".into(),
-                None => "this pair was never seen".into(),
-            },
-        });
-        pair.map(|_| PairCode::TooLittle)
-    };
     sort_reasons(&mut reasons);
     PairVerdict {
-        class: if listings.is_empty() { Class::New } else { Class::Listed },
+        class,
+        sort: stands.and_then(|pair| case.sort(pair, name_history)),
+        decision: None,
+        score: score(points),
+        points,
+        confidence: pair.map_or(0, confidence),
+        reporters: measures.reporters,
         code,
         listings,
         reasons,
-        until: valid_until(pair.or(steady), findings, policy, now),
+        until: valid_until(case, pair, name),
     }
+}
+
+/// What is known of a newcomer from elsewhere.
+struct Moved {
+    code: Option<PairCode>,
+    /// It is as good as known: the DNS of a name with standing says that it is here now.
+    restores: bool,
+}
+
+/// A pair without standing whose client or name has some: a host that got a new name or a new address, or somebody
+/// who says what others are called.
+fn moved(
+    case: &Case<'_>,
+    name: &Name,
+    name_history: &NameHistory,
+    agrees: bool,
+    crowd: u32,
+    reasons: &mut Vec<Reason>,
+) -> Moved {
+    let Case { ip, client, policy, .. } = *case;
+    let family = name.family();
+    // In a crowd everybody is just moving in.
+    let agrees = agrees && crowd < policy.crowded_families;
+    let mut tell = |word, text: String| reasons.push(Reason { word, points: 0, text });
+    if let Some(steady) = client.pairs.iter().find(|pair| pair.is_established()) {
+        let same_family = family.is_some()
+            && client
+                .pairs
+                .iter()
+                .any(|pair| pair.is_established() && pair.name.family() == family);
+        tell(
+            if same_family { "same-family-name" } else { "new-name" },
+            case.say(|| format!("a new name on a client that stands as {}", steady.name)),
+        );
+        let alone = !case.many_families();
+        return Moved {
+            code: Some(if same_family { PairCode::Moved } else { PairCode::NewName }),
+            restores: agrees && (same_family || alone),
+        };
+    }
+    if name_history.is_established() {
+        let near = name_history.established_networks.contains(&Client::of(ip).network());
+        tell(
+            if near { "same-network" } else { "new-client" },
+            case.say(|| {
+                format!(
+                    "{name} stands on {}, not on this client",
+                    sample(name_history.established_on.iter().map(String::as_str)),
+                )
+            }),
+        );
+        return Moved {
+            code: Some(if near || agrees { PairCode::Moved } else { PairCode::NewClient }),
+            restores: agrees,
+        };
+    }
+    if name_history.family_networks.contains(&Client::of(ip).network()) {
+        tell(
+            "same-family-network",
+            case.say(|| {
+                format!(
+                    "its domain stands in this network, on {}",
+                    sample(name_history.family_on.iter().map(String::as_str)),
+                )
+            }),
+        );
+        return Moved { code: Some(PairCode::Moved), restores: agrees };
+    }
+    Moved { code: None, restores: false }
+}
+
+/// Rules that list a newcomer, whatever its points.
+fn list_newcomer(
+    case: &Case<'_>,
+    name: &Name,
+    name_history: &NameHistory,
+    listings: &mut Vec<ListCode>,
+    reasons: &mut Vec<Reason>,
+) {
+    let Case { client, findings, policy, now, .. } = *case;
+    if findings.denial(&policy.weights).is_some() {
+        listings.push(ListCode::Denied);
+        if name_history.is_established() {
+            listings.push(ListCode::ClaimsOthers);
+            let text = case.say(|| {
+                format!(
+                    "{name} belongs to {}",
+                    sample(name_history.established_on.iter().map(String::as_str)),
+                )
+            });
+            reasons.push(Reason { word: "claims-others", points: -10, text });
+        }
+    }
+    if client.pairs.iter().any(PairHistory::is_established) {
+        return;
+    }
+    if case.many_families() {
+        listings.push(ListCode::ManyFamilies);
+        reasons.push(case.families_reason("many-families", -45, ""));
+    }
+    let junk: Vec<_> = client.pairs.iter().filter(|pair| is_junk(pair, client)).collect();
+    let sessions = junk.iter().fold(0u32, |sum, pair| sum.saturating_add(pair.observations));
+    // The days of all of it together: bots say something else every day.
+    let days = junk.iter().fold(Days::default(), |days, pair| days.merge(pair.seen_on));
+    let days = days.within(now.day(), DAYS_KEPT);
+    if sessions >= policy.junk_messages && days >= policy.junk_days {
+        listings.push(ListCode::Junk);
+        let text = case.say(|| {
+            format!(
+                "said no usable name in {sessions} sessions on {days} days ({})",
+                sample(junk.iter().map(|pair| pair.name.text())),
+            )
+        });
+        reasons.push(Reason { word: "junk", points: -40, text });
+    }
+}
+
+/// Why the points of a newcomer are so low: the heaviest measure.
+fn cause(measures: &Measures, policy: &Policy, no_crowd: bool) -> ListCode {
+    let mut heaviest = (0.0, ListCode::Generic);
+    measures.weigh(policy, false, |measure, points| {
+        let code = match measure {
+            Measure::Form | Measure::Reverse => match (measure, measures.form) {
+                (Measure::Reverse, _) | (_, Form::Generic) => ListCode::Generic,
+                _ => ListCode::Junk,
+            },
+            Measure::Crowd if no_crowd => return,
+            Measure::Crowd => ListCode::Crowded,
+            Measure::SecondFamily => ListCode::ManyFamilies,
+            Measure::NameNetworks if measures.form == Form::Host => ListCode::ClaimsOthers,
+            Measure::NameNetworks => ListCode::Junk,
+            Measure::Traps | Measure::TrapShare => ListCode::Trapped,
+            _ => return,
+        };
+        if points < heaviest.0 {
+            heaviest = (points, code);
+        }
+    });
+    heaviest.1
 }
 
 /// Judges a name, whoever says it. `findings` are those of the name with any client.
@@ -325,11 +569,22 @@ pub fn judge_name(
     name: &Name,
     history: &NameHistory,
     findings: Findings<'_>,
+    decisions: &Decisions,
     policy: &Policy,
     now: Time,
 ) -> NameVerdict {
     let mut codes = Vec::new();
     let mut reasons = Vec::new();
+    let decision = decisions.of_name(name, now);
+    if let Some(decision) = decision.filter(|decision| !decision.needs_agreement()) {
+        // An allow of a name says nothing of who else says it.
+        codes.push(NameCode::Bad);
+        reasons.push(Reason {
+            word: "operator-deny",
+            points: -100,
+            text: format!("denied: {}", decision.reason),
+        });
+    }
     let stands = history.is_established();
     let denial = findings.denial(&policy.weights).filter(|denial| denial.is_of_name());
     if let Some(denial) = denial.filter(|_| !stands) {
@@ -375,7 +630,15 @@ pub fn judge_name(
         None
     };
     sort_reasons(&mut reasons);
-    NameVerdict { rating, codes, reasons, until: valid_until(None, findings, policy, now) }
+    let midnight = next_midnight(now);
+    let until = [
+        findings.shortest().map(|ttl| now.after(ttl)),
+        decisions.next_change(None, Some(name), now),
+    ]
+    .into_iter()
+    .flatten()
+    .fold(midnight, Time::min);
+    NameVerdict { rating, decision: decision.cloned(), codes, reasons, until }
 }
 
 /// Names that no host can own and that honest software does not send: addresses without brackets,
@@ -389,28 +652,10 @@ fn is_junk(pair: &PairHistory, client: &ClientHistory) -> bool {
     }
 }
 
-fn standing_reason(pair: &PairHistory) -> Reason {
-    let strong = pair.standing == Standing::Strong;
-    let reporters = match pair.reporters {
-        0 | 1 => String::new(),
-        n => format!(", seen by {n} reporters"),
-    };
-    Reason {
-        word: if strong { "strong" } else { "established" },
-        points: if strong { 35 } else { 20 },
-        text: format!(
-            "{}: {} messages accepted on {} of the last 64 days, first on {}{reporters}",
-            pair.name,
-            pair.accepted,
-            pair.accepted_days,
-            date(pair.first_accepted.unwrap_or(pair.first)),
-        ),
-    }
-}
-
-fn score(reasons: &[Reason]) -> u8 {
-    let sum: i32 = reasons.iter().map(|reason| reason.points).sum();
-    u8::try_from((POINTS_START + sum).clamp(0, 100)).unwrap_or_default()
+/// The logistic curve of the points, from 0 to 100.
+fn score(points: f32) -> u8 {
+    let odds = 1.0 / (1.0 + (-(points - SCORE_MIDDLE) / SCORE_SPREAD).exp());
+    (odds * 100.0).round() as u8
 }
 
 /// How much history stands behind a pair: full at 30 messages on 14 days.
@@ -438,29 +683,26 @@ fn date(time: Time) -> String {
 }
 
 /// The moment at which time alone could change a verdict: windows are counted in UTC days, so the next
-/// midnight; a pair comes of age on its own hour; and evidence holds for its own time.
-fn valid_until(
-    pair: Option<&PairHistory>,
-    findings: Findings<'_>,
-    policy: &Policy,
-    now: Time,
-) -> Time {
-    let midnight = Day(now.day().0.saturating_add(1)).start();
-    let of_age = |days: u32| {
-        let first = pair?.first_accepted?;
-        let moment = first.after(Duration::from_secs(u64::from(days) * 86_400));
-        (moment > now).then_some(moment)
-    };
+/// midnight; a pair grows older on its own hour; evidence and decisions hold for their own time.
+fn valid_until(case: &Case<'_>, pair: Option<&PairHistory>, name: &Name) -> Time {
+    let now = case.now;
+    let anniversary = pair.and_then(|pair| {
+        let first = pair.first_accepted?;
+        let days = now.days_since(first).saturating_add(1);
+        Some(first.after(Duration::from_secs(u64::from(days) * 86_400)))
+    });
     [
-        Some(midnight),
-        of_age(policy.established_age_days),
-        of_age(policy.strong_age_days),
-        findings.shortest().map(|ttl| now.after(ttl)),
+        anniversary,
+        case.findings.shortest().map(|ttl| now.after(ttl)),
+        case.decisions.next_change(Some(case.ip), Some(name), now),
     ]
     .into_iter()
     .flatten()
-    .min()
-    .unwrap_or(midnight)
+    .fold(next_midnight(now), Time::min)
+}
+
+fn next_midnight(now: Time) -> Time {
+    Day(now.day().0.saturating_add(1)).start()
 }
 
 #[cfg(test)]

@@ -103,9 +103,17 @@ impl Findings<'_> {
         finding.is_some_and(|it| it.result == FindingResult::Pass && it.reason != Some("all"))
     }
 
-    /// The reasons of a score: every system that says something, with its points.
-    pub fn reasons(&self, name: &Name, weights: &Weights) -> Vec<Reason> {
-        let Some(set) = self.0 else { return Vec::new() };
+    /// True if the DNS was asked for the client's reverse name.
+    pub fn asked_reverse(&self) -> bool {
+        self.of(System::Iprev).is_some_and(|finding| {
+            !matches!(finding.result, FindingResult::Temperror | FindingResult::Permerror)
+        })
+    }
+
+    /// Tells `each` what every system adds that says something, as the reason of a score; without its sentence if
+    /// nobody will read it.
+    pub fn weigh(&self, name: &Name, weights: &Weights, in_words: bool, each: impl FnMut(Reason)) {
+        let Some(set) = self.0 else { return };
         let told = |(system, finding): (System, &Finding)| {
             let weight = weights.of(system);
             let (good, points) = match finding.result {
@@ -114,10 +122,10 @@ impl Findings<'_> {
                 FindingResult::Softfail => (false, weight.fail / 2),
                 _ => return None,
             };
-            let text = sentence(system, good, name);
-            (points != 0).then(|| Reason { word: word(system, good), points, text })
+            let text = || if in_words { sentence(system, good, name) } else { String::new() };
+            (points != 0).then(|| Reason { word: word(system, good), points, text: text() })
         };
-        set.iter().filter_map(told).collect()
+        set.iter().filter_map(told).for_each(each);
     }
 
     /// How long all of it holds.

@@ -42,6 +42,11 @@ impl Time {
         Duration::from_secs(u64::from(self.0.saturating_sub(earlier.0)))
     }
 
+    /// Whole days since an earlier moment; zero if it is later.
+    pub fn days_since(self, earlier: Self) -> u32 {
+        self.0.saturating_sub(earlier.0) / 86_400
+    }
+
     /// Reads RFC 3339, as `Display` writes it.
     pub fn parse(text: &str) -> Option<Self> {
         let stamp: jiff::Timestamp = text.parse().ok()?;

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::operator::Decision;
 use crate::time::Time;
 
 /// The five classes, from best to worst.
@@ -68,6 +69,8 @@ pub enum ListCode {
     Junk = 6,
     /// The publisher of the name denies the client.
     Denied = 7,
+    /// Its mail, or that of its network, goes to spam traps.
+    Trapped = 8,
     /// A generic or dynamic reverse name with no standing.
     Generic = 10,
     /// The network is crowded with fresh families.
@@ -85,11 +88,40 @@ pub struct Trust {
     pub level: u8,
 }
 
+/// What sort of sender it is, where "steady" would be read as "clean".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sort {
+    /// One of very many hosts of its domain: its mail is that of many people.
+    Provider,
+    /// Steady, and part of its mail is refused all the same: it passes on what others send to it.
+    Forwarder,
+    /// Several hosts share the address: a gateway, NAT.
+    Shared,
+}
+
+impl Sort {
+    /// The word for it in output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Forwarder => "forwarder",
+            Self::Shared => "shared",
+        }
+    }
+}
+
 /// What is said of a client (an address).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClientVerdict {
     /// Its class.
     pub class: Class,
+    /// What sort of sender it is, if it is one of which more must be said.
+    pub sort: Option<Sort>,
+    /// The operator's own decision, if there is one.
+    pub decision: Option<Decision>,
+    /// Independent reporters that accepted mail of its firmest pair.
+    pub reporters: u32,
     /// 0 (worst) to 100 (best); `None` where there is not enough history to say.
     pub score: Option<u8>,
     /// How much history stands behind it, 0 to 100.
@@ -148,6 +180,8 @@ impl Rating {
 pub struct NameVerdict {
     /// How far it is recommended; `None` where there is not enough history to say.
     pub rating: Option<Rating>,
+    /// The operator's own decision, if there is one.
+    pub decision: Option<Decision>,
     /// Why it stands in `ehlo`; empty if it does not.
     pub codes: Vec<NameCode>,
     /// What moved it, heaviest first.
@@ -199,6 +233,18 @@ impl PairCode {
 pub struct PairVerdict {
     /// Its class.
     pub class: Class,
+    /// What sort of sender it is, if it is one of which more must be said.
+    pub sort: Option<Sort>,
+    /// The operator's own decision, if there is one.
+    pub decision: Option<Decision>,
+    /// 0 (worst) to 100 (best). A newcomer has one, too: that of its first impression.
+    pub score: u8,
+    /// What the score is made of: the sum of points, ten of them a unit of log-odds.
+    pub points: f32,
+    /// How much history stands behind it, 0 to 100.
+    pub confidence: u8,
+    /// Independent reporters that accepted mail of it.
+    pub reporters: u32,
     /// What the `pair` zone says of it; `None` if nothing is known.
     pub code: Option<PairCode>,
     /// Reasons as in `bl` that hold against this pair; they come before `code`.

@@ -150,7 +150,7 @@ pub fn looks_generic(name: &DnsName, ip: IpAddr) -> bool {
 }
 
 /// True if a word left of the registrable domain says that the host is for mail.
-fn says_mail(name: &DnsName) -> bool {
+pub(crate) fn says_mail(name: &DnsName) -> bool {
     left(name).is_some_and(|left| left.say_mail())
 }
 

@@ -1,0 +1,425 @@
+//! The measures of a pair at a moment, and what they add up to.
+//!
+//! In go the histories of the pair's client, network and name; out come plain numbers ([`Measures`]), and from them
+//! and a policy a sum of points ([`Measures::weigh`]): ten points are one unit of log-odds. Nothing fails. What
+//! the numbers were fitted on, and how well they separate, stands in `docs/calibration.md`.
+//!
+//! A pair that stands with enough reporters (`safe-reporters`) is measured by its own history alone: nobody who
+//! reports lies about its address, its neighbours or its traps takes anything from it.
+//!
+//! What the DNS says *now* is not measured here ([`crate::testimony`]). What the logs said of the reverse name *then*
+//! is, and only where the DNS was not asked: both would count the same thing twice.
+
+use std::net::IpAddr;
+
+use crate::client::Client;
+use crate::evidence::{DnsName, generic};
+use crate::history::{ClientHistory, NetworkHistory, PairHistory};
+use crate::name::{Name, NameKind};
+use crate::policy::Policy;
+use crate::time::Time;
+use crate::verdict::Reason;
+
+/// More messages than this say nothing more.
+const MESSAGES_MAX: u32 = 2000;
+/// More days than this say nothing more: days are kept for so long.
+const AGE_MAX: u32 = 64;
+
+/// What sort of name it is, as far as its letters tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A name that a host can have.
+    Host,
+    /// One that a machine made for a range of addresses, and that does not say "mail".
+    Generic,
+    /// One that ends in no top-level domain that exists.
+    UnknownTld,
+    /// A bare word.
+    Single,
+    /// `localhost` and the like.
+    Reserved,
+    /// The client's own address in brackets.
+    OwnLiteral,
+    /// Nonsense, an address without brackets, another's address, nothing.
+    Unusable,
+}
+
+impl Form {
+    /// The form of what the client at `ip` said.
+    pub fn of(name: &Name, ip: IpAddr) -> Self {
+        match name.kind() {
+            NameKind::Fqdn if !has_known_tld(name.text()) => Self::UnknownTld,
+            NameKind::Fqdn => {
+                let generic = DnsName::of(name)
+                    .is_some_and(|it| generic::looks_generic(&it, ip) && !generic::says_mail(&it));
+                if generic { Self::Generic } else { Self::Host }
+            }
+            NameKind::Single => Self::Single,
+            NameKind::Reserved => Self::Reserved,
+            NameKind::Literal if name.ip().map(Client::of) == Some(Client::of(ip)) => {
+                Self::OwnLiteral
+            }
+            NameKind::Literal | NameKind::BareIp | NameKind::Malformed | NameKind::Absent => {
+                Self::Unusable
+            }
+        }
+    }
+}
+
+fn has_known_tld(name: &str) -> bool {
+    psl::suffix(name.as_bytes()).is_some_and(|suffix| suffix.is_known())
+}
+
+/// What a log told of the client's reverse name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reverse {
+    /// Nothing, or nothing that was verified.
+    #[default]
+    Unknown,
+    /// It is the very name that the client says: so an address record of that name leads here.
+    Same,
+    /// It is of the name's family, and somebody made it for this host.
+    Family,
+    /// Somebody made it for this host.
+    Named,
+    /// A machine made it for a range of addresses.
+    Generic,
+}
+
+impl Reverse {
+    /// What a verified reverse name says of the client at `ip` that says `name`.
+    pub fn of(rdns: Option<&str>, name: &Name, ip: IpAddr) -> Self {
+        let Some(rdns) = rdns else { return Self::Unknown };
+        let generic = DnsName::parse(rdns)
+            .is_none_or(|it| generic::looks_generic(&it, ip) && !generic::says_mail(&it));
+        if generic {
+            Self::Generic
+        } else if rdns.eq_ignore_ascii_case(name.text()) {
+            Self::Same
+        } else if name.family().is_some() && Name::parse(rdns.as_bytes()).family() == name.family()
+        {
+            Self::Family
+        } else {
+            Self::Named
+        }
+    }
+}
+
+/// The numbers of a pair at a moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measures {
+    /// The form of the name.
+    pub form: Form,
+    /// What logs told of the reverse name.
+    pub reverse: Reverse,
+    /// Accepted messages.
+    pub messages: u32,
+    /// Days of the last 64 with accepted mail.
+    pub days: u32,
+    /// Days since the first accepted mail.
+    pub age_days: u32,
+    /// Days between the first and the last time it was seen.
+    pub span_days: u32,
+    /// Reporters that accepted mail of it.
+    pub reporters: u32,
+    /// It is established with so many reporters that it is judged by itself.
+    pub is_safe: bool,
+    /// Families of the client within the counting window, with this one.
+    pub families: u32,
+    /// Another name of the family is established on the client.
+    pub same_family: bool,
+    /// Days of the last 64 with accepted mail of the family in the network.
+    pub network_days: u32,
+    /// Days since the first of it.
+    pub network_age_days: u32,
+    /// Young families in the network, with this one; zero for names without a family.
+    pub crowd: u32,
+    /// Networks that say the name without a tie to it.
+    pub name_networks: u32,
+    /// More of its mail was refused than accepted.
+    pub refused: bool,
+    /// Messages of the pair that traps took.
+    pub trapped: u32,
+    /// How much of the network's mail traps took.
+    pub trap_share: f32,
+}
+
+/// Where the measures of a pair come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// The address.
+    pub ip: IpAddr,
+    /// The name it says.
+    pub name: &'a Name,
+    /// What the ledger knows of the client.
+    pub client: &'a ClientHistory,
+    /// What it knows of the network.
+    pub network: &'a NetworkHistory,
+    /// Networks that say the name without a tie to it.
+    pub name_networks: u32,
+    /// The reverse name that the log of this very message told; `None` to take what the ledger has.
+    pub rdns: Option<&'a str>,
+}
+
+impl Measures {
+    /// Measures a pair.
+    pub fn of(sources: Sources<'_>, policy: &Policy, now: Time) -> Self {
+        let Sources { ip, name, client, network, name_networks, rdns } = sources;
+        let pair = client.pair(name);
+        let established = pair.is_some_and(PairHistory::is_established);
+        let reporters = pair.map_or(0, |pair| pair.reporters);
+        let family = name.family();
+        let here = family.and_then(|family| network.family(family));
+        let new_family = family
+            .is_some_and(|family| !client.families.iter().any(|other| other.as_str() == family));
+        let families = client.family_count.n.saturating_add(u64::from(new_family));
+        // What an established pair says and how its reverse name looks was judged by time.
+        let (form, reverse) = if established && name.is_fqdn() {
+            let known = Reverse::of_established(rdns.or(client.rdns.as_deref()), name);
+            (Form::Host, known)
+        } else {
+            (Form::of(name, ip), Reverse::of(rdns.or(client.rdns.as_deref()), name, ip))
+        };
+        Self {
+            form,
+            reverse,
+            messages: pair.map_or(0, |pair| pair.accepted).min(MESSAGES_MAX),
+            days: pair.map_or(0, |pair| pair.accepted_days),
+            age_days: pair
+                .and_then(|pair| pair.first_accepted)
+                .map_or(0, |first| now.days_since(first)),
+            span_days: pair.map_or(0, |pair| pair.last.days_since(pair.first)),
+            reporters,
+            is_safe: established && reporters >= policy.safe_reporters,
+            families: u32::try_from(families).unwrap_or(u32::MAX),
+            same_family: family.is_some()
+                && client.pairs.iter().any(|other| {
+                    other.is_established() && other.name.family() == family && other.name != *name
+                }),
+            network_days: here.map_or(0, |here| here.days(now)),
+            network_age_days: here.map_or(0, |here| here.age_days(now)),
+            crowd: family.map_or(0, |family| network.crowd(family, policy, now)),
+            name_networks,
+            refused: pair.is_some_and(PairHistory::is_mostly_refused),
+            trapped: pair.map_or(0, |pair| pair.trapped),
+            trap_share: network.trap_share(),
+        }
+    }
+
+    /// True if its family has been at home in the network for long enough to vouch for a newcomer there.
+    pub fn is_of_farm(&self, policy: &Policy) -> bool {
+        self.network_days >= policy.farm_days && self.network_age_days >= policy.farm_age_days
+    }
+
+    /// Tells `each` of every measure that adds something, with its points.
+    pub fn weigh(&self, policy: &Policy, asked_dns: bool, mut each: impl FnMut(Measure, f32)) {
+        let points = &policy.points;
+        let mut add = |measure, weight: i32, times: f32| {
+            if weight != 0 && times != 0.0 {
+                each(measure, weight as f32 * times);
+            }
+        };
+        let log = |count: u32| (count as f32).ln_1p();
+        add(Measure::Days, points.points_days, log(self.days));
+        add(Measure::Messages, points.points_messages, log(self.messages));
+        add(Measure::Age, points.points_age, log(self.age_days.min(AGE_MAX)));
+        add(Measure::NetworkDays, points.points_network_days, log(self.network_days));
+        if self.same_family {
+            add(Measure::SameFamily, points.points_same_family, 1.0);
+        }
+        let of_form = match self.form {
+            Form::Host => 0,
+            Form::Generic => points.points_generic_name,
+            Form::UnknownTld => points.points_unknown_tld,
+            Form::Single => points.points_single,
+            Form::Reserved => points.points_reserved,
+            Form::OwnLiteral => points.points_own_literal,
+            Form::Unusable => points.points_unusable,
+        };
+        add(Measure::Form, of_form, 1.0);
+        if !asked_dns {
+            let of_reverse = match self.reverse {
+                Reverse::Unknown | Reverse::Named => 0,
+                Reverse::Same | Reverse::Family => points.points_reverse_agrees,
+                Reverse::Generic => points.points_reverse_generic,
+            };
+            add(Measure::Reverse, of_reverse, 1.0);
+        }
+        if self.is_safe {
+            return;
+        }
+        if self.refused {
+            add(Measure::Refused, points.points_refused, 1.0);
+        }
+        add(Measure::Crowd, points.points_crowd, log(self.crowd.saturating_sub(1)));
+        if self.families >= 2 {
+            add(Measure::SecondFamily, points.points_second_family, 1.0);
+        }
+        add(Measure::NameNetworks, points.points_name_networks, log(self.name_networks));
+        add(Measure::Traps, points.points_traps, log(self.trapped));
+        add(Measure::TrapShare, points.points_trap_share, self.trap_share);
+    }
+}
+
+impl Reverse {
+    /// The same for an established pair: whether a machine made the name was settled by time.
+    fn of_established(rdns: Option<&str>, name: &Name) -> Self {
+        let Some(rdns) = rdns else { return Self::Unknown };
+        if rdns.eq_ignore_ascii_case(name.text()) {
+            return Self::Same;
+        }
+        // A family is the end of a name, so no list needs to be asked.
+        let akin = name.family().is_some_and(|family| {
+            let rest = rdns.to_ascii_lowercase();
+            let rest = rest.strip_suffix(family);
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        });
+        if akin { Self::Family } else { Self::Named }
+    }
+}
+
+/// One measure, as a reason of a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Days with accepted mail.
+    Days,
+    /// Accepted messages.
+    Messages,
+    /// Days since the first.
+    Age,
+    /// Days of the family in the network.
+    NetworkDays,
+    /// Another name of the family stands on the client.
+    SameFamily,
+    /// What the name looks like.
+    Form,
+    /// What the logged reverse name looks like.
+    Reverse,
+    /// Mostly refused.
+    Refused,
+    /// Young families in the network.
+    Crowd,
+    /// Other families on the client.
+    SecondFamily,
+    /// Networks that say the name.
+    NameNetworks,
+    /// Messages to traps.
+    Traps,
+    /// The network's share of traps.
+    TrapShare,
+}
+
+impl Measure {
+    /// The stable word of the reason.
+    pub fn word(self, measures: &Measures) -> &'static str {
+        match self {
+            Self::Days => "days",
+            Self::Messages => "messages",
+            Self::Age => "age",
+            Self::NetworkDays => "family-in-network",
+            Self::SameFamily => "same-family",
+            Self::Form => match measures.form {
+                Form::Host => "host-name",
+                Form::Generic => "generic-name",
+                Form::UnknownTld => "unknown-tld",
+                Form::Single => "single-label",
+                Form::Reserved => "reserved-name",
+                Form::OwnLiteral => "own-literal",
+                Form::Unusable => "unusable-name",
+            },
+            Self::Reverse => match measures.reverse {
+                Reverse::Generic => "generic-reverse",
+                _ => "reverse-agrees",
+            },
+            Self::Refused => "mostly-refused",
+            Self::Crowd => "crowded",
+            Self::SecondFamily => "second-family",
+            Self::NameNetworks => "name-in-many-networks",
+            Self::Traps => "traps",
+            Self::TrapShare => "network-traps",
+        }
+    }
+
+    /// What it says, for people.
+    pub fn sentence(self, measures: &Measures, name: &Name, network: &NetworkHistory) -> String {
+        let counted = |n: u32, one: &str, many: &str| {
+            if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+        };
+        let days = |n: u32| counted(n, "day", "days");
+        match self {
+            Self::Days => format!("mail was accepted on {} of the last 64", days(measures.days)),
+            Self::Messages => format!("{} messages were accepted", measures.messages),
+            Self::Age => format!("the first was accepted {} ago", days(measures.age_days)),
+            Self::NetworkDays => format!(
+                "hosts of {} sent mail from {} on {} of the last 64",
+                name.family().unwrap_or_default(),
+                network.network,
+                days(measures.network_days),
+            ),
+            Self::SameFamily => format!(
+                "another name of {} is established at this address",
+                name.family().unwrap_or_default()
+            ),
+            Self::Form => match measures.form {
+                Form::Host => format!("{name} is a host's name"),
+                Form::Generic => format!(
+                    "{name} is a name that a provider makes for a range of addresses, not one that was given to a mail server"
+                ),
+                Form::UnknownTld => format!("{name} ends in no top-level domain that exists"),
+                Form::Single => format!("{name} is a single word, not a host's full name"),
+                Form::Reserved => format!("{name} is a name that no host on the Internet can have"),
+                Form::OwnLiteral => format!("it gives its address {name} in place of a name"),
+                Form::Unusable => match name.kind() {
+                    NameKind::Absent => "it gives no name".to_owned(),
+                    NameKind::Literal => format!("it says {name}, which is not its address"),
+                    _ => format!("what it says ({name}) is no name"),
+                },
+            },
+            Self::Reverse => match measures.reverse {
+                Reverse::Generic => {
+                    "its reverse name was made for a range of addresses, or for nobody".to_owned()
+                }
+                Reverse::Same => "its verified reverse name is the name it says".to_owned(),
+                _ => "its verified reverse name is of the same domain".to_owned(),
+            },
+            Self::Refused => "more of its mail was refused than accepted".to_owned(),
+            Self::Crowd => format!(
+                "{} appeared in {} lately",
+                counted(measures.crowd, "domain", "domains"),
+                network.network,
+            ),
+            Self::SecondFamily => {
+                format!("this address says names of {} domains", measures.families)
+            }
+            Self::NameNetworks => format!(
+                "{name} is said from {} that have no tie to it",
+                counted(measures.name_networks, "network", "networks"),
+            ),
+            Self::Traps => format!(
+                "{} to spam traps",
+                counted(measures.trapped, "message went", "messages went")
+            ),
+            Self::TrapShare => format!(
+                "of the mail from {}, {} went to spam traps",
+                network.network,
+                counted(network.trapped, "message", "messages"),
+            ),
+        }
+    }
+
+    /// The reason of a verdict; without its sentence if nobody will read it.
+    pub fn told(
+        self,
+        points: f32,
+        measures: &Measures,
+        name: &Name,
+        network: &NetworkHistory,
+        in_words: bool,
+    ) -> Reason {
+        Reason {
+            word: self.word(measures),
+            points: points.round() as i32,
+            text: if in_words { self.sentence(measures, name, network) } else { String::new() },
+        }
+    }
+}
