@@ -17,3 +17,4 @@ mod load;
 mod stats;
 mod syslog;
 mod vectors;
+mod world;

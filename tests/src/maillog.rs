@@ -417,22 +417,25 @@ fn exim(out: &mut Vec<u8>, session: &Session<'_>) {
     // 1abcde-000abc-12: six, six and two digits.
     id[6] = b'-';
     id[13] = b'-';
+    // A name that is the client's own address in brackets is not shown.
+    let literal = name.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) == Some(ip);
     let host = match &client.rdns {
-        Some(rdns) if rdns == name => [b"H=".as_slice(), name].concat(),
-        Some(rdns) => [b"H=".as_slice(), rdns, b" (", name, b")"].concat(),
-        None => [b"H=(".as_slice(), name, b")"].concat(),
+        Some(rdns) if rdns == name || literal => [rdns.as_slice(), b" [", ip, b"]"].concat(),
+        Some(rdns) => [rdns.as_slice(), b" (", name, b") [", ip, b"]"].concat(),
+        None if literal => [b"[".as_slice(), ip, b"]"].concat(),
+        None => [b"(".as_slice(), name, b") [", ip, b"]"].concat(),
     };
     if client.rdns.is_none() && message.is_multiple_of(4) {
         put(out, &[b"no host name found for IP address ", ip, b"\n"]);
     }
     let refuse = |out: &mut Vec<u8>, how: &[&[u8]]| {
-        put(out, &[&host, b" [", ip, b"] F=<post@", name, b"> "]);
+        put(out, &[b"H=", &host, b" F=<post@", name, b"> "]);
         put(out, how);
         out.push(b'\n');
     };
     match act {
         Act::Message => {
-            put(out, &[&id, b" <= post@", name, b" ", &host, b" [", ip, b"] "]);
+            put(out, &[&id, b" <= post@", name, b" H=", &host, b" "]);
             if message.is_multiple_of(2) {
                 put(out, &[b"P=esmtps X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no S="]);
             } else {
@@ -460,26 +463,10 @@ fn exim(out: &mut Vec<u8>, session: &Session<'_>) {
         Act::Blocked => {
             refuse(out, &[b"rejected RCPT <", user, b"@site.test>: blocked using bl.example.org"])
         }
-        Act::Lost => put(
-            out,
-            &[
-                b"SMTP connection from ",
-                host.get(2..).unwrap_or_default(),
-                b" [",
-                ip,
-                b"] lost D=1s\n",
-            ],
-        ),
-        Act::Nothing => put(
-            out,
-            &[
-                b"no MAIL in SMTP connection from ",
-                host.get(2..).unwrap_or_default(),
-                b" [",
-                ip,
-                b"] D=0s C=EHLO,QUIT\n",
-            ],
-        ),
+        Act::Lost => put(out, &[b"SMTP connection from ", &host, b" lost D=1s\n"]),
+        Act::Nothing => {
+            put(out, &[b"no MAIL in SMTP connection from ", &host, b" D=0s C=EHLO,QUIT\n"])
+        }
     }
 }
 

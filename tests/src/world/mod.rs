@@ -1,9 +1,9 @@
 //! A made-up world of mail with the truth beside it: who sent each message, and whether it was wanted.
 //!
 //! In go [`Settings`]; out comes a [`World`]: its messages in the order of time, each with the [`Observation`] that
-//! the receiving site would have made and the [`Truth`]. The same settings give the same world, and the part of one
-//! class can be changed without changing another's senders, but for classes that steal from it or lie about it. A
-//! million messages take about a second. Nothing fails: settings out of range are held to what makes sense.
+//! the receiving site would have made and the [`Truth`]. The same settings give the same world, and chance is drawn for
+//! each class apart, so that another part of one class leaves the numbers of the others as they were. A million
+//! messages take about a second. Nothing fails: settings out of range are held to what makes sense.
 //!
 //! There is no DNS. What it would say is in [`Dns`] at each pair, and [`Dns::findings`] gives it in the words that
 //! the judge reads. A message never lies outside the time in which its pair is as the truth says.

@@ -12,6 +12,9 @@ use super::draws::Draws;
 use super::names::{Names, mta};
 use super::settings::Settings;
 
+/// How many sites there may be.
+const MOST: usize = 1000;
+
 /// What sort of mail a site sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -74,7 +77,7 @@ impl Reporters {
         names: &mut Names,
         space: &mut Space,
     ) -> Self {
-        let count = settings.reporters.max(1);
+        let count = settings.reporters.clamp(1, MOST);
         let mut sites: Vec<Site> = (0..count)
             .map(|_| {
                 let domain = names.domain(draws);

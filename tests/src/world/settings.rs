@@ -22,7 +22,7 @@ pub struct Settings {
     pub days: u32,
     /// When the first day begins.
     pub start: Time,
-    /// How many sites report; at least one.
+    /// How many sites report; one to a thousand.
     pub reporters: usize,
     /// The size: about how many single honest MTAs there are with the default mix. All other classes grow with
     /// it; a world has about 36 messages a day for each.

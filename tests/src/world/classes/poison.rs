@@ -69,7 +69,8 @@ fn own_history(maker: &mut Maker<'_>, budget: Budget) {
     let name = mta(&mut maker.draws, &domain);
     let pair = maker.pair(ip, &name, agreeing(&name), Some(maker.span));
     let begin = maker.span.at(maker.draws.within((0.1, 0.5)));
-    let days = maker.draws.within((5.0, 20.0));
+    // Time for the spam must be left.
+    let days = maker.draws.within((5.0, 20.0)).min(maker.span.days() * 0.4);
     let history = maker.span.days_from(begin, days);
     let rate = maker.draws.whole(maker.settings.assumed.false_reports);
     let bad = maker.reporters.bad();

@@ -86,7 +86,7 @@ pub(in crate::world) fn regional(maker: &mut Maker<'_>, budget: Budget) {
             span.since(span.at(draws.within((0.2, 0.8))))
         };
         // Half of the names have up to 18 addresses, the others up to 106.
-        let addresses = match draws.chance(0.5) {
+        let addresses = match region % 2 == 0 {
             true => draws.whole((1.0, 18.0)),
             false => 18 + (89.0 * draws.unit().sqrt()) as u32,
         };

@@ -3,6 +3,9 @@
 //! Each message is a session of its own; sessions do not interleave. A refusal is of a recipient: an unknown user for
 //! wanted mail, a block list for spam, greylisting for what is put off. What a bad reporter makes up stands in its log
 //! like everything else.
+//!
+//! Postfix's log tells all that the site saw. Exim's, as it is by default, does not: it shows no name in a refusal of
+//! a client that says its reverse name, nor where sessions of one address begin and end.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
