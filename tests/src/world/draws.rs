@@ -19,7 +19,7 @@ pub(super) struct Draws(Random);
 impl Draws {
     /// One for each purpose, so that a change of one class changes no other.
     pub(super) fn new(seed: u64, purpose: u64) -> Self {
-        let mut random = Random(seed ^ 0x776f_726c_64);
+        let mut random = Random(seed ^ 0x77_6f72_6c64);
         let mixed =
             random.below(u64::MAX).wrapping_add(purpose.wrapping_mul(0xA24B_AED4_963E_E407));
         Self(Random(mixed))
