@@ -43,7 +43,7 @@
 //! - `draws`, `names`, `addresses`, `maker`: chance, made-up names, address space, and what classes are made with
 //! - `classes`: how each behaves, with the numbers that were measured
 //! - [`owners`], [`summary`]: who has what when; what is in a world
-//! - [`mod@write`]: files
+//! - [`mod@write`] makes files of it
 //!
 //! What is not here: no policy is scored. No message has content, no bot learns, and no site shares what it refuses
 //! with another. The time of day is the sender's, seasons do not exist.
