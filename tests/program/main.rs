@@ -18,3 +18,4 @@ mod load;
 mod stats;
 mod syslog;
 mod vectors;
+mod world;

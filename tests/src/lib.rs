@@ -6,3 +6,4 @@ pub mod mail;
 pub mod maillog;
 pub mod program;
 pub mod vectors;
+pub mod world;

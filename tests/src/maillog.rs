@@ -37,6 +37,28 @@ pub enum Mta {
     Exim,
 }
 
+impl Mta {
+    /// The stamp of a second.
+    fn stamp(self, time: Time) -> Vec<u8> {
+        let text = time.to_string().replace('Z', "");
+        match self {
+            Self::Postfix => text.into_bytes(),
+            Self::Exim => text.replace('T', " ").into_bytes(),
+        }
+    }
+
+    /// What stands between the stamp of a second and the text.
+    fn after_stamp(self, micros: u64, out: &mut Vec<u8>) {
+        if self == Self::Postfix {
+            out.push(b'.');
+            digits(out, micros, 6);
+            out.extend_from_slice(b"+00:00 mx1 ");
+        } else {
+            out.push(b' ');
+        }
+    }
+}
+
 /// A log that goes on for as long as somebody asks for more.
 pub struct MailLog {
     mta: Mta,
@@ -49,25 +71,91 @@ pub struct MailLog {
     /// The stamp of `second`, without its fraction.
     stamp: Vec<u8>,
     second: u64,
-    sessions: Vec<Session>,
+    sessions: Vec<Running>,
     messages: u64,
     lines: u64,
 }
 
 /// What a session still has to write.
 #[derive(Debug, Default)]
-struct Session {
+struct Running {
     text: Vec<u8>,
     done: usize,
 }
 
 /// Who comes.
-struct Client {
-    address: Vec<u8>,
+pub(crate) struct Client {
+    pub(crate) address: Vec<u8>,
     /// What it says in EHLO.
-    name: Vec<u8>,
+    pub(crate) name: Vec<u8>,
     /// Its reverse name, if that leads back.
-    rdns: Option<Vec<u8>>,
+    pub(crate) rdns: Option<Vec<u8>>,
+}
+
+/// What comes of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// A message is taken.
+    Message,
+    /// There is no such recipient.
+    UnknownUser,
+    /// It shall come again later.
+    Greylisted,
+    /// It is on a list.
+    Blocked,
+    /// It leaves in the middle.
+    Lost,
+    /// It brings nothing.
+    Nothing,
+}
+
+impl Act {
+    /// What the session of this number out of a hundred comes to.
+    fn of(class: u64) -> Self {
+        match class {
+            0..62 => Self::Message,
+            62..76 => Self::UnknownUser,
+            76..85 => Self::Greylisted,
+            85..91 => Self::Blocked,
+            91..96 => Self::Lost,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// One session.
+pub(crate) struct Session<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) act: Act,
+    /// The recipient.
+    pub(crate) user: &'a [u8],
+    /// The number of the message; ids are made of it.
+    pub(crate) message: u64,
+    /// The number of the process.
+    pub(crate) process: u64,
+}
+
+impl Session<'_> {
+    /// Appends all of its lines, written at this moment.
+    pub(crate) fn write(&self, mta: Mta, time: Time, out: &mut Vec<u8>) {
+        let mut text = Vec::new();
+        self.lines(mta, &mut text);
+        let stamp = mta.stamp(time);
+        let begin = self.message * 7919 % 900_000;
+        for (number, line) in (0_u64..).zip(text.split_inclusive(|octet| *octet == b'\n')) {
+            out.extend_from_slice(&stamp);
+            mta.after_stamp(begin + 731 * number, out);
+            out.extend_from_slice(line);
+        }
+    }
+
+    /// Appends all of its lines without their stamps.
+    fn lines(&self, mta: Mta, out: &mut Vec<u8>) {
+        match mta {
+            Mta::Postfix => postfix(out, self),
+            Mta::Exim => exim(out, self),
+        }
+    }
 }
 
 impl MailLog {
@@ -81,7 +169,7 @@ impl MailLog {
             step: 86_400_000_000 / lines_a_day.max(1),
             stamp: Vec::new(),
             second: 0,
-            sessions: (0..AT_ONCE).map(|_| Session::default()).collect(),
+            sessions: (0..AT_ONCE).map(|_| Running::default()).collect(),
             messages: seed << 20,
             lines: 0,
         }
@@ -105,17 +193,10 @@ impl MailLog {
         let second = self.clock / 1_000_000;
         if second != self.second {
             self.second = second;
-            self.stamp = self.stamp_of(second);
+            self.stamp = self.mta.stamp(Time(second as u32));
         }
         out.extend_from_slice(&self.stamp);
-        if self.mta == Mta::Postfix {
-            let micros = self.clock % 1_000_000;
-            out.push(b'.');
-            digits(out, micros, 6);
-            out.extend_from_slice(b"+00:00 mx1 ");
-        } else {
-            out.push(b' ');
-        }
+        self.mta.after_stamp(self.clock % 1_000_000, out);
         let session = &mut self.sessions[place];
         let rest = &session.text[session.done..];
         let line = memchr(rest) + 1;
@@ -134,28 +215,18 @@ impl MailLog {
         Time((self.clock / 1_000_000) as u32)
     }
 
-    fn stamp_of(&self, second: u64) -> Vec<u8> {
-        let text = Time(second as u32).to_string().replace('Z', "");
-        match self.mta {
-            Mta::Postfix => text.into_bytes(),
-            Mta::Exim => text.replace('T', " ").into_bytes(),
-        }
-    }
-
     /// Writes down all lines of a new session at `place`, without their stamps.
     fn begin(&mut self, place: usize) {
         let client = self.client();
-        let class = self.random.below(100);
+        let act = Act::of(self.random.below(100));
         let user = USERS[self.random.below(8) as usize].as_bytes();
         self.messages += 1;
         let message = self.messages;
-        let session = &mut self.sessions[place];
-        session.text.clear();
-        session.done = 0;
-        match self.mta {
-            Mta::Postfix => postfix(&mut session.text, &client, class, user, message, place),
-            Mta::Exim => exim(&mut session.text, &client, class, user, message),
-        }
+        let running = &mut self.sessions[place];
+        running.text.clear();
+        running.done = 0;
+        let session = Session { client: &client, act, user, message, process: 2600 + place as u64 };
+        session.lines(self.mta, &mut running.text);
     }
 
     fn client(&mut self) -> Client {
@@ -203,21 +274,15 @@ fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     }
 }
 
-fn postfix(
-    out: &mut Vec<u8>,
-    client: &Client,
-    class: u64,
-    user: &[u8],
-    message: u64,
-    place: usize,
-) {
+fn postfix(out: &mut Vec<u8>, session: &Session<'_>) {
+    let Session { client, act, user, message, process } = *session;
     let (name, ip) = (client.name.as_slice(), client.address.as_slice());
     let host = client.rdns.as_deref().unwrap_or(b"unknown");
     let mut id = Vec::with_capacity(12);
     hex(&mut id, 0x3B_0000_0000 + message);
     id.make_ascii_uppercase();
     let mut pid = Vec::with_capacity(6);
-    decimal(&mut pid, 2600 + place as u64);
+    decimal(&mut pid, process);
     let end = |out: &mut Vec<u8>, counts: &[u8]| {
         put(
             out,
@@ -254,8 +319,8 @@ fn postfix(
             ],
         );
     };
-    match class {
-        0..62 => {
+    match act {
+        Act::Message => {
             put(out, &[b"postfix/smtpd[", &pid, b"]: ", &id, b": client=", host, b"[", ip, b"]\n"]);
             put(
                 out,
@@ -293,11 +358,11 @@ fn postfix(
             put(out, &[b"@site.test>, relay=mda.site.test[private/lmtp], delay=0.4, delays=0.3/0.01/0/0.09, dsn=2.0.0, status=sent (250 2.0.0 Ok: saved)\n"]);
             put(out, &[b"postfix/qmgr[2701]: ", &id, b": removed\n"]);
         }
-        62..76 => {
+        Act::UnknownUser => {
             refuse(out, &[b"550 5.1.1 <", user, b"@site.test>: Recipient address rejected: User unknown in virtual mailbox table"]);
             end(out, b"ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4");
         }
-        76..85 => {
+        Act::Greylisted => {
             refuse(
                 out,
                 &[
@@ -308,7 +373,7 @@ fn postfix(
             );
             end(out, b"ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4");
         }
-        85..91 => {
+        Act::Blocked => {
             refuse(
                 out,
                 &[
@@ -319,7 +384,7 @@ fn postfix(
             );
             end(out, b"ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4");
         }
-        91..96 => {
+        Act::Lost => {
             put(
                 out,
                 &[
@@ -334,11 +399,12 @@ fn postfix(
             );
             end(out, b"ehlo=1 commands=1");
         }
-        _ => end(out, b"ehlo=1 quit=1 commands=2"),
+        Act::Nothing => end(out, b"ehlo=1 quit=1 commands=2"),
     }
 }
 
-fn exim(out: &mut Vec<u8>, client: &Client, class: u64, user: &[u8], message: u64) {
+fn exim(out: &mut Vec<u8>, session: &Session<'_>) {
+    let Session { client, act, user, message, .. } = *session;
     let (name, ip) = (client.name.as_slice(), client.address.as_slice());
     let mut id = vec![b'1'];
     let mut rest = message;
@@ -351,22 +417,25 @@ fn exim(out: &mut Vec<u8>, client: &Client, class: u64, user: &[u8], message: u6
     // 1abcde-000abc-12: six, six and two digits.
     id[6] = b'-';
     id[13] = b'-';
+    // A name that is the client's own address in brackets is not shown.
+    let literal = name.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) == Some(ip);
     let host = match &client.rdns {
-        Some(rdns) if rdns == name => [b"H=".as_slice(), name].concat(),
-        Some(rdns) => [b"H=".as_slice(), rdns, b" (", name, b")"].concat(),
-        None => [b"H=(".as_slice(), name, b")"].concat(),
+        Some(rdns) if rdns == name || literal => [rdns.as_slice(), b" [", ip, b"]"].concat(),
+        Some(rdns) => [rdns.as_slice(), b" (", name, b") [", ip, b"]"].concat(),
+        None if literal => [b"[".as_slice(), ip, b"]"].concat(),
+        None => [b"(".as_slice(), name, b") [", ip, b"]"].concat(),
     };
-    if client.rdns.is_none() && class.is_multiple_of(4) {
+    if client.rdns.is_none() && message.is_multiple_of(4) {
         put(out, &[b"no host name found for IP address ", ip, b"\n"]);
     }
     let refuse = |out: &mut Vec<u8>, how: &[&[u8]]| {
-        put(out, &[&host, b" [", ip, b"] F=<post@", name, b"> "]);
+        put(out, &[b"H=", &host, b" F=<post@", name, b"> "]);
         put(out, how);
         out.push(b'\n');
     };
-    match class {
-        0..62 => {
-            put(out, &[&id, b" <= post@", name, b" ", &host, b" [", ip, b"] "]);
+    match act {
+        Act::Message => {
+            put(out, &[&id, b" <= post@", name, b" H=", &host, b" "]);
             if message.is_multiple_of(2) {
                 put(out, &[b"P=esmtps X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no S="]);
             } else {
@@ -387,31 +456,17 @@ fn exim(out: &mut Vec<u8>, client: &Client, class: u64, user: &[u8], message: u6
             );
             put(out, &[&id, b" Completed\n"]);
         }
-        62..76 => refuse(out, &[b"rejected RCPT <", user, b"@site.test>: Unknown user"]),
-        76..85 => refuse(out, &[b"temporarily rejected RCPT <", user, b"@site.test>: greylisted"]),
-        85..91 => {
+        Act::UnknownUser => refuse(out, &[b"rejected RCPT <", user, b"@site.test>: Unknown user"]),
+        Act::Greylisted => {
+            refuse(out, &[b"temporarily rejected RCPT <", user, b"@site.test>: greylisted"])
+        }
+        Act::Blocked => {
             refuse(out, &[b"rejected RCPT <", user, b"@site.test>: blocked using bl.example.org"])
         }
-        91..96 => put(
-            out,
-            &[
-                b"SMTP connection from ",
-                host.get(2..).unwrap_or_default(),
-                b" [",
-                ip,
-                b"] lost D=1s\n",
-            ],
-        ),
-        _ => put(
-            out,
-            &[
-                b"no MAIL in SMTP connection from ",
-                host.get(2..).unwrap_or_default(),
-                b" [",
-                ip,
-                b"] D=0s C=EHLO,QUIT\n",
-            ],
-        ),
+        Act::Lost => put(out, &[b"SMTP connection from ", &host, b" lost D=1s\n"]),
+        Act::Nothing => {
+            put(out, &[b"no MAIL in SMTP connection from ", &host, b" D=0s C=EHLO,QUIT\n"])
+        }
     }
 }
 
