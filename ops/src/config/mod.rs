@@ -154,6 +154,15 @@ impl Config {
         finish(read::main_file(&Source::new(file_name, text), folder), file_name)
     }
 
+    /// Reads a policy file by itself: everything else, and what it leaves out, is at its default.
+    pub fn load_policy(path: &Path) -> Result<Self, ConfigErrors> {
+        let name = path.display().to_string();
+        let text = read_file(path, &name)?;
+        let (folder, main) = (Path::new(""), Source::new("defaults", ""));
+        let read = read::main_file(&main, folder);
+        finish(read::policy_file(&Source::new(&name, &text), &main, folder, read), &name)
+    }
+
     /// Every default, with no zone and no log.
     pub fn defaults() -> Self {
         read::main_file(&Source::new("defaults", ""), Path::new("/")).config
