@@ -22,7 +22,7 @@ const STYLE: &str = "
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}
 main{max-width:1080px;margin:0 auto;padding:16px}
-h1{font-size:1.6rem;margin:.6rem 0 .2rem}h2{font-size:1.25rem;margin:2rem 0 .6rem}h3{font-size:1.02rem;margin:1.2rem 0 .4rem}
+h1{font-size:1.6rem;margin:.6rem 0 .2rem}h2{font-size:1.25rem;margin:2rem 0 .6rem}h3{font-size:1.02rem;margin:1.2rem 0 .4rem}section>h3:first-child{margin-top:0}
 p{margin:.4rem 0}.soft{color:var(--soft)}
 section,.tile,.advice{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px;margin:12px 0}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px}
@@ -34,9 +34,9 @@ table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:
 th,td{padding:4px 10px 4px 0;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}
 td.same{color:var(--soft)}td.zero{color:var(--soft);opacity:.6}
-svg{width:100%;height:auto;display:block}svg text{fill:var(--soft);font-size:12px}
+.plots svg{max-width:440px}svg{width:100%;height:auto;display:block}svg text{fill:var(--soft);font-size:12px}
 .grid{stroke:var(--line);fill:none}.curve{fill:none;stroke-width:2.5}.curve.first{stroke:#2b6cb0}.curve.second{stroke:#d98a1f;stroke-dasharray:6 3}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:18px;align-items:start}
+.plots{margin-top:14px;display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:18px;align-items:start}
 rect.trusted{fill:#1a7f4b}rect.known{fill:#74bf8c}rect.new{fill:#aab4bf}rect.suspect{fill:#e3a32c}rect.listed{fill:#c8372d}
 .key{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:.9rem;margin:.5rem 0}
 .key span::before{content:'';display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.4em;background:#aab4bf}
@@ -227,15 +227,16 @@ fn over_time(page: &mut String, policy: &PolicyReport) {
 fn against_labels(page: &mut String, labels: &Labels) {
     let Labels { all, one_per_site_pair_day: firsts } = labels;
     page.push_str("<section><h3>Against the labels</h3>");
-    let both: [(&str, &dyn Fn(&LabelReport) -> String); 4] = [
-        ("ham, spam messages", &|it| format!("{}, {}", grouped(it.ham), grouped(it.spam))),
-        ("AUC (by the score 0-100)", &|it| format!("{:.4} ({:.4})", it.auc, it.auc_of_score)),
-        ("trusted or known: ham kept / spam leaked", &|it| caught(&it.trusted_or_known)),
-        ("listed: ham flagged / spam caught", &|it| caught(&it.listed)),
+    let row = |name: &str, figure: &dyn Fn(&LabelReport) -> String| {
+        vec![name.to_owned(), figure(all), figure(firsts)]
+    };
+    let rows = [
+        row("ham, spam messages", &|it| format!("{}, {}", grouped(it.ham), grouped(it.spam))),
+        row("AUC (by the score 0-100)", &|it| format!("{:.4} ({:.4})", it.auc, it.auc_of_score)),
+        row("trusted or known: ham kept / spam leaked", &|it| caught(&it.trusted_or_known)),
+        row("listed: ham flagged / spam caught", &|it| caught(&it.listed)),
     ];
-    let rows =
-        both.into_iter().map(|(name, figure)| vec![name.to_owned(), figure(all), figure(firsts)]);
-    table(page, &["", "all messages", "one per site, pair, day"], rows);
+    table(page, &["", "all messages", "one per site, pair, day"], rows.into_iter());
     page.push_str("<div class=\"plots\"><div>");
     page.push_str(&plot::curve(all, firsts));
     key(page, &[("first", "all messages"), ("second", "one per site, pair and day")]);

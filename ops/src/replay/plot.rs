@@ -116,7 +116,7 @@ pub fn histogram(labels: &LabelReport) -> String {
     };
     let (ham, spam) = (bins(&labels.histogram.ham), bins(&labels.histogram.spam));
     let most = ham.iter().chain(&spam).copied().fold(0.01, f64::max);
-    let (wide, high) = (SIDE * 1.6, SIDE - LEFT + BELOW + 20.0);
+    let (wide, high) = (SIDE, SIDE - LEFT + BELOW + 20.0);
     let (width, height) = (wide - LEFT, high - 50.0);
     let step = width / ham.len().max(1) as f64;
     let mut svg = begin(wide, high, "Ham and spam by score");
