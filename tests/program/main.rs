@@ -14,6 +14,7 @@ mod ledger;
 mod ledger_care;
 mod life;
 mod load;
+mod replay;
 mod stats;
 mod syslog;
 mod vectors;
