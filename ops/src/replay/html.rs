@@ -9,9 +9,8 @@ use super::advice::Enforce;
 use super::plot;
 use super::report::{
     Caught, Comparison, Input, LabelReport, Labels, Mistakes, PairRow, PolicyReport, Report, date,
-    span,
 };
-use super::text::{figures, percent, said};
+use super::text::{figures, lengths, percent, said};
 
 /// Pairs shown of each sort.
 const PAIRS: usize = 50;
@@ -44,6 +43,7 @@ rect.trusted{fill:#1a7f4b}rect.known{fill:#74bf8c}rect.new{fill:#aab4bf}rect.sus
 .key .first::before{background:#2b6cb0}.key .second::before{background:#d98a1f}
 details{border-bottom:1px solid var(--line);padding:7px 0}summary{cursor:pointer}
 summary code{overflow-wrap:anywhere}code{font-size:.92em}
+@media(max-width:640px){.time text{font-size:25px}th:first-child,td:first-child{white-space:normal;min-width:7em}}
 .why{display:inline-block;border:1px solid var(--line);border-radius:99px;padding:0 9px;margin:2px 4px 2px 0;font-size:.85rem}
 ul{margin:.3rem 0;padding-left:1.2rem}li{overflow-wrap:anywhere}
 ";
@@ -218,7 +218,7 @@ fn key(page: &mut String, words: &[(&str, &str)]) {
 }
 
 fn over_time(page: &mut String, policy: &PolicyReport) {
-    page.push_str("<section><h3>Messages over time</h3>");
+    page.push_str("<section class=\"time\"><h3>Messages over time</h3>");
     page.push_str(&plot::over_time(&policy.days));
     key(page, &CLASSES.map(|class| (class.word(), class.word())));
     page.push_str("</section>");
@@ -263,18 +263,7 @@ fn overlaps(page: &mut String, policy: &PolicyReport) {
         cells
     });
     table(page, &["", "rejected", "accepted", "neither"], rows);
-    let listings = &policy.listings;
-    put(
-        page,
-        format_args!(
-            "<p>{} pairs and {} clients were listed at some time, {} clients for more than a day without a break. The longest listing lasted {}; half of the pairs {} or less.</p></section>",
-            grouped(listings.pairs as u64),
-            grouped(listings.clients as u64),
-            grouped(listings.clients_longer_than_a_day as u64),
-            span(listings.longest_seconds),
-            span(listings.median_seconds),
-        ),
-    );
+    put(page, format_args!("<p>{}</p></section>", escaped(&lengths(&policy.listings))));
 }
 
 fn reasons(page: &mut String, policy: &PolicyReport) {

@@ -73,8 +73,8 @@ pub fn over_time(days: &[DayRow]) -> String {
 /// The curve of all messages and of one a site, pair and day.
 pub fn curve(all: &LabelReport, firsts: &LabelReport) -> String {
     let size = SIDE - LEFT - 10.0;
-    let (x, y) = (|ham: f64| LEFT + ham * size, |spam: f64| 10.0 + (1.0 - spam) * size);
-    let mut svg = begin(SIDE, SIDE - LEFT + BELOW + 20.0, "Spam caught against ham flagged");
+    let (x, y) = (|ham: f64| LEFT + ham * size, |spam: f64| 24.0 + (1.0 - spam) * size);
+    let mut svg = begin(SIDE, SIDE - LEFT + BELOW + 34.0, "Spam caught against ham flagged");
     let (left, right, top, bottom) = (x(0.0), x(1.0), y(1.0), y(0.0));
     write!(
         svg,
@@ -94,7 +94,7 @@ pub fn curve(all: &LabelReport, firsts: &LabelReport) -> String {
         word(&mut svg, x(tick), bottom + 15.0, anchor, &text);
     }
     word(&mut svg, (left + right) / 2.0, bottom + 31.0, "middle", "ham flagged by mistake");
-    word(&mut svg, left + 6.0, top + 10.0, "start", "spam caught");
+    word(&mut svg, left, top - 8.0, "start", "spam caught");
     svg.push_str("</svg>");
     svg
 }

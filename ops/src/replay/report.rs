@@ -491,14 +491,18 @@ impl Making<'_> {
             let mut row = self.pair(pair, &listed.cause, listed.ends, played)?;
             row.longest_seconds = listed.runs.longest;
             row.later = later(listed.later);
+            let Ends { messages, accepted, rejected } = listed.ends;
             row.sentence = format!(
-                "would have been refused {}, from {} on, for {}; the mail server accepted {} of these and refused {}",
-                times(listed.ends.messages),
+                "would have been refused {}, from {} on, for {}",
+                times(messages),
                 date(listed.cause.time),
                 why(&listed.cause),
-                listed.ends.accepted,
-                listed.ends.rejected,
             );
+            if accepted + rejected > 0 {
+                row.sentence.push_str(&format!(
+                    "; the mail server accepted {accepted} of these and refused {rejected}"
+                ));
+            }
             Some(row)
         };
         listed.filter_map(row).collect()

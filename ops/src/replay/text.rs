@@ -4,8 +4,8 @@ use std::fmt::{self, Display, Write as _};
 
 use super::account::{CLASSES, Tally};
 use super::report::{
-    Caught, Comparison, Input, LabelReport, Mistakes, MovedRow, PairRow, PolicyReport, Report,
-    date, share, span,
+    Caught, Comparison, Input, LabelReport, Listings, Mistakes, MovedRow, PairRow, PolicyReport,
+    Report, date, share, span,
 };
 
 /// Pairs shown of each sort; the page and JSON have more.
@@ -163,13 +163,17 @@ fn overlaps(f: &mut fmt::Formatter<'_>, policy: &PolicyReport) -> fmt::Result {
             ),
         ],
     )?;
-    let listings = &policy.listings;
-    writeln!(
-        f,
-        "{} pairs and {} clients were listed at some time, {} clients for more than a day; longest {}, half of the pairs at most {}",
-        listings.pairs,
-        listings.clients,
-        listings.clients_longer_than_a_day,
+    writeln!(f, "{}", lengths(&policy.listings))
+}
+
+/// How long listings lasted, in a sentence.
+pub fn lengths(listings: &Listings) -> String {
+    let Listings { pairs, clients, clients_longer_than_a_day: long, .. } = listings;
+    if *pairs == 0 {
+        return "No pair was listed at any time.".to_owned();
+    }
+    format!(
+        "Listed at some time: {pairs} pairs, {clients} clients, {long} of these for more than a day without a break. The longest listing lasted {}, that of every second pair at most {}.",
         span(listings.longest_seconds),
         span(listings.median_seconds),
     )
