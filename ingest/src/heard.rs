@@ -44,6 +44,10 @@ pub struct Heard {
     pub apart: Option<Apart>,
     /// Who saw it.
     pub reporter: Reporter,
+    /// Its number in a table that numbers its rows.
+    pub seq: Option<u64>,
+    /// What somebody knows it to have been; nothing is ever learned from it.
+    pub label: Option<Label>,
 }
 
 impl Heard {
@@ -65,6 +69,24 @@ impl Heard {
     /// The name's text; empty where nothing was said, or nobody knows what.
     pub fn name_text(&self) -> &str {
         self.name.as_ref().map_or("", |name| name.text())
+    }
+}
+
+/// What a message was, as whoever made a table of old mail knows: for measuring verdicts, never for making them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// Mail that was wanted.
+    Ham,
+    /// Mail that was not.
+    Spam,
+}
+
+impl Label {
+    /// What a word says, in any case; other words say nothing.
+    pub fn parse(word: &[u8]) -> Option<Self> {
+        [(Self::Ham, b"ham".as_slice()), (Self::Spam, b"spam")]
+            .into_iter()
+            .find_map(|(label, known)| known.eq_ignore_ascii_case(word).then_some(label))
     }
 }
 

@@ -63,7 +63,7 @@ pub struct Learning {
 
 impl Learning {
     /// Why this is not to be learned; nothing later than `limit` is.
-    fn set_aside(&self, heard: &Heard, limit: Time) -> Option<SetAside> {
+    pub fn set_aside(&self, heard: &Heard, limit: Time) -> Option<SetAside> {
         match heard.apart {
             Some(Apart::Login) if !self.logins => return Some(SetAside::Login),
             Some(Apart::Reinjected) => return Some(SetAside::Reinjected),
@@ -456,7 +456,7 @@ impl Learner {
 }
 
 /// A position and the session state as they are stored.
-fn record(position: &[u8], state: &[u8]) -> Vec<u8> {
+pub fn record(position: &[u8], state: &[u8]) -> Vec<u8> {
     let length = u32::try_from(position.len()).unwrap_or(u32::MAX);
     let mut record = Vec::with_capacity(5 + position.len() + state.len());
     record.push(RECORD_VERSION);

@@ -14,7 +14,8 @@
 //! - [`metrics`]: what is counted
 //! - [`cbv`]: beside all this, what came of the callbacks that a mail server made
 //!
-//! Beside it: [`opensmtpd_filter`], what our filter for OpenSMTPD writes, next to what reads it.
+//! Beside it: [`opensmtpd_filter`], what our filter for OpenSMTPD writes, next to what reads it; [`column_at_fault`],
+//! for whoever is to say where a table is wrong.
 
 mod bytes;
 pub mod cbv;
@@ -37,4 +38,5 @@ pub mod source;
 mod stamps;
 pub mod unread;
 
+pub use format::csv::column_at_fault;
 pub use format::opensmtpd::filter as opensmtpd_filter;

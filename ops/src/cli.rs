@@ -37,6 +37,8 @@ pub enum Command {
     Run,
     /// Learn old logs: files, plain or packed (.gz, .xz, .zst), patterns, or - for standard input
     Learn(LearnArgs),
+    /// Try before you enforce: play old mail, each message judged by what was known before it; keeps nothing
+    Replay(ReplayArgs),
     /// Count what logs tell beside the ledger: --cbv, the callbacks by which a mail server verified senders
     Stats(StatisticsArgs),
     /// Say everything known of an address, and of a name it says in EHLO
@@ -102,6 +104,47 @@ pub struct LearnArgs {
     pub unparsed: Option<usize>,
     /// Print the summary as JSON
     #[arg(long, conflicts_with = "to_json")]
+    pub json: bool,
+}
+
+/// `helostat replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Logs and tables of observations (CSV), plain or packed, patterns, in any order; - is standard input
+    #[arg(required = true, value_name = "LOG")]
+    pub files: Vec<PathBuf>,
+    /// Which program wrote them: auto finds out line by line; postfix, exim, sendmail and others
+    #[arg(long, default_value = "auto")]
+    pub format: String,
+    /// Whose observations they are, where the lines do not say
+    #[arg(long, default_value = "local")]
+    pub reporter: String,
+    /// What sort of mail a site sees: mx (the default), trap, unfiltered, submission; without SITE= for all others
+    #[arg(long, value_name = "[SITE=]KIND")]
+    pub reporter_kind: Vec<String>,
+    /// Time zone of stamps that do not say theirs, such as Europe/Berlin [default: this machine's]
+    #[arg(long)]
+    pub time_zone: Option<String>,
+    /// Learn the first days, and leave them out of every figure
+    #[arg(long, value_name = "DAYS", default_value_t = 0)]
+    pub warm: u32,
+    /// Judge by the numbers of this file instead of the configuration's; given twice, compare two
+    #[arg(long, value_name = "FILE")]
+    pub policy: Vec<PathBuf>,
+    /// Write one line per message (CSV: seq, score, class, confidence, reason and more); - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub per_message: Option<PathBuf>,
+    /// Write the report as one page with plots
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Keep what was learned as a ledger in a new folder
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Show up to N lines of each kind that was not understood or could be read in two ways
+    #[arg(long, value_name = "N")]
+    pub unparsed: Option<usize>,
+    /// Print the report as JSON
+    #[arg(long)]
     pub json: bool,
 }
 

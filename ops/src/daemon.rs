@@ -129,6 +129,7 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     let live = Live::new(settings::live(&config), &registry)?;
     let policy = settings::policy(&config);
     let judge = Arc::new(LedgerJudge::new(ledger.clone(), live.clone(), policy));
+    judge.set_decisions(config.decisions.clone());
     judge_to_be.get_or_init(|| judge.clone());
     let handler = Handler::new(judge.clone(), &dns_config, DnsMetrics::register(&registry)?);
     let handler = Arc::new(handler.map_err(|error| Failure::new(Exit::Usage, error))?);
@@ -348,6 +349,7 @@ impl Reloading<'_> {
             tracing::warn!("{key} changed: it takes effect after a restart");
         }
         self.judge.set_policy(settings::policy(&new));
+        self.judge.set_decisions(new.decisions.clone());
         self.live.set_wait(new.live.wait);
         self.log.set_level(new.daemon.log_level);
         tracing::info!(decisions = new.decisions.len(), "The configuration was read again");

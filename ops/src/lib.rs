@@ -2,6 +2,7 @@
 //!
 //! - [`cli`]: what can be typed; [`command`]: the commands, one file each; [`exit`]: how they end
 //! - [`config`]: the configuration file; [`settings`]: what each crate is told of it
+//! - [`replay`]: old mail once more, to see what would have been said of it
 //! - [`daemon`]: `helostat run`, everything in one process, from start to end
 //! - [`example`], [`welcome`]: a working installation out of nothing
 //! - [`http`]: health, metrics, explanations; [`health`]: whether all is well; [`control`]: asking the
@@ -21,6 +22,7 @@ pub mod http;
 pub mod ledger_metrics;
 pub mod log;
 pub mod out;
+pub mod replay;
 pub mod rescue;
 pub mod settings;
 pub mod snapshots;

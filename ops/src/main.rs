@@ -21,6 +21,9 @@ fn main() -> ExitCode {
             load_config_if_any(&config).and_then(|c| command::learn::run(&c, &args))
         }
         Command::Learn(args) => load_config(&config).and_then(|c| command::learn::run(&c, &args)),
+        Command::Replay(args) => {
+            load_config_if_any(&config).and_then(|c| command::replay::run(&c, &args))
+        }
         Command::Stats(args) => command::stats::run(&config, &args),
         Command::Explain(args) => {
             load_config(&config).and_then(|c| command::explain::run(&c, &args))

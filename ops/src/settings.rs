@@ -16,7 +16,7 @@ use helostat_zones::evidence::{DnsName, Holds, Options, System};
 use helostat_zones::key::Kind;
 use helostat_zones::ledger::{Bounds, hash_of_text};
 use helostat_zones::observation::ReporterKind;
-use helostat_zones::policy::Policy;
+use helostat_zones::policy::{Points, Policy};
 use helostat_zones::weights::Weights;
 use jiff::tz::TimeZone;
 
@@ -154,10 +154,45 @@ pub fn policy(config: &Config) -> Policy {
         watch_window_days: policy.watch_window_days,
         crowded_families: policy.crowded_families,
         crowded_window_days: policy.crowded_window_days,
+        crowded_reporters: policy.crowded_reporters,
+        crowded_young_days: policy.crowded_young_days,
+        crowd_firm_reporters: policy.crowd_firm_reporters,
+        known_messages: policy.known_messages,
+        known_span_days: policy.known_span_days,
+        farm_days: policy.farm_days,
+        farm_age_days: policy.farm_age_days,
+        safe_reporters: policy.safe_reporters,
+        provider_clients: policy.provider_clients,
+        forwarder_percent: policy.forwarder_percent,
+        known_points: policy.known_points,
+        trusted_points: policy.trusted_points,
+        suspect_points: policy.suspect_points,
+        listed_points: policy.listed_points,
         crowded_warm_up_days: policy.crowded_warm_up_days,
         name_many_networks: policy.name_many_networks,
         junk_messages: policy.junk_messages,
         junk_days: policy.junk_days,
+        points: Points {
+            points_days: policy.points_days,
+            points_messages: policy.points_messages,
+            points_age: policy.points_age,
+            points_network_days: policy.points_network_days,
+            points_same_family: policy.points_same_family,
+            points_crowd: policy.points_crowd,
+            points_second_family: policy.points_second_family,
+            points_name_networks: policy.points_name_networks,
+            points_traps: policy.points_traps,
+            points_trap_share: policy.points_trap_share,
+            points_reverse_agrees: policy.points_reverse_agrees,
+            points_reverse_generic: policy.points_reverse_generic,
+            points_generic_name: policy.points_generic_name,
+            points_unknown_tld: policy.points_unknown_tld,
+            points_single: policy.points_single,
+            points_reserved: policy.points_reserved,
+            points_own_literal: policy.points_own_literal,
+            points_unusable: policy.points_unusable,
+            points_refused: policy.points_refused,
+        },
         weights: weights(&config.evidence),
     }
 }

@@ -15,14 +15,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use helostat_zones::client::Client;
+use helostat_zones::client::{Client, Network};
 use helostat_zones::evidence::{Finding, FindingSet, System};
 use helostat_zones::explain::{AllFindings, Explanation};
 use helostat_zones::history::{ClientHistory, NameHistory, NetworkHistory};
 use helostat_zones::ledger::Ledger;
 use helostat_zones::name::Name;
+use helostat_zones::operator::Decisions;
 use helostat_zones::policy::Policy;
-use helostat_zones::rules::{self, Case};
+use helostat_zones::rules::{self, Case, Feed};
 use helostat_zones::time::Time;
 use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
 
@@ -32,19 +33,29 @@ use crate::live::{Findings, Live};
 /// How long an answer holds that was given before every look-up was back.
 const UNFINISHED: Duration = Duration::from_secs(5);
 
+/// So many networks of many clients are remembered, and for so long.
+const NETWORKS_KEPT: u64 = 10_000;
+const NETWORK_HOLDS: Duration = Duration::from_secs(5);
+/// A network of so few clients is measured whenever it is asked for.
+const SMALL_NETWORK: usize = 8;
+
 /// Judges from a ledger and live evidence.
 pub struct LedgerJudge {
     ledger: Arc<Ledger>,
     live: Arc<Live>,
     policy: ArcSwap<Policy>,
+    decisions: ArcSwap<Decisions>,
+    networks: Networks,
 }
 
 /// What the ledger knows of an address.
 struct Known {
     ip: IpAddr,
     client: ClientHistory,
-    network: NetworkHistory,
+    network: Arc<NetworkHistory>,
     policy: Arc<Policy>,
+    decisions: Arc<Decisions>,
+    feed: Feed,
     now: Time,
 }
 
@@ -55,8 +66,12 @@ impl Known {
             client: &self.client,
             network: &self.network,
             findings: rules::Findings(Some(found)),
+            decisions: &self.decisions,
+            feed: self.feed,
+            rdns: None,
             policy: &self.policy,
             now: self.now,
+            in_words: true,
         }
     }
 
@@ -68,12 +83,23 @@ impl Known {
 impl LedgerJudge {
     /// A judge over these.
     pub fn new(ledger: Arc<Ledger>, live: Arc<Live>, policy: Policy) -> Self {
-        Self { ledger, live, policy: ArcSwap::from_pointee(policy) }
+        Self {
+            ledger,
+            live,
+            policy: ArcSwap::from_pointee(policy),
+            decisions: ArcSwap::default(),
+            networks: Networks::new(),
+        }
     }
 
     /// Judges by other numbers from now on.
     pub fn set_policy(&self, policy: Policy) {
         self.policy.store(Arc::new(policy));
+    }
+
+    /// Follows other decisions of the operator's from now on.
+    pub fn set_decisions(&self, decisions: Arc<Decisions>) {
+        self.decisions.store(decisions);
     }
 
     /// The ledger it judges from.
@@ -86,13 +112,29 @@ impl LedgerJudge {
         let (policy, now) = (self.policy.load_full(), now());
         let network = Client::of(ip).network();
         let client = ClientHistory::of(&self.ledger, Client::of(ip), &policy, now);
-        // The dearest part, and most questions are about who stands or was never seen.
-        let network = if client.best().is_some_and(|pair| !pair.is_established()) {
-            NetworkHistory::of(&self.ledger, network, &policy, now)
+        // Of who was never seen nothing depends on the neighbours.
+        let network = if client.is_empty() {
+            Arc::new(NetworkHistory::unknown(network))
         } else {
-            NetworkHistory::not_asked(network)
+            self.networks.of(&self.ledger, network)
         };
-        Known { ip, client, network, policy, now }
+        let feed = Feed {
+            reporters: self.ledger.reporter_kinds().len(),
+            is_warm: self
+                .ledger
+                .warm_since(policy.crowded_warm_up_days)
+                .is_some_and(|since| since <= now),
+        };
+        let decisions = self.decisions.load_full();
+        Known { ip, client, network, policy, decisions, feed, now }
+    }
+
+    /// What must be known of the name of a client's firmest pair.
+    fn of_firmest(&self, known: &Known) -> NameHistory {
+        match known.client.best() {
+            Some(pair) => NameHistory::of(&self.ledger, &pair.name, &known.policy, known.now),
+            None => NameHistory::unknown(),
+        }
     }
 
     /// What the DNS says of an address with a name, waiting no longer than an answer may.
@@ -120,7 +162,7 @@ impl LedgerJudge {
     pub async fn explain(&self, ip: IpAddr, name: Option<&Name>) -> Explanation {
         let mut known = self.known(ip);
         let network = Client::of(known.ip).network();
-        known.network = NetworkHistory::of(&self.ledger, network, &known.policy, known.now);
+        known.network = Arc::new(NetworkHistory::of(&self.ledger, network));
         let asked = name.or_else(|| known.firmest_name()).cloned();
         let findings = match &asked {
             Some(name) => self.live.complete(known.ip, name).await,
@@ -142,12 +184,13 @@ impl LedgerJudge {
             time: known.now,
             ip: known.ip,
             client: Client::of(known.ip).to_string(),
-            verdict: rules::judge_client(&known.case(&of_firmest.found)),
+            verdict: rules::judge_client(&known.case(&of_firmest.found), &self.of_firmest(&known)),
             pair,
             name_history,
             evidence: self.shown(&findings),
             name: asked,
-            network: known.network,
+            crowd: known.network.crowding(&known.policy, known.now).count(),
+            network: known.network.as_ref().clone(),
             history: known.client,
         }
     }
@@ -160,7 +203,7 @@ impl Judge for LedgerJudge {
             Some(name) => self.evidence(known.ip, name, asker).await,
             None => Evidence::default(),
         };
-        let mut verdict = rules::judge_client(&known.case(&evidence.found));
+        let mut verdict = rules::judge_client(&known.case(&evidence.found), &self.of_firmest(&known));
         verdict.until = evidence.limit(verdict.until, known.now);
         verdict
     }
@@ -178,7 +221,14 @@ impl Judge for LedgerJudge {
             None => Evidence::default(),
         };
         let mut verdict =
-            rules::judge_name(name, &history, rules::Findings(Some(&evidence.found)), &policy, now);
+            rules::judge_name(
+                name,
+                &history,
+                rules::Findings(Some(&evidence.found)),
+                &self.decisions.load(),
+                &policy,
+                now,
+            );
         verdict.until = evidence.limit(verdict.until, now);
         verdict
     }
@@ -222,6 +272,34 @@ impl Judge for LedgerJudge {
     fn serial(&self) -> u32 {
         // Grows with every commit and is never zero; commits are far from 2^31 apart.
         (self.ledger.seq() as u32).wrapping_add(1)
+    }
+}
+
+/// What is known of networks. A network is measured on a thousand clients, so what was measured is kept for
+/// some seconds if they are many.
+struct Networks(moka::sync::Cache<Network, Arc<NetworkHistory>>);
+
+impl Networks {
+    fn new() -> Self {
+        let cache = moka::sync::Cache::builder()
+            .max_capacity(NETWORKS_KEPT)
+            .time_to_live(NETWORK_HOLDS)
+            .build();
+        Self(cache)
+    }
+
+    fn of(&self, ledger: &Ledger, network: Network) -> Arc<NetworkHistory> {
+        let (_, clients) = ledger.clients_of_network(network, 0);
+        // A small network costs less than remembering it.
+        if clients <= SMALL_NETWORK {
+            return Arc::new(NetworkHistory::of(ledger, network));
+        }
+        if let Some(history) = self.0.get(&network) {
+            return history;
+        }
+        let history = Arc::new(NetworkHistory::of(ledger, network));
+        self.0.insert(network, history.clone());
+        history
     }
 }
 

@@ -15,6 +15,7 @@ mod ledger;
 mod ledger_care;
 mod life;
 mod load;
+mod replay;
 mod stats;
 mod syslog;
 mod vectors;

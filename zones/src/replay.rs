@@ -67,7 +67,6 @@ pub struct Player {
     decisions: Decisions,
     gathered: Batch,
     clients: HashSet<Client>,
-    names: HashSet<Name>,
     families: HashSet<Box<str>>,
     networks: HashMap<Network, NetworkHistory>,
     /// Names that nobody owns, with the networks that say them.
@@ -86,7 +85,6 @@ impl Player {
             decisions,
             gathered: Batch::default(),
             clients: HashSet::new(),
-            names: HashSet::new(),
             families: HashSet::new(),
             networks: HashMap::new(),
             unowned: HashMap::new(),
@@ -98,10 +96,9 @@ impl Player {
     /// What each policy says, in their order.
     pub fn judge(&mut self, observation: &Observation) -> Vec<Judged> {
         let Observation { ip, ref name, ref rdns, time: now, .. } = *observation;
-        let rdns = rdns.as_deref();
-        (0..self.policies.len())
-            .filter_map(|at| self.verdict(at, ip, name, rdns, now, false).map(Judged::from))
-            .collect()
+        self.prepare(Client::of(ip), name, now);
+        let judged = |at| self.verdict(at, ip, name, rdns.as_deref(), now, false).map(Judged::from);
+        (0..self.policies.len()).filter_map(judged).collect()
     }
 
     /// Takes it in.
@@ -129,34 +126,40 @@ impl Player {
         }
         self.gathered.observe(observation, kind);
         self.clients.insert(client);
-        if let Some(family) = name.family() {
-            if !self.names.contains(name) {
-                self.names.insert(name.clone());
-            }
-            if !self.families.contains(family) {
-                self.families.insert(family.into());
-            }
+        if let Some(family) = name.family().filter(|family| !self.families.contains(*family)) {
+            self.families.insert(family.into());
         }
         if self.clients.len() >= GATHERED_MAX {
             self.commit();
         }
     }
 
-    /// Everything known of a pair at a moment, in sentences, as the first policy sees it.
-    pub fn explain(&mut self, ip: IpAddr, name: &Name, now: Time) -> Vec<String> {
+    /// Everything known of a pair at a moment, in sentences, as the first policy sees it. Call [`Player::settle`]
+    /// before.
+    pub fn explain(&self, ip: IpAddr, name: &Name, now: Time) -> Vec<String> {
         let verdict = self.verdict(0, ip, name, None, now, true);
         let reasons = verdict.into_iter().flat_map(|verdict| verdict.reasons);
         reasons.map(|reason| reason.text).collect()
     }
 
-    /// The ledger, with all that was learned.
-    pub fn into_ledger(mut self) -> Ledger {
+    /// Takes in what has gathered.
+    pub fn settle(&mut self) {
         self.commit();
-        self.ledger
+    }
+
+    /// Takes in what has gathered if it may be asked for.
+    fn prepare(&mut self, client: Client, name: &Name, now: Time) {
+        let family = name.family();
+        if self.clients.contains(&client)
+            || family.is_some_and(|family| self.families.contains(family))
+        {
+            self.commit();
+        }
+        self.look_whether_warm(now);
     }
 
     fn verdict(
-        &mut self,
+        &self,
         at: usize,
         ip: IpAddr,
         name: &Name,
@@ -165,15 +168,12 @@ impl Player {
         in_words: bool,
     ) -> Option<PairVerdict> {
         let client = Client::of(ip);
-        if self.clients.contains(&client) {
-            self.commit();
-        }
-        let policy = self.policies.get(at)?.clone();
-        let history = ClientHistory::of(&self.ledger, client, &policy, now);
-        let of_name = self.of_name(name, &history, &policy, now);
+        let policy = self.policies.get(at)?;
+        let history = ClientHistory::of(&self.ledger, client, policy, now);
+        let of_name = self.of_name(name, &history, policy, now);
         let network = client.network();
         let unknown = NetworkHistory::unknown(network);
-        let feed = Feed { reporters: self.reporters.len(), is_warm: self.is_warm(at, now) };
+        let feed = Feed { reporters: self.reporters.len(), is_warm: self.warm.1.get(at).copied().unwrap_or_default() };
         let case = Case {
             ip,
             client: &history,
@@ -182,7 +182,7 @@ impl Player {
             decisions: &self.decisions,
             feed,
             rdns,
-            policy: &policy,
+            policy,
             now,
             in_words,
         };
@@ -191,7 +191,7 @@ impl Player {
 
     /// What must be known of the name: nothing, if the pair is strong.
     fn of_name(
-        &mut self,
+        &self,
         name: &Name,
         client: &ClientHistory,
         policy: &Policy,
@@ -208,24 +208,18 @@ impl Player {
         if client.pair(name).is_some_and(|pair| pair.standing == crate::history::Standing::Strong) {
             return NameHistory::unknown();
         }
-        let family = name.family().unwrap_or_default();
-        if self.names.contains(name) || self.families.contains(family) {
-            self.commit();
-        }
         NameHistory::of(&self.ledger, name, policy, now)
     }
 
-    fn is_warm(&mut self, at: usize, now: Time) -> bool {
+    fn look_whether_warm(&mut self, now: Time) {
         let today = now.day();
         if self.warm.0 != today || self.warm.1.is_empty() {
             let warm = |policy: &Policy| {
-                self.ledger
-                    .warm_since(policy.crowded_warm_up_days)
-                    .is_some_and(|since| since <= now)
+                let since = self.ledger.warm_since(policy.crowded_warm_up_days);
+                since.is_some_and(|since| since <= now)
             };
             self.warm = (today, self.policies.iter().map(warm).collect());
         }
-        self.warm.1.get(at).copied().unwrap_or_default()
     }
 
     fn commit(&mut self) {
@@ -233,7 +227,6 @@ impl Player {
         self.ledger.commit(&self.gathered).ok();
         self.gathered = Batch::default();
         self.clients.clear();
-        self.names.clear();
         self.families.clear();
     }
 }

@@ -1,9 +1,10 @@
 //! Observations as a table: comma separated values with a heading.
 //!
 //! In go rows whose heading names at least `t` (RFC 3339), `ip` and `helo`, in any order; out comes one observation a
-//! row, of a message that was taken: such tables are made from mail that was delivered. Also read are `rdns` with
-//! `rdns_forged` (the reverse name counts only where that is `0`), and `site`, which is the reporter; other columns
-//! are passed over. An empty `helo` is a name that is not known. RFC 4180 quoting.
+//! row, of a message that was taken, unless an `outcome` says otherwise: most such tables are made from mail that was
+//! delivered. Also read are `rdns` with
+//! `rdns_forged` (the reverse name counts only where that is `0`), `site`, which is the reporter, and, for who measures,
+//! the number `seq` and the `label` (`ham` or `spam`, anything else is not known); other columns are passed over. An empty `helo` is a name that is not known. RFC 4180 quoting.
 //!
 //! A heading counts at the beginning of a source, or after another one: what else looks like it may be the rest of a
 //! broken line. It stays in force until the next. If the first column may hold what a client said, every line
@@ -23,12 +24,13 @@ use crate::bytes::address;
 use crate::columns::{HEADING, Heading, fields, unquoted, without_mark};
 use crate::fate::Program;
 use crate::framing::Frame;
-use crate::heard::Heard;
+use crate::heard::{Heard, Label};
 use crate::session::Tally;
 use crate::stamps::{Stamps, iso_stamp};
 
 /// The columns that are read, in the order of the constants below.
-const WANTED: [&[u8]; 7] = [b"t", b"ip", b"helo", b"rdns", b"rdns_forged", b"site", b"seq"];
+const WANTED: [&[u8]; 9] =
+    [b"t", b"ip", b"helo", b"rdns", b"rdns_forged", b"site", b"seq", b"label", b"outcome"];
 const TIME: usize = 0;
 const IP: usize = 1;
 const HELO: usize = 2;
@@ -36,6 +38,8 @@ const RDNS: usize = 3;
 const FORGED: usize = 4;
 const SITE: usize = 5;
 const SEQ: usize = 6;
+const LABEL: usize = 7;
+const OUTCOME: usize = 8;
 
 /// The only table that is read.
 const OBSERVATIONS: u8 = 0;
@@ -64,8 +68,16 @@ impl Csv {
         let helo = field(HELO);
         let name = (!helo.is_empty()).then(|| Name::parse(&helo));
         let tally = Tally { accepted: 1, ..Tally::default() };
-        let heard = caller.tell(time, name.as_ref(), &tally, None, &reporter);
+        let mut heard = caller.tell(time, name.as_ref(), &tally, None, &reporter);
         debug_assert_eq!(heard.outcome, Outcome::Accepted);
+        let word = field(OUTCOME);
+        if !word.is_empty() {
+            let known =
+                Outcome::ALL.into_iter().find(|outcome| outcome.word().as_bytes() == &*word);
+            heard.outcome = known.ok_or_else(|| not_understood("outcome"))?;
+        }
+        heard.seq = std::str::from_utf8(&field(SEQ)).ok().and_then(|seq| seq.parse().ok());
+        heard.label = Label::parse(&field(LABEL));
         Ok(heard)
     }
 }
@@ -162,6 +174,19 @@ fn is_first(heading: &Heading, first: &[u8]) -> bool {
     true
 }
 
+/// In which column of a row, counted from 1, it lies that the row was not understood for this reason; none where no column
+/// alone is to blame. `columns` is the heading.
+pub fn column_at_fault(columns: &[u8], why: &str) -> Option<usize> {
+    let wanted = match why {
+        "bad-time" | "future-stamp" => TIME,
+        "address" => IP,
+        "reporter" => SITE,
+        "outcome" => OUTCOME,
+        _ => return None,
+    };
+    Some(heading(without_mark(columns))?.place(wanted)? + 1)
+}
+
 /// A heading with the columns that an observation needs; nothing but plain words.
 fn heading(line: &[u8]) -> Option<Heading> {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b",_-\"".contains(byte);
@@ -194,12 +219,24 @@ mod tests {
         assert_eq!(
             told(log),
             [
-                "2001:db8::7 a.example accepted rdns=a.example by l.example",
-                "192.0.2.7 a,\"b accepted by l.example",
-                "192.0.2.7 ? accepted",
+                "2001:db8::7 a.example accepted rdns=a.example by l.example #1 is Ham",
+                "192.0.2.7 a,\"b accepted by l.example #2 is Spam",
+                "192.0.2.7 ? accepted #3 is Spam",
             ]
         );
         assert_eq!(told("1,2026-04-27T04:53:53Z,192.0.2.7,a,,0,ham,l\n"), [""; 0], "no heading");
+    }
+
+    #[test]
+    fn an_outcome_may_be_told_and_faults_have_columns() {
+        let heading = "t,ip,helo,outcome";
+        let row = |outcome: &str| format!("2026-04-27T04:53:53Z,192.0.2.7,a.example,{outcome}\n");
+        let log = format!("{heading}\n{}{}{}", row("rejected"), row(""), row("eaten"));
+        let told = told(&log);
+        assert_eq!(told, ["192.0.2.7 a.example rejected", "192.0.2.7 a.example accepted"]);
+        let at = |why| super::column_at_fault(heading.as_bytes(), why);
+        assert_eq!((at("outcome"), at("address"), at("bad-time")), (Some(4), Some(2), Some(1)));
+        assert_eq!((at("reporter"), at("columns")), (None, None));
     }
 
     #[test]
@@ -212,7 +249,7 @@ mod tests {
         let numbered = "seq,helo,ip,t\n1,a.example,192.0.2.7,2026-04-27T04:53:53Z\n";
         assert_eq!(
             told(&format!("{numbered}{forged}")),
-            ["192.0.2.7 a.example accepted", "6.6.6.6 ? none rdns=evil"]
+            ["192.0.2.7 a.example accepted #1", "6.6.6.6 ? none rdns=evil"]
         );
         // Behind a stamp of another program a heading is the rest of a broken line.
         assert_eq!(told(&format!("{forged}{log}")), ["6.6.6.6 ? none rdns=evil"]);

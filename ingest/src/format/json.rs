@@ -147,6 +147,8 @@ impl Json {
                 None => self.setting.reporter.clone(),
                 Some(word) => self.reporter(word).ok_or("reporter")?,
             },
+            seq: None,
+            label: None,
         })
     }
 
@@ -402,6 +404,8 @@ mod tests {
                 supersedes,
                 apart: apart.map(|login| if login { Apart::Login } else { Apart::Reinjected }),
                 reporter: reporter.into(),
+                seq: None,
+                label: None,
             }
         })
     }

@@ -271,6 +271,8 @@ impl Caller {
             supersedes,
             apart: self.apart,
             reporter: reporter.clone(),
+            seq: None,
+            label: None,
         }
     }
 }
@@ -364,6 +366,12 @@ pub(crate) mod tests {
         }
         if &*one.reporter != "mx" {
             text.push_str(&format!(" by {}", one.reporter));
+        }
+        if let Some(seq) = one.seq {
+            text.push_str(&format!(" #{seq}"));
+        }
+        if let Some(label) = one.label {
+            text.push_str(&format!(" is {label:?}"));
         }
         text
     }

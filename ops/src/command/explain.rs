@@ -25,6 +25,7 @@ pub fn run(config: &Config, args: &ExplainArgs) -> Result<(), Failure> {
     let explanation = runtime.block_on(async {
         let live = Live::new(settings::live(config), &Registry::new())?;
         let judge = LedgerJudge::new(ledger, live, settings::policy(config));
+        judge.set_decisions(config.decisions.clone());
         let name = args.name.as_ref().map(|name| Name::parse(name.as_bytes()));
         Ok::<_, anyhow::Error>(judge.explain(args.ip, name.as_ref()).await)
     })?;

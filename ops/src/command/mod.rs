@@ -7,6 +7,7 @@ pub mod explain;
 pub mod filter;
 pub mod learn;
 pub mod ledger;
+pub mod replay;
 pub mod stats;
 
 use std::path::{Path, PathBuf};

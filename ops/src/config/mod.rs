@@ -195,6 +195,16 @@ impl Config {
         if errors.is_empty() { Ok(decisions) } else { Err(ConfigErrors::Wrong(errors)) }
     }
 
+    /// Reads a policy file by itself: everything else, and what it leaves out, is at its default.
+    pub fn load_policy(path: &Path) -> Result<Self, ConfigErrors> {
+        let name = path.display().to_string();
+        let text = read_file(path, &name, FILE_MAX_BYTES)?;
+        let (folder, main) = (Path::new(""), Source::new("defaults", ""));
+        let read = read::main_file(&main, folder);
+        let read = read::policy_file(&Source::new(&name, &text), &main, folder, read);
+        finish(read, decisions::Gathered::default(), &name)
+    }
+
     /// Every default, with no zone and no log.
     pub fn defaults() -> Self {
         read::main_file(&Source::new("defaults", ""), Path::new("/")).config
