@@ -203,7 +203,8 @@ impl Judge for LedgerJudge {
             Some(name) => self.evidence(known.ip, name, asker).await,
             None => Evidence::default(),
         };
-        let mut verdict = rules::judge_client(&known.case(&evidence.found), &self.of_firmest(&known));
+        let mut verdict =
+            rules::judge_client(&known.case(&evidence.found), &self.of_firmest(&known));
         verdict.until = evidence.limit(verdict.until, known.now);
         verdict
     }
@@ -220,15 +221,14 @@ impl Judge for LedgerJudge {
             None if asker.trusted && name.is_fqdn() => self.evidence(anybody, name, asker).await,
             None => Evidence::default(),
         };
-        let mut verdict =
-            rules::judge_name(
-                name,
-                &history,
-                rules::Findings(Some(&evidence.found)),
-                &self.decisions.load(),
-                &policy,
-                now,
-            );
+        let mut verdict = rules::judge_name(
+            name,
+            &history,
+            rules::Findings(Some(&evidence.found)),
+            &self.decisions.load(),
+            &policy,
+            now,
+        );
         verdict.until = evidence.limit(verdict.until, now);
         verdict
     }

@@ -401,7 +401,7 @@ mod tests {
             reasons: Vec::new(),
             listings: Vec::new(),
             trust: None,
-            until: Time(NOW.0 + 3600),
+            ..ClientVerdict::unknown(Time(NOW.0 + 3600))
         }
     }
 
@@ -437,7 +437,7 @@ mod tests {
                 code: None,
                 listings: listings.clone(),
                 reasons: Vec::new(),
-                until: Time(NOW.0 + 9),
+                ..PairVerdict::unknown(Time(NOW.0 + 9))
             };
             let name = Name::parse(b"mail.example.com");
             let unlisted = Exists::NxDomain;
@@ -488,14 +488,18 @@ mod tests {
                 rating: Some(Rating::D),
                 codes: codes.clone(),
                 reasons: Vec::new(),
-                until: Time(NOW.0 + 5),
+                ..NameVerdict::unknown(Time(NOW.0 + 5))
             };
             let answer = Answer::of_name(&name, &verdict, Exists::NoData, NOW, &Caps::default());
             assert_eq!(values(&answer), a, "{codes:?}");
             assert_eq!(answer.ttl, 5, "{codes:?}");
         }
-        let none =
-            NameVerdict { rating: None, codes: vec![], reasons: vec![], until: Time(NOW.0 + 5000) };
+        let none = NameVerdict {
+            rating: None,
+            codes: vec![],
+            reasons: vec![],
+            ..NameVerdict::unknown(Time(NOW.0 + 5000))
+        };
         let answer = Answer::of_name(&name, &none, Exists::NoData, NOW, &Caps::default());
         assert_eq!((answer.exists, answer.ttl), (Exists::NoData, NEGATIVE_TTL));
     }
@@ -510,7 +514,12 @@ mod tests {
             (Some(Rating::E), Some("MARID,1,E;helostat until=")),
             (None, None),
         ] {
-            let verdict = NameVerdict { rating, codes: vec![], reasons: reasons.clone(), until };
+            let verdict = NameVerdict {
+                rating,
+                codes: vec![],
+                reasons: reasons.clone(),
+                ..NameVerdict::unknown(until)
+            };
             let answer =
                 Answer::of_recommendation(&name, &verdict, Exists::NxDomain, NOW, &Caps::default());
             assert!(answer.a.is_empty(), "{rating:?}");
@@ -606,7 +615,7 @@ mod tests {
             rating: Some(Rating::D),
             codes: vec![NameCode::Impersonated, NameCode::Bad],
             reasons: vec![reason("said from 40 networks")],
-            until: verdict.until,
+            ..NameVerdict::unknown(verdict.until)
         };
         let said = Answer::of_name(&name, &bad, Exists::NoData, NOW, &caps).txt;
         let page = "https://rep.example/?q=mail.example.com";
@@ -618,7 +627,7 @@ mod tests {
             code: Some(PairCode::Confirmed),
             listings: Vec::new(),
             reasons: Vec::new(),
-            until: verdict.until,
+            ..PairVerdict::unknown(verdict.until)
         };
         let nx = Exists::NxDomain;
         let said = Answer::of_pair(ip("192.0.2.7"), &name, &pair, nx, NOW, &caps).txt;

@@ -173,7 +173,10 @@ impl Player {
         let of_name = self.of_name(name, &history, policy, now);
         let network = client.network();
         let unknown = NetworkHistory::unknown(network);
-        let feed = Feed { reporters: self.reporters.len(), is_warm: self.warm.1.get(at).copied().unwrap_or_default() };
+        let feed = Feed {
+            reporters: self.reporters.len(),
+            is_warm: self.warm.1.get(at).copied().unwrap_or_default(),
+        };
         let case = Case {
             ip,
             client: &history,

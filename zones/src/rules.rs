@@ -275,17 +275,9 @@ fn judge_nobody(case: &Case<'_>) -> PairVerdict {
         return decided(case, decision, None, &Name::absent());
     }
     PairVerdict {
-        class: Class::New,
-        sort: None,
-        decision: None,
         score: score(0.0),
-        points: 0.0,
-        confidence: 0,
-        reporters: 0,
-        code: None,
-        listings: Vec::new(),
         reasons: vec![Reason { word: "new", points: 0, text: case.say(|| "never seen".into()) }],
-        until: valid_until(case, None, &Name::absent()),
+        ..PairVerdict::unknown(valid_until(case, None, &Name::absent()))
     }
 }
 

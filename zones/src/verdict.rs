@@ -254,3 +254,47 @@ pub struct PairVerdict {
     /// The moment at which the passage of time alone could change this.
     pub until: Time,
 }
+
+impl ClientVerdict {
+    /// Of a client of which nothing is known.
+    pub fn unknown(until: Time) -> Self {
+        Self {
+            class: Class::New,
+            sort: None,
+            decision: None,
+            reporters: 0,
+            score: None,
+            confidence: 0,
+            reasons: Vec::new(),
+            listings: Vec::new(),
+            trust: None,
+            until,
+        }
+    }
+}
+
+impl NameVerdict {
+    /// Of a name of which nothing is known.
+    pub fn unknown(until: Time) -> Self {
+        Self { rating: None, decision: None, codes: Vec::new(), reasons: Vec::new(), until }
+    }
+}
+
+impl PairVerdict {
+    /// Of a pair of which nothing is known.
+    pub fn unknown(until: Time) -> Self {
+        Self {
+            class: Class::New,
+            sort: None,
+            decision: None,
+            score: 50,
+            points: 0.0,
+            confidence: 0,
+            reporters: 0,
+            code: None,
+            listings: Vec::new(),
+            reasons: Vec::new(),
+            until,
+        }
+    }
+}

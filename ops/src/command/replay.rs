@@ -23,13 +23,13 @@ use crate::replay::html;
 use crate::replay::keep::{Keep, KeepError};
 use crate::replay::per_message::PerMessage;
 use crate::replay::play::{Setting, play};
-use helostat_zones::operator::Decisions;
-use helostat_zones::replay::Player;
 use crate::replay::policies::policies;
 use crate::replay::read::{Read, read};
 use crate::replay::report::{Making, Report};
 use crate::replay::sites::Kinds;
 use crate::{out, settings};
+use helostat_zones::operator::Decisions;
+use helostat_zones::replay::Player;
 
 /// The most policies that are compared.
 const POLICIES_MAX: usize = 2;
@@ -80,7 +80,8 @@ pub fn run(config: &Config, args: &ReplayArgs) -> Result<(), Failure> {
 
     let names: Vec<_> = policies.iter().map(|policy| policy.name.clone()).collect();
     let numbers = policies.into_iter().map(|policy| policy.policy).collect();
-    let mut player = Player::new(numbers, Decisions::clone(&config.decisions), settings::bounds(config));
+    let mut player =
+        Player::new(numbers, Decisions::clone(&config.decisions), settings::bounds(config));
     let bar = message_bar(reel.len() as u64);
     let playing = Instant::now();
     let played = play(&mut reel, &mut player, &mut setting, &mut |n| bar.set_position(n));

@@ -10,10 +10,10 @@ use helostat_zones::time::{Day, Time};
 use helostat_zones::verdict::{Class, ListCode};
 use serde::Serialize;
 
-use helostat_zones::replay::Judged;
 use super::roc::Scores;
 use super::standing::Standings;
 use super::tracks::End;
+use helostat_zones::replay::Judged;
 
 /// The classes, from best to worst; the place is `Class as usize`.
 pub const CLASSES: [Class; 5] =

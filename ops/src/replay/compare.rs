@@ -6,8 +6,8 @@ use foldhash::fast::RandomState;
 use helostat_zones::time::Time;
 use helostat_zones::verdict::Class;
 
-use helostat_zones::replay::Judged;
 use super::standing::Standings;
+use helostat_zones::replay::Judged;
 
 /// A pair that was judged differently at least once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

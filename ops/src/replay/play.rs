@@ -15,10 +15,10 @@ use super::account::{Account, Counted};
 use super::compare::Moves;
 use super::keep::Keep;
 use super::per_message::{Line, PerMessage};
-use helostat_zones::replay::Player;
 use super::reel::{Message, Reel};
 use super::sites::Kinds;
 use super::tracks::{Track, end_of};
+use helostat_zones::replay::Player;
 
 /// How often progress is told, in messages.
 const STEP: u64 = 4096;

@@ -14,13 +14,13 @@ use super::account::{Account, CLASSES, Labelled, Tally};
 use super::advice::{Advice, advise};
 use super::compare::Moves;
 use super::play::Played;
-use helostat_zones::replay::Player;
 use super::read::Counts;
 use super::reel::Reel;
 use super::roc::area_of;
 use super::sites;
 use super::standing::{Cause, Ends, Later};
 use super::tracks::Track;
+use helostat_zones::replay::Player;
 
 /// Pairs shown of each sort.
 pub const PAIRS_MAX: usize = 100;

@@ -14,8 +14,8 @@ use foldhash::fast::RandomState;
 use helostat_zones::time::{Day, Time};
 use helostat_zones::verdict::{Class, ListCode};
 
-use helostat_zones::replay::Judged;
 use super::tracks::End;
+use helostat_zones::replay::Judged;
 
 /// Messages that must have been taken after the listing.
 pub const LATER_MESSAGES: u32 = 5;

@@ -44,7 +44,7 @@ impl Judge for Tables {
             reasons: Vec::new(),
             listings: Vec::new(),
             trust: None,
-            until: UNTIL,
+            ..ClientVerdict::unknown(UNTIL)
         };
         match ip.to_string().as_str() {
             "192.0.2.7" | "2001:db8::7" => {
@@ -73,7 +73,7 @@ impl Judge for Tables {
             _ => {}
         }
         let rating = codes.first().map(|_| Rating::D);
-        NameVerdict { rating, codes, reasons: Vec::new(), until: UNTIL }
+        NameVerdict { rating, codes, reasons: Vec::new(), ..NameVerdict::unknown(UNTIL) }
     }
 
     async fn pair(&self, ip: IpAddr, name: &Name, _: Asker) -> PairVerdict {
@@ -84,7 +84,7 @@ impl Judge for Tables {
             code: known.then_some(PairCode::Confirmed),
             listings: Vec::new(),
             reasons: vec![Reason { word: "established", points: 40, text }],
-            until: UNTIL,
+            ..PairVerdict::unknown(UNTIL)
         }
     }
 

@@ -161,7 +161,7 @@ impl Judge for Fake {
             reasons: if known { reasons() } else { Vec::new() },
             listings: if known { vec![ListCode::ManyFamilies] } else { Vec::new() },
             trust: None,
-            until: UNTIL,
+            ..ClientVerdict::unknown(UNTIL)
         }
     }
 
@@ -169,7 +169,7 @@ impl Judge for Fake {
         let known = name.text() == "mail.example.com";
         let codes = if known { vec![NameCode::ManyNetworks, NameCode::Bad] } else { Vec::new() };
         let rating = known.then_some(Rating::D);
-        NameVerdict { rating, codes, reasons: reasons(), until: UNTIL }
+        NameVerdict { rating, codes, reasons: reasons(), ..NameVerdict::unknown(UNTIL) }
     }
 
     async fn pair(&self, ip: IpAddr, _: &Name, _: Asker) -> PairVerdict {
@@ -178,7 +178,7 @@ impl Judge for Fake {
             code: is_known(ip).then_some(PairCode::Confirmed),
             listings: Vec::new(),
             reasons: reasons(),
-            until: UNTIL,
+            ..PairVerdict::unknown(UNTIL)
         }
     }
 

@@ -49,43 +49,67 @@ impl World {
         history.best().expect("it was seen").clone()
     }
 
+    fn case<'a>(
+        &self,
+        ip: IpAddr,
+        client: &'a ClientHistory,
+        network: &'a NetworkHistory,
+        found: &'a FindingSet,
+        policy: &'a Policy,
+    ) -> Case<'a> {
+        static NOTHING: std::sync::LazyLock<Decisions> =
+            std::sync::LazyLock::new(Decisions::default);
+        let warm = self.0.warm_since(policy.crowded_warm_up_days);
+        Case {
+            ip,
+            client,
+            network,
+            findings: Findings(Some(found)),
+            decisions: &NOTHING,
+            feed: Feed {
+                reporters: self.0.reporter_kinds().len(),
+                is_warm: warm.is_some_and(|since| since <= NOW),
+            },
+            rdns: None,
+            policy,
+            now: NOW,
+            in_words: true,
+        }
+    }
+
     fn client(&self, ip: &str, found: &[(System, Finding)]) -> ClientVerdict {
         let (ip, policy) = (ip.parse().expect("an address"), Policy::default());
         let client = Client::of(ip);
         let history = ClientHistory::of(&self.0, client, &policy, NOW);
-        let network = NetworkHistory::of(&self.0, client.network(), &policy, NOW);
-        judge_client(&Case {
-            ip,
-            client: &history,
-            network: &network,
-            findings: Findings(Some(&set(found))),
-            policy: &policy,
-            now: NOW,
-        })
+        let network = NetworkHistory::of(&self.0, client.network());
+        let best = history.best().map(|pair| NameHistory::of(&self.0, &pair.name, &policy, NOW));
+        let found = set(found);
+        let case = self.case(ip, &history, &network, &found, &policy);
+        judge_client(&case, &best.unwrap_or_else(NameHistory::unknown))
     }
 
     fn pair(&self, ip: &str, name: &str, found: &[(System, Finding)]) -> PairVerdict {
         let (ip, policy) = (ip.parse().expect("an address"), Policy::default());
         let (client, name) = (Client::of(ip), Name::parse(name.as_bytes()));
         let history = ClientHistory::of(&self.0, client, &policy, NOW);
-        let network = NetworkHistory::of(&self.0, client.network(), &policy, NOW);
+        let network = NetworkHistory::of(&self.0, client.network());
         let name_history = NameHistory::of(&self.0, &name, &policy, NOW);
         let found = set(found);
-        let case = Case {
-            ip,
-            client: &history,
-            network: &network,
-            findings: Findings(Some(&found)),
-            policy: &policy,
-            now: NOW,
-        };
+        let case = self.case(ip, &history, &network, &found, &policy);
         judge_pair(&case, &name, &name_history)
     }
 
     fn name(&self, name: &str, found: &[(System, Finding)]) -> NameVerdict {
         let (name, policy) = (Name::parse(name.as_bytes()), Policy::default());
         let history = NameHistory::of(&self.0, &name, &policy, NOW);
-        judge_name(&name, &history, Findings(Some(&set(found))), &policy, NOW)
+        judge_name(
+            &name,
+            &history,
+            Findings(Some(&set(found))),
+            &Decisions::default(),
+            &policy,
+            NOW,
+        )
     }
 }
 
@@ -338,8 +362,8 @@ fn a_neighbour_of_very_many_names_is_measured_on_some() {
     );
     rows.push(("203.0.113.1", "zz.example.org", Outcome::Accepted, 0..9, 2));
     let network = Client::of("203.0.113.2".parse().expect("an address")).network();
-    let known = NetworkHistory::of(&World::of(&rows).0, network, &Policy::default(), NOW);
-    assert_eq!(known.fresh_families.len(), 999, "and the one that stands is among the 1000 held");
+    let known = NetworkHistory::of(&World::of(&rows).0, network);
+    assert_eq!(known.families.len(), 1000, "those that are held");
 }
 
 #[test]

@@ -22,8 +22,9 @@ use helostat_zones::history::{ClientHistory, NameHistory, NetworkHistory};
 use helostat_zones::ledger::{Bounds, Ledger};
 use helostat_zones::name::Name;
 use helostat_zones::observation::Outcome;
+use helostat_zones::operator::Decisions;
 use helostat_zones::policy::Policy;
-use helostat_zones::rules::{Case, Findings, judge_client, judge_pair};
+use helostat_zones::rules::{Case, Feed, Findings, judge_client, judge_pair};
 use helostat_zones::time::Time;
 
 use crate::model::assert_indexes;
@@ -76,14 +77,18 @@ impl Run {
     fn with_case<R>(&self, day: &str, ip: IpAddr, look: impl FnOnce(&Case<'_>, Time) -> R) -> R {
         let now = at(day.parse().unwrap(), 80_000);
         let client = ClientHistory::of(&self.ledger, Client::of(ip), &self.policy, now);
-        let network = NetworkHistory::of(&self.ledger, Client::of(ip).network(), &self.policy, now);
+        let network = NetworkHistory::of(&self.ledger, Client::of(ip).network());
         let case = Case {
             ip,
             client: &client,
             network: &network,
             findings: Findings(Some(&self.findings)),
+            decisions: &Decisions::default(),
+            feed: Feed { reporters: self.ledger.reporter_kinds().len(), is_warm: false },
+            rdns: None,
             policy: &self.policy,
             now,
+            in_words: true,
         };
         look(&case, now)
     }
@@ -116,7 +121,7 @@ impl Run {
             }
             "client" => {
                 let found = self.with_case(words[1], words[2].parse().unwrap(), |case, _| {
-                    judge_client(case).class.to_string()
+                    judge_client(case, &NameHistory::unknown()).class.to_string()
                 });
                 assert_eq!(found, words[3], "{place}: {line}");
             }

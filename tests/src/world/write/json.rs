@@ -23,6 +23,8 @@ pub fn write(world: &World, out: &mut impl Write) -> io::Result<()> {
             supersedes: seen.supersedes,
             apart: None,
             reporter: seen.reporter,
+            seq: None,
+            label: None,
         };
         writeln!(out, "{}", heard.to_json())?;
     }
