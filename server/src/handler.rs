@@ -404,7 +404,7 @@ mod tests {
 
     use helostat_zones::name::Name as EhloName;
     use helostat_zones::time::Time;
-    use helostat_zones::verdict::{Class, ClientVerdict, NameVerdict, PairVerdict};
+    use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
     use prometheus::Registry;
 
     use super::*;
@@ -415,29 +415,15 @@ mod tests {
 
     impl Judge for Nothing {
         async fn client(&self, _: IpAddr, _: Asker) -> ClientVerdict {
-            ClientVerdict {
-                class: Class::New,
-                score: None,
-                confidence: 0,
-                reasons: Vec::new(),
-                listings: Vec::new(),
-                trust: None,
-                until: Time(20),
-            }
+            ClientVerdict::unknown(Time(20))
         }
 
         async fn name(&self, _: &EhloName, _: Asker) -> NameVerdict {
-            NameVerdict { rating: None, codes: Vec::new(), reasons: Vec::new(), until: Time(20) }
+            NameVerdict::unknown(Time(20))
         }
 
         async fn pair(&self, _: IpAddr, _: &EhloName, _: Asker) -> PairVerdict {
-            PairVerdict {
-                class: Class::New,
-                code: None,
-                listings: Vec::new(),
-                reasons: Vec::new(),
-                until: Time(20),
-            }
+            PairVerdict::unknown(Time(20))
         }
 
         fn names_below(&self, _: &str) -> bool {

@@ -120,10 +120,7 @@ impl LedgerJudge {
         };
         let feed = Feed {
             reporters: self.ledger.reporter_kinds().len(),
-            is_warm: self
-                .ledger
-                .warm_since(policy.crowded_warm_up_days)
-                .is_some_and(|since| since <= now),
+            warm_since: self.ledger.warm_since(policy.crowded_warm_up_days),
         };
         let decisions = self.decisions.load_full();
         Known { ip, client, network, policy, decisions, feed, now }

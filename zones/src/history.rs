@@ -18,7 +18,7 @@ mod network;
 
 use serde::Serialize;
 
-pub use self::network::{FamilyHere, NetworkHistory};
+pub use self::network::{Crowd, FamilyHere, NetworkHistory};
 
 use crate::client::{Client, Network};
 use crate::ledger::activity::Days;

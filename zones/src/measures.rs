@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 use crate::client::Client;
 use crate::evidence::{DnsName, generic};
-use crate::history::{ClientHistory, NetworkHistory, PairHistory};
+use crate::history::{ClientHistory, Crowd, NetworkHistory, PairHistory};
 use crate::name::{Name, NameKind};
 use crate::policy::Policy;
 use crate::time::Time;
@@ -132,8 +132,8 @@ pub struct Measures {
     pub network_days: u32,
     /// Days since the first of it.
     pub network_age_days: u32,
-    /// Young families in the network, with this one; zero for names without a family.
-    pub crowd: u32,
+    /// Young families in the network, with this one; none for names without a family.
+    pub crowd: Crowd,
     /// Networks that say the name without a tie to it.
     pub name_networks: u32,
     /// More of its mail was refused than accepted.
@@ -155,6 +155,8 @@ pub struct Sources<'a> {
     pub client: &'a ClientHistory,
     /// What it knows of the network.
     pub network: &'a NetworkHistory,
+    /// Since when the ledger has learned enough to know who is new.
+    pub warm_since: Option<Time>,
     /// Networks that say the name without a tie to it.
     pub name_networks: u32,
     /// The reverse name that the log of this very message told; `None` to take what the ledger has.
@@ -164,7 +166,7 @@ pub struct Sources<'a> {
 impl Measures {
     /// Measures a pair.
     pub fn of(sources: Sources<'_>, policy: &Policy, now: Time) -> Self {
-        let Sources { ip, name, client, network, name_networks, rdns } = sources;
+        let Sources { ip, name, client, network, warm_since, name_networks, rdns } = sources;
         let pair = client.pair(name);
         let established = pair.is_some_and(PairHistory::is_established);
         let reporters = pair.map_or(0, |pair| pair.reporters);
@@ -198,7 +200,9 @@ impl Measures {
                 }),
             network_days: here.map_or(0, |here| here.days(now)),
             network_age_days: here.map_or(0, |here| here.age_days(now)),
-            crowd: family.map_or(0, |family| network.crowd(family, policy, now)),
+            crowd: family.map_or_else(Crowd::default, |family| {
+                network.crowd((client.client, family), warm_since, policy, now)
+            }),
             name_networks,
             refused: pair.is_some_and(PairHistory::is_mostly_refused),
             trapped: pair.map_or(0, |pair| pair.trapped),
@@ -251,7 +255,7 @@ impl Measures {
         if self.refused {
             add(Measure::Refused, points.points_refused, 1.0);
         }
-        add(Measure::Crowd, points.points_crowd, log(self.crowd.saturating_sub(1)));
+        add(Measure::Crowd, points.points_crowd, log(self.crowd.young.saturating_sub(1)));
         if self.families >= 2 {
             add(Measure::SecondFamily, points.points_second_family, 1.0);
         }
@@ -385,7 +389,7 @@ impl Measure {
             Self::Refused => "more of its mail was refused than accepted".to_owned(),
             Self::Crowd => format!(
                 "{} appeared in {} lately",
-                counted(measures.crowd, "domain", "domains"),
+                counted(measures.crowd.young, "domain", "domains"),
                 network.network,
             ),
             Self::SecondFamily => {

@@ -72,8 +72,8 @@ pub struct Player {
     /// Names that nobody owns, with the networks that say them.
     unowned: HashMap<Box<str>, Lately>,
     reporters: HashMap<Reporter, ReporterId>,
-    /// The day of the last judgement, and for each policy whether the ledger was warm then.
-    warm: (Day, Vec<bool>),
+    /// The day of the last judgement, and for each policy since when the ledger was warm then.
+    warm: (Day, Vec<Option<Time>>),
 }
 
 impl Player {
@@ -113,7 +113,7 @@ impl Player {
         let network = client.network();
         let of_network =
             self.networks.entry(network).or_insert_with(|| NetworkHistory::unknown(network));
-        of_network.add(name.family(), by, kind, &Activity::of(observation));
+        of_network.add(client, name.family(), by, kind, &Activity::of(observation));
         if !name.is_fqdn() {
             match self.unowned.get_mut(name.text()) {
                 Some(lately) => lately.add(network, observation.time.day()),
@@ -175,7 +175,7 @@ impl Player {
         let unknown = NetworkHistory::unknown(network);
         let feed = Feed {
             reporters: self.reporters.len(),
-            is_warm: self.warm.1.get(at).copied().unwrap_or_default(),
+            warm_since: self.warm.1.get(at).copied().flatten(),
         };
         let case = Case {
             ip,
@@ -217,10 +217,7 @@ impl Player {
     fn look_whether_warm(&mut self, now: Time) {
         let today = now.day();
         if self.warm.0 != today || self.warm.1.is_empty() {
-            let warm = |policy: &Policy| {
-                let since = self.ledger.warm_since(policy.crowded_warm_up_days);
-                since.is_some_and(|since| since <= now)
-            };
+            let warm = |policy: &Policy| self.ledger.warm_since(policy.crowded_warm_up_days);
             self.warm = (today, self.policies.iter().map(warm).collect());
         }
     }

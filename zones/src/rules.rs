@@ -80,8 +80,8 @@ pub struct Case<'a> {
 pub struct Feed {
     /// How many reporters it has.
     pub reporters: usize,
-    /// It has learned for long enough to know who is young in a network.
-    pub is_warm: bool,
+    /// Since when it has learned for long enough to know who is new in a network; `None` if it has not.
+    pub warm_since: Option<Time>,
 }
 
 /// What a pair weighs.
@@ -90,8 +90,10 @@ struct Weighed {
     points: f32,
     /// The part of `points` by neighbours and traps.
     blamed: f32,
-    /// The part of `points` by a crowd that is none yet.
+    /// The part of `points` that lists nobody: by a crowd that is none yet, by refusals of whatever reason.
     excused: f32,
+    /// The network is crowded.
+    is_crowd: bool,
     reasons: Vec<Reason>,
 }
 
@@ -99,9 +101,17 @@ impl Case<'_> {
     fn weigh(&self, name: &Name, name_history: &NameHistory) -> Weighed {
         let Self { ip, client, network, policy, now, .. } = *self;
         let name_networks = name_history.untied_networks(name);
-        let sources = Sources { ip, name, client, network, name_networks, rdns: self.rdns };
+        let sources = Sources {
+            ip,
+            name,
+            client,
+            network,
+            warm_since: self.feed.warm_since,
+            name_networks,
+            rdns: self.rdns,
+        };
         let measures = Measures::of(sources, policy, now);
-        let is_crowd = self.feed.is_warm && measures.crowd >= policy.crowd_bar(self.feed.reporters);
+        let is_crowd = measures.crowd.fresh >= policy.crowd_bar(self.feed.reporters);
         let (mut points, mut blamed, mut excused) = (0.0, 0.0, 0.0);
         let mut reasons = Vec::with_capacity(8);
         let mut of_history = 0.0;
@@ -118,6 +128,7 @@ impl Case<'_> {
                     excused += if is_crowd { 0.0 } else { add };
                 }
                 Measure::Traps | Measure::TrapShare => blamed += add,
+                Measure::Refused => excused += add,
                 _ => {}
             }
             reasons.push(measure.told(add, &measures, name, network, self.in_words));
@@ -129,7 +140,7 @@ impl Case<'_> {
             points += reason.points as f32;
             reasons.push(reason);
         });
-        Weighed { measures, points, blamed, excused, reasons }
+        Weighed { measures, points, blamed, excused, is_crowd, reasons }
     }
 
     /// The operator's decision on a pair; `bound` if the DNS agrees or the pair stands.
@@ -328,7 +339,8 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
     if let Some(decision) = case.decision(name, agrees || stands.is_some()) {
         return decided(case, decision, pair, name);
     }
-    let Weighed { measures, points, blamed, excused, mut reasons } = case.weigh(name, name_history);
+    let Weighed { measures, points, blamed, excused, is_crowd, mut reasons } =
+        case.weigh(name, name_history);
     let denial = findings.denial(&policy.weights);
     if let Some(denial) = denial {
         // A publisher may make a mistake; a long history keeps answering, and says so.
@@ -360,7 +372,8 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
             Class::Known
         }
     } else {
-        let moved = moved(case, name, name_history, agrees, measures.crowd, &mut reasons);
+        // In a crowd everybody is just moving in.
+        let moved = moved(case, name, name_history, agrees && !is_crowd, &mut reasons);
         let early = pair.is_some_and(|pair| {
             pair.accepted >= policy.known_messages && measures.span_days >= policy.known_span_days
         });
@@ -381,7 +394,7 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
             let listed = points - excused <= policy.listed_points as f32;
             // Nobody who was never seen is listed for where it stands alone.
             if listed && listings.is_empty() {
-                listings.push(cause(&measures, policy, excused < 0.0));
+                listings.push(cause(&measures, policy, is_crowd));
             }
             if !listings.is_empty() {
                 Class::Listed
@@ -431,13 +444,10 @@ fn moved(
     name: &Name,
     name_history: &NameHistory,
     agrees: bool,
-    crowd: u32,
     reasons: &mut Vec<Reason>,
 ) -> Moved {
-    let Case { ip, client, policy, .. } = *case;
+    let Case { ip, client, .. } = *case;
     let family = name.family();
-    // In a crowd everybody is just moving in.
-    let agrees = agrees && crowd < policy.crowded_families;
     let mut tell = |word, text: String| reasons.push(Reason { word, points: 0, text });
     if let Some(steady) = client.pairs.iter().find(|pair| pair.is_established()) {
         let same_family = family.is_some()
@@ -533,7 +543,7 @@ fn list_newcomer(
 }
 
 /// Why the points of a newcomer are so low: the heaviest measure.
-fn cause(measures: &Measures, policy: &Policy, no_crowd: bool) -> ListCode {
+fn cause(measures: &Measures, policy: &Policy, is_crowd: bool) -> ListCode {
     let mut heaviest = (0.0, ListCode::Generic);
     measures.weigh(policy, false, |measure, points| {
         let code = match measure {
@@ -541,7 +551,7 @@ fn cause(measures: &Measures, policy: &Policy, no_crowd: bool) -> ListCode {
                 (Measure::Reverse, _) | (_, Form::Generic) => ListCode::Generic,
                 _ => ListCode::Junk,
             },
-            Measure::Crowd if no_crowd => return,
+            Measure::Crowd if !is_crowd => return,
             Measure::Crowd => ListCode::Crowded,
             Measure::SecondFamily => ListCode::ManyFamilies,
             Measure::NameNetworks if measures.form == Form::Host => ListCode::ClaimsOthers,

@@ -15,7 +15,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::client::Network;
+use crate::client::{Client, Network};
 use crate::ledger::activity::{Activity, DAYS_KEPT, Days};
 use crate::ledger::{Ledger, ReporterId, RowView};
 use crate::observation::ReporterKind;
@@ -26,8 +26,8 @@ use crate::time::Time;
 const CLIENTS_MAX: usize = 1000;
 /// ... and on this many families.
 const FAMILIES_MAX: usize = 1024;
-/// More young families than this need not be counted.
-const CROWD_MAX: u32 = 100;
+/// More young families than this need not be counted, nor can be: each is compared with all others.
+const CROWD_MAX: usize = 64;
 
 /// One network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -65,10 +65,22 @@ pub struct FamilyHere {
     /// Which reporters took mail of it, by their numbers modulo 64.
     #[serde(skip)]
     pub reporters: u64,
+    /// The first of its clients here, by address.
+    #[serde(skip)]
+    pub client: Client,
+}
+
+/// How many young families crowd a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Crowd {
+    /// All of them.
+    pub young: u32,
+    /// Those that came after the ledger had learned for long enough to know that they are new.
+    pub fresh: u32,
 }
 
 impl FamilyHere {
-    fn new(family: &str, first: Time) -> Self {
+    fn new(family: &str, first: Time, client: Client) -> Self {
         Self {
             family: family.into(),
             first,
@@ -77,10 +89,12 @@ impl FamilyHere {
             first_accepted: None,
             accepted: 0,
             reporters: 0,
+            client,
         }
     }
 
-    fn add(&mut self, by: ReporterId, counts: bool, activity: &Activity) {
+    fn add(&mut self, client: Client, by: ReporterId, counts: bool, activity: &Activity) {
+        self.client = self.client.min(client);
         self.first = self.first.min(activity.first);
         self.seen_on = self.seen_on.merge(activity.days);
         let accepted = activity.accepted();
@@ -143,7 +157,7 @@ impl NetworkHistory {
                 for pair in row.iter().flat_map(RowView::pairs) {
                     for (by, activity) in pair.seen() {
                         let kind = kinds.get(usize::from(by)).copied().unwrap_or_default();
-                        history.add(pair.name.family(), by, kind, &activity);
+                        history.add(client, pair.name.family(), by, kind, &activity);
                     }
                 }
             });
@@ -154,6 +168,7 @@ impl NetworkHistory {
     /// Takes in what a reporter saw of a pair in the network; `family` is that of its name, if it has one.
     pub fn add(
         &mut self,
+        client: Client,
         family: Option<&str>,
         by: ReporterId,
         kind: ReporterKind,
@@ -174,12 +189,12 @@ impl NetworkHistory {
             Ok(place) => place,
             Err(_) if self.families.len() >= FAMILIES_MAX => return,
             Err(place) => {
-                self.families.insert(place, FamilyHere::new(family, activity.first));
+                self.families.insert(place, FamilyHere::new(family, activity.first, client));
                 place
             }
         };
         if let Some(here) = self.families.get_mut(place) {
-            here.add(by, counts, activity);
+            here.add(client, by, counts, activity);
         }
     }
 
@@ -189,11 +204,38 @@ impl NetworkHistory {
         self.families.get(place.ok()?)
     }
 
-    /// How many families crowd the network, with this one, at most [`CROWD_MAX`].
-    pub fn crowd(&self, family: &str, policy: &Policy, now: Time) -> u32 {
-        let others = self.families.iter().filter(|here| here.family.as_ref() != family);
-        let others = others.filter(|here| here.crowds(policy, now)).take(CROWD_MAX as usize);
-        others.count() as u32 + 1
+    /// How many families crowd the network around a client, with the one that it says, at most [`CROWD_MAX`]. Several
+    /// families of one client are one: a single host with a hundred names crowds nobody but itself. `since`
+    /// is when the ledger had learned enough.
+    ///
+    /// Nobody crowds a family that was here before: within the time in which families are young, or since the ledger
+    /// cannot know better.
+    pub fn crowd(
+        &self,
+        (client, family): (Client, &str),
+        since: Option<Time>,
+        policy: &Policy,
+        now: Time,
+    ) -> Crowd {
+        let is_old = |here: &FamilyHere| {
+            !here.is_young(policy, now) || since.is_some_and(|since| here.first < since)
+        };
+        if self.family(family).is_some_and(is_old) {
+            return Crowd { young: 1, fresh: 1 };
+        }
+        let mut crowd = Crowd { young: 1, fresh: 1 };
+        let mut clients = [client; CROWD_MAX];
+        for here in self.families.iter().filter(|here| here.family.as_ref() != family) {
+            let counted = clients.get(..crowd.young as usize).unwrap_or_default();
+            if !here.crowds(policy, now) || counted.contains(&here.client) {
+                continue;
+            }
+            let Some(place) = clients.get_mut(crowd.young as usize) else { break };
+            *place = here.client;
+            crowd.young += 1;
+            crowd.fresh += u32::from(since.is_some_and(|since| here.first >= since));
+        }
+        crowd
     }
 
     /// Which families crowd it.
@@ -221,7 +263,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::client::Client;
     use crate::ledger::{Batch, Bounds};
     use crate::name::Name;
     use crate::observation::{Observation, Outcome};
@@ -259,10 +300,16 @@ mod tests {
             for (day, by) in days.clone().flat_map(|day| (0..reporters).map(move |by| (day, by))) {
                 let seen = observation(1, 1, day, by, Outcome::Accepted);
                 let activity = Activity::of(&seen);
-                history.add(seen.name.family(), by.into(), ReporterKind::Mx, &activity);
+                let client = Client::of(seen.ip);
+                history.add(client, seen.name.family(), by.into(), ReporterKind::Mx, &activity);
             }
-            let crowd = history.crowd("other.com", &policy, NOW);
-            assert_eq!(crowd, 1 + u32::from(crowds), "{days:?} by {reporters}");
+            let other = Client::of([192, 0, 2, 200].into());
+            let crowd = history.crowd((other, "other.com"), Some(Time(0)), &policy, NOW);
+            assert_eq!(crowd.young, 1 + u32::from(crowds), "{days:?} by {reporters}");
+            assert_eq!(crowd.fresh, crowd.young);
+            let own =
+                history.crowd((Client::of([192, 0, 2, 1].into()), "other.com"), None, &policy, NOW);
+            assert_eq!(own.young, 1, "a client does not crowd itself");
         }
     }
 
@@ -288,7 +335,7 @@ mod tests {
                     numbers.push(by);
                 }
                 let number = numbers.iter().position(|of| *of == by).expect("it is there") as u16;
-                history.add(seen.name.family(), number, kind, &Activity::of(&seen));
+                history.add(Client::of(seen.ip), seen.name.family(), number, kind, &Activity::of(&seen));
             }
             let mut whole = NetworkHistory::of(&ledger, network);
             whole.clients = 0;

@@ -59,7 +59,6 @@ impl World {
     ) -> Case<'a> {
         static NOTHING: std::sync::LazyLock<Decisions> =
             std::sync::LazyLock::new(Decisions::default);
-        let warm = self.0.warm_since(policy.crowded_warm_up_days);
         Case {
             ip,
             client,
@@ -68,7 +67,7 @@ impl World {
             decisions: &NOTHING,
             feed: Feed {
                 reporters: self.0.reporter_kinds().len(),
-                is_warm: warm.is_some_and(|since| since <= NOW),
+                warm_since: self.0.warm_since(policy.crowded_warm_up_days),
             },
             rdns: None,
             policy,

@@ -84,7 +84,7 @@ impl Run {
             network: &network,
             findings: Findings(Some(&self.findings)),
             decisions: &Decisions::default(),
-            feed: Feed { reporters: self.ledger.reporter_kinds().len(), is_warm: false },
+            feed: Feed { reporters: self.ledger.reporter_kinds().len(), warm_since: None },
             rdns: None,
             policy: &self.policy,
             now,
