@@ -184,6 +184,7 @@ pub fn policy(config: &Config) -> Policy {
             points_traps: policy.points_traps,
             points_trap_share: policy.points_trap_share,
             points_reverse_agrees: policy.points_reverse_agrees,
+            points_reverse_named: policy.points_reverse_named,
             points_reverse_generic: policy.points_reverse_generic,
             points_generic_name: policy.points_generic_name,
             points_unknown_tld: policy.points_unknown_tld,

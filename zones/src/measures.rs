@@ -243,7 +243,8 @@ impl Measures {
         add(Measure::Form, of_form, 1.0);
         if !asked_dns {
             let of_reverse = match self.reverse {
-                Reverse::Unknown | Reverse::Named => 0,
+                Reverse::Unknown => 0,
+                Reverse::Named => points.points_reverse_named,
                 Reverse::Same | Reverse::Family => points.points_reverse_agrees,
                 Reverse::Generic => points.points_reverse_generic,
             };
@@ -333,6 +334,7 @@ impl Measure {
             },
             Self::Reverse => match measures.reverse {
                 Reverse::Generic => "generic-reverse",
+                Reverse::Named => "reverse-named",
                 _ => "reverse-agrees",
             },
             Self::Refused => "mostly-refused",
@@ -382,6 +384,9 @@ impl Measure {
             Self::Reverse => match measures.reverse {
                 Reverse::Generic => {
                     "its reverse name was made for a range of addresses, or for nobody".to_owned()
+                }
+                Reverse::Named => {
+                    "its verified reverse name is one that somebody gave to it".to_owned()
                 }
                 Reverse::Same => "its verified reverse name is the name it says".to_owned(),
                 _ => "its verified reverse name is of the same domain".to_owned(),

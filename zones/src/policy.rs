@@ -1,6 +1,6 @@
 //! The numbers a verdict is made with. The rules are in [`crate::rules`].
 //!
-//! Every number is a setting, and the shipped policy (`ops/policy.toml`) says of each why it is so and where it comes from:
+//! Every number is a setting, and the shipped policy (`[policy]` in `ops/helostat.toml`) says of each why it is so and where it comes from:
 //! most from real mail (446,000 messages at five sites and two trap feeds), fitted and rounded on the date of
 //! [`CALIBRATED`]. How to repeat that stands in `docs/calibration.md`.
 //!
@@ -119,6 +119,8 @@ pub struct Points {
     pub points_trap_share: i32,
     /// The logged reverse name is verified, of the name's family, and nobody's dial-up.
     pub points_reverse_agrees: i32,
+    /// The logged reverse name is verified and was made for this host, in another family than the name's.
+    pub points_reverse_named: i32,
     /// The logged reverse name was made by a machine for a range.
     pub points_reverse_generic: i32,
     /// The name itself was, and says nothing of mail.
@@ -192,9 +194,10 @@ impl Default for Points {
             points_traps: -3,
             points_trap_share: -45,
             points_reverse_agrees: 7,
+            points_reverse_named: 4,
             points_reverse_generic: -7,
             points_generic_name: -25,
-            points_unknown_tld: -22,
+            points_unknown_tld: -29,
             points_single: -16,
             points_reserved: -3,
             points_own_literal: -18,

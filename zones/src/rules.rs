@@ -391,14 +391,14 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
             Class::Known
         } else {
             list_newcomer(case, name, name_history, &mut listings, &mut reasons);
-            let listed = points - excused <= policy.listed_points as f32;
-            // Nobody who was never seen is listed for where it stands alone.
+            let held_against = points - excused;
+            let listed = held_against <= policy.listed_points as f32;
             if listed && listings.is_empty() {
                 listings.push(cause(&measures, policy, is_crowd));
             }
             if !listings.is_empty() {
                 Class::Listed
-            } else if points <= policy.suspect_points as f32 {
+            } else if held_against <= policy.suspect_points as f32 {
                 Class::Suspect
             } else {
                 Class::New

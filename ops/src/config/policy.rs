@@ -101,11 +101,13 @@ section! {
             "Points for the share of its network's mail that traps took, times ln(1 + traps) / (1 + ln(1 + all)).";
         "points-reverse-agrees" points_reverse_agrees: i32 = Is("7"), Points, Reload,
             "Points if the reverse name in the log is verified and of the name's family (where the DNS was not asked).";
+        "points-reverse-named" points_reverse_named: i32 = Is("4"), Points, Reload,
+            "Points if it is verified and was given to this host, in another family than the name's.";
         "points-reverse-generic" points_reverse_generic: i32 = Is("-7"), Points, Reload,
             "Points if the reverse name in the log was made by a machine for a range (where the DNS was not asked).";
         "points-generic-name" points_generic_name: i32 = Is("-25"), Points, Reload,
             "Points if the name itself was, and says nothing of mail.";
-        "points-unknown-tld" points_unknown_tld: i32 = Is("-22"), Points, Reload,
+        "points-unknown-tld" points_unknown_tld: i32 = Is("-29"), Points, Reload,
             "Points if the name ends in no top-level domain that exists.";
         "points-single" points_single: i32 = Is("-16"), Points, Reload,
             "Points if it is a single word.";

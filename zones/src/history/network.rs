@@ -208,8 +208,7 @@ impl NetworkHistory {
     /// families of one client are one: a single host with a hundred names crowds nobody but itself. `since`
     /// is when the ledger had learned enough.
     ///
-    /// Nobody crowds a family that was here before: within the time in which families are young, or since the ledger
-    /// cannot know better.
+    /// Nobody crowds a family that was here for longer than families are young.
     pub fn crowd(
         &self,
         (client, family): (Client, &str),
@@ -217,10 +216,7 @@ impl NetworkHistory {
         policy: &Policy,
         now: Time,
     ) -> Crowd {
-        let is_old = |here: &FamilyHere| {
-            !here.is_young(policy, now) || since.is_some_and(|since| here.first < since)
-        };
-        if self.family(family).is_some_and(is_old) {
+        if self.family(family).is_some_and(|here| !here.is_young(policy, now)) {
             return Crowd { young: 1, fresh: 1 };
         }
         let mut crowd = Crowd { young: 1, fresh: 1 };
