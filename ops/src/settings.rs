@@ -177,6 +177,7 @@ pub fn policy(config: &Config) -> Policy {
             points_messages: policy.points_messages,
             points_age: policy.points_age,
             points_network_days: policy.points_network_days,
+            points_reporters: policy.points_reporters,
             points_same_family: policy.points_same_family,
             points_crowd: policy.points_crowd,
             points_second_family: policy.points_second_family,

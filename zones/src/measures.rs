@@ -132,6 +132,8 @@ pub struct Measures {
     pub network_days: u32,
     /// Days since the first of it.
     pub network_age_days: u32,
+    /// Reporters that took mail of the family from the network.
+    pub network_reporters: u32,
     /// Young families in the network, with this one; none for names without a family.
     pub crowd: Crowd,
     /// Networks that say the name without a tie to it.
@@ -199,6 +201,7 @@ impl Measures {
                     other.is_established() && other.name.family() == family && other.name != *name
                 }),
             network_days: here.map_or(0, |here| here.days(now)),
+            network_reporters: here.map_or(0, |here| here.reporters.count_ones()),
             network_age_days: here.map_or(0, |here| here.age_days(now)),
             crowd: family.map_or_else(Crowd::default, |family| {
                 network.crowd((client.client, family), warm_since, policy, now)
@@ -228,6 +231,8 @@ impl Measures {
         add(Measure::Messages, points.points_messages, log(self.messages));
         add(Measure::Age, points.points_age, log(self.age_days.min(AGE_MAX)));
         add(Measure::NetworkDays, points.points_network_days, log(self.network_days));
+        let more = self.network_reporters.saturating_sub(1);
+        add(Measure::Reporters, points.points_reporters, log(more));
         if self.same_family {
             add(Measure::SameFamily, points.points_same_family, 1.0);
         }
@@ -294,6 +299,8 @@ pub enum Measure {
     Age,
     /// Days of the family in the network.
     NetworkDays,
+    /// Reporters that know the family in the network.
+    Reporters,
     /// Another name of the family stands on the client.
     SameFamily,
     /// What the name looks like.
@@ -322,6 +329,7 @@ impl Measure {
             Self::Messages => "messages",
             Self::Age => "age",
             Self::NetworkDays => "family-in-network",
+            Self::Reporters => "reporters",
             Self::SameFamily => "same-family",
             Self::Form => match measures.form {
                 Form::Host => "host-name",
@@ -361,6 +369,12 @@ impl Measure {
                 name.family().unwrap_or_default(),
                 network.network,
                 days(measures.network_days),
+            ),
+            Self::Reporters => format!(
+                "{} mail servers took mail of {} from {}",
+                measures.network_reporters,
+                name.family().unwrap_or_default(),
+                network.network,
             ),
             Self::SameFamily => format!(
                 "another name of {} is established at this address",

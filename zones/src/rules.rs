@@ -225,29 +225,21 @@ pub fn judge_client(case: &Case<'_>, best: &NameHistory) -> ClientVerdict {
     let stands = firmest.is_some_and(PairHistory::is_established);
     // A decision on a name holds of those that say it; one on the address holds of the address.
     let decided = verdict.decision.is_some();
-    if stands && !decided {
-        if case.many_families() {
-            let end = ", beside a pair that stands: several hosts may share this address";
-            verdict.reasons.push(case.families_reason("shared", -35, end));
-            verdict.points -= 35.0;
-            verdict.score = score(verdict.points);
-            verdict.class = verdict.class.max(Class::Suspect);
-            verdict.sort = Some(Sort::Shared);
-        } else if history.watched_count.n >= u64::from(policy.watch_families) {
-            let text = case.say(|| {
-                format!(
-                    "said names of {} domains within {} days ({})",
-                    history.watched_count,
-                    policy.watch_window_days,
-                    sample(history.watched_families.iter().map(String::as_str)),
-                )
-            });
-            verdict.reasons.push(Reason { word: "watched", points: -10, text });
-            verdict.points -= 10.0;
-            verdict.score = score(verdict.points);
-            verdict.class = verdict.class.max(Class::Suspect);
-        }
-        sort_reasons(&mut verdict.reasons);
+    let watched = history.watched_count.n >= u64::from(policy.watch_families);
+    if stands && !decided && case.many_families() {
+        let end = ", beside a pair that stands: several hosts may share this address";
+        verdict.blame(case.families_reason("shared", -35, end));
+        verdict.sort = Some(Sort::Shared);
+    } else if watched && !decided && verdict.class != Class::Listed {
+        let text = case.say(|| {
+            format!(
+                "said names of {} domains within {} days ({})",
+                history.watched_count,
+                policy.watch_window_days,
+                sample(history.watched_families.iter().map(String::as_str)),
+            )
+        });
+        verdict.blame(Reason { word: "watched", points: -10, text });
     }
     let allowed = verdict.decision.as_ref().is_some_and(|decision| decision.kind == Kind::Allow);
     let trusted_so_far = stands || verdict.class <= Class::Known;
@@ -276,6 +268,17 @@ pub fn judge_client(case: &Case<'_>, best: &NameHistory) -> ClientVerdict {
         reasons: verdict.reasons,
         listings: verdict.listings,
         until: verdict.until.min(next.unwrap_or(verdict.until)),
+    }
+}
+
+impl PairVerdict {
+    /// What else the client did makes it suspect.
+    fn blame(&mut self, reason: Reason) {
+        self.points += reason.points as f32;
+        self.score = score(self.points);
+        self.class = self.class.max(Class::Suspect);
+        self.reasons.push(reason);
+        sort_reasons(&mut self.reasons);
     }
 }
 

@@ -61,7 +61,7 @@ section! {
             "A pair is known early with at least this many messages taken, the next, and `known-points`.";
         "known-span-days" known_span_days: u32 = Is("2"), Between(0, 64), Reload,
             "... and with this many days between the first and the last time it was seen.";
-        "farm-days" farm_days: u32 = Is("10"), Between(1, 64), Reload,
+        "farm-days" farm_days: u32 = Is("5"), Between(1, 64), Reload,
             "A newcomer is known if its family sent mail from its network on this many of the last 64 days,";
         "farm-age-days" farm_age_days: u32 = Is("30"), Between(0, 365), Reload,
             "... the first of it at least this many days ago, and with `known-points`.";
@@ -71,9 +71,9 @@ section! {
             "A family with this many clients is a provider: its steady pairs are many people's mail.";
         "forwarder-percent" forwarder_percent: u32 = Is("10"), Between(1, 100), Reload,
             "An established pair of which this much is refused, in percent, is a forwarder: steady, not clean.";
-        "known-points" known_points: i32 = Is("35"), Points, Reload,
+        "known-points" known_points: i32 = Is("43"), Points, Reload,
             "From so many points (ten are one unit of log-odds) a pair is known, early or in its family's network.";
-        "trusted-points" trusted_points: i32 = Is("45"), Points, Reload,
+        "trusted-points" trusted_points: i32 = Is("50"), Points, Reload,
             "From so many points a strong pair is trusted.";
         "suspect-points" suspect_points: i32 = Is("-15"), Points, Reload,
             "With so many points or fewer a newcomer is suspect.";
@@ -81,12 +81,14 @@ section! {
             "With so many points or fewer a newcomer is listed, under the code of the heaviest reason.";
         "points-days" points_days: i32 = Is("3"), Points, Reload,
             "Points for the days of the last 64 with accepted mail of the pair, times ln(1 + days).";
-        "points-messages" points_messages: i32 = Is("5"), Points, Reload,
+        "points-messages" points_messages: i32 = Is("9"), Points, Reload,
             "Points for its accepted messages (2,000 at most), times ln(1 + messages).";
-        "points-age" points_age: i32 = Is("4"), Points, Reload,
+        "points-age" points_age: i32 = Is("1"), Points, Reload,
             "Points for the days since the first of them (64 at most), times ln(1 + days).";
         "points-network-days" points_network_days: i32 = Is("10"), Points, Reload,
             "Points for the days with mail of its family from its network, times ln(1 + days).";
+        "points-reporters" points_reporters: i32 = Is("12"), Points, Reload,
+            "Points for the reporters beyond the first that took mail of the family from the network, times ln(1 + n).";
         "points-same-family" points_same_family: i32 = Is("27"), Points, Reload,
             "Points if another name of its family is established on the client.";
         "points-crowd" points_crowd: i32 = Is("-35"), Points, Reload,
@@ -99,13 +101,13 @@ section! {
             "Points for its messages that traps took, times ln(1 + messages).";
         "points-trap-share" points_trap_share: i32 = Is("-45"), Points, Reload,
             "Points for the share of its network's mail that traps took, times ln(1 + traps) / (1 + ln(1 + all)).";
-        "points-reverse-agrees" points_reverse_agrees: i32 = Is("7"), Points, Reload,
+        "points-reverse-agrees" points_reverse_agrees: i32 = Is("9"), Points, Reload,
             "Points if the reverse name in the log is verified and of the name's family (where the DNS was not asked).";
         "points-reverse-named" points_reverse_named: i32 = Is("4"), Points, Reload,
             "Points if it is verified and was given to this host, in another family than the name's.";
         "points-reverse-generic" points_reverse_generic: i32 = Is("-7"), Points, Reload,
             "Points if the reverse name in the log was made by a machine for a range (where the DNS was not asked).";
-        "points-generic-name" points_generic_name: i32 = Is("-25"), Points, Reload,
+        "points-generic-name" points_generic_name: i32 = Is("-28"), Points, Reload,
             "Points if the name itself was, and says nothing of mail.";
         "points-unknown-tld" points_unknown_tld: i32 = Is("-29"), Points, Reload,
             "Points if the name ends in no top-level domain that exists.";
