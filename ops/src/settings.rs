@@ -162,6 +162,7 @@ pub fn policy(config: &Config) -> Policy {
         farm_days: policy.farm_days,
         farm_age_days: policy.farm_age_days,
         safe_reporters: policy.safe_reporters,
+        trusted_reporters: policy.trusted_reporters,
         provider_clients: policy.provider_clients,
         forwarder_percent: policy.forwarder_percent,
         known_points: policy.known_points,

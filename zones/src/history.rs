@@ -73,6 +73,8 @@ pub struct PairHistory {
     pub first_accepted: Option<Time>,
     /// Independent reporters that accepted mail of it.
     pub reporters: u32,
+    /// Reporters that saw it at all.
+    pub seen_by: u32,
     /// What the reporters have to say of it.
     #[serde(skip)]
     pub said: Said,
@@ -268,6 +270,7 @@ impl PairHistory {
             trapped: 0,
             first_accepted: None,
             reporters: 0,
+            seen_by: 0,
             said: Said::default(),
             standing: Standing::Seen,
             in_family_window: false,
@@ -276,6 +279,7 @@ impl PairHistory {
         let mut days = Days::default();
         let mut accepted_days = days;
         for (by, seen) in pair.seen() {
+            history.seen_by += 1;
             history.first = history.first.min(seen.first);
             history.last = history.last.max(seen.last);
             days = days.merge(seen.days);

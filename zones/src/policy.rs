@@ -73,6 +73,8 @@ pub struct Policy {
     /// An established pair with so many reporters is judged by itself: what other names at its address, its
     /// neighbours or traps say takes nothing from it.
     pub safe_reporters: u32,
+    /// For so many reporters of a ledger a trusted pair needs one witness more.
+    pub trusted_reporters: u32,
     /// Clients of a family that make it a provider.
     pub provider_clients: u32,
     /// Percent of an established pair's mail that is refused by others that make it a forwarder.
@@ -170,6 +172,7 @@ impl Default for Policy {
             farm_days: 5,
             farm_age_days: 30,
             safe_reporters: 3,
+            trusted_reporters: 20,
             provider_clients: 64,
             forwarder_percent: 10,
             known_points: 43,
@@ -211,6 +214,12 @@ impl Default for Points {
 }
 
 impl Policy {
+    /// Reporters that must have taken mail of a trusted pair, where so many tell of it: more than one in
+    /// `trusted-reporters` of them, so that those few cannot make up trust.
+    pub fn witnesses(&self, reporters: usize) -> u32 {
+        1 + u32::try_from(reporters).unwrap_or(u32::MAX) / self.trusted_reporters.max(1)
+    }
+
     /// Young families that crowd a network, where so many reporters tell of it.
     pub fn crowd_bar(&self, reporters: usize) -> u32 {
         let more = u32::try_from(reporters).unwrap_or(u32::MAX) / self.crowded_reporters.max(1);

@@ -129,6 +129,8 @@ impl Case<'_> {
                 }
                 Measure::Traps | Measure::TrapShare => blamed += add,
                 Measure::Refused => excused += add,
+                // A bot says such a name from where nobody set anything up; where somebody did, it is a mistake.
+                Measure::NameNetworks if self.has_own_reverse(measures.reverse) => excused += add,
                 _ => {}
             }
             reasons.push(measure.told(add, &measures, name, network, self.in_words));
@@ -141,6 +143,14 @@ impl Case<'_> {
             reasons.push(reason);
         });
         Weighed { measures, points, blamed, excused, is_crowd, reasons }
+    }
+
+    /// True if the client has a verified reverse name that was given to it alone.
+    fn has_own_reverse(&self, logged: Reverse) -> bool {
+        if self.findings.asked_reverse() {
+            return self.findings.passes(System::Iprev) && !self.findings.fails(System::Generic);
+        }
+        matches!(logged, Reverse::Same | Reverse::Family | Reverse::Named)
     }
 
     /// The operator's decision on a pair; `bound` if the DNS agrees or the pair stands.
@@ -174,6 +184,21 @@ impl Case<'_> {
             )
         });
         Reason { word, points, text }
+    }
+
+    fn watched_reason<'a>(
+        &self,
+        word: &'static str,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Reason {
+        let text = self.say(|| {
+            format!(
+                "other names came from this address within {} days ({})",
+                self.policy.watch_window_days,
+                sample(names),
+            )
+        });
+        Reason { word, points: -10, text }
     }
 
     /// What a pair's own history says for it.
@@ -216,7 +241,7 @@ impl Case<'_> {
 
 /// Judges a client by its firmest pair, whose name has the history `best`; the findings are those of that pair.
 pub fn judge_client(case: &Case<'_>, best: &NameHistory) -> ClientVerdict {
-    let Case { ip, client: history, policy, now, .. } = *case;
+    let Case { ip, client: history, now, .. } = *case;
     let firmest = history.best();
     let mut verdict = match firmest {
         Some(pair) => judge_pair(case, &pair.name, best),
@@ -225,21 +250,8 @@ pub fn judge_client(case: &Case<'_>, best: &NameHistory) -> ClientVerdict {
     let stands = firmest.is_some_and(PairHistory::is_established);
     // A decision on a name holds of those that say it; one on the address holds of the address.
     let decided = verdict.decision.is_some();
-    let watched = history.watched_count.n >= u64::from(policy.watch_families);
-    if stands && !decided && case.many_families() {
-        let end = ", beside a pair that stands: several hosts may share this address";
-        verdict.blame(case.families_reason("shared", -35, end));
-        verdict.sort = Some(Sort::Shared);
-    } else if watched && !decided && verdict.class != Class::Listed {
-        let text = case.say(|| {
-            format!(
-                "said names of {} domains within {} days ({})",
-                history.watched_count,
-                policy.watch_window_days,
-                sample(history.watched_families.iter().map(String::as_str)),
-            )
-        });
-        verdict.blame(Reason { word: "watched", points: -10, text });
+    if !decided && verdict.class != Class::Listed {
+        blame_company(case, firmest.filter(|_| stands), &mut verdict);
     }
     let allowed = verdict.decision.as_ref().is_some_and(|decision| decision.kind == Kind::Allow);
     let trusted_so_far = stands || verdict.class <= Class::Known;
@@ -268,6 +280,44 @@ pub fn judge_client(case: &Case<'_>, best: &NameHistory) -> ClientVerdict {
         reasons: verdict.reasons,
         listings: verdict.listings,
         until: verdict.until.min(next.unwrap_or(verdict.until)),
+    }
+}
+
+/// What else was said from the address lately: beside a pair that stands it shows that several hosts share it.
+fn blame_company(case: &Case<'_>, stands: Option<&PairHistory>, verdict: &mut PairVerdict) {
+    let Case { client, policy, .. } = *case;
+    let Some(pair) = stands else {
+        if client.watched_count.n >= u64::from(policy.watch_families) {
+            let reason =
+                case.watched_reason("watched", client.watched_families.iter().map(String::as_str));
+            verdict.blame(reason);
+        }
+        return;
+    };
+    // Against a pair that many know, a name counts that as many heard: few can lie about the company it keeps.
+    let is_safe = pair.reporters >= policy.safe_reporters;
+    let heard = |other: &&PairHistory| !is_safe || other.seen_by >= policy.safe_reporters;
+    let strange = |other: &&PairHistory| {
+        other.name != pair.name
+            && (other.name.family().is_none() || other.name.family() != pair.name.family())
+    };
+    let company: Vec<_> = client
+        .pairs
+        .iter()
+        .filter(|other| other.in_family_window)
+        .filter(strange)
+        .filter(heard)
+        .collect();
+    let lately = company.iter().filter(|other| other.in_watch_window).count();
+    if case.many_families() && company.len() + 1 >= policy.many_families_v4 as usize {
+        let end = ", beside a pair that stands: several hosts may share this address";
+        verdict.blame(case.families_reason("shared", -35, end));
+        verdict.sort = Some(Sort::Shared);
+    } else if lately + 1 >= policy.watch_families as usize {
+        verdict.blame(case.watched_reason("watched", company.iter().map(|pair| pair.name.text())));
+        if lately + 1 > policy.watch_families as usize {
+            verdict.sort = Some(Sort::Shared);
+        }
     }
 }
 
@@ -369,7 +419,11 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
         let strong = pair.standing == Standing::Strong || (agrees && name_history.is_strong);
         if blamed < 0.0 && !reaches_known {
             Class::Suspect
-        } else if strong && name.is_fqdn() && points >= policy.trusted_points as f32 {
+        } else if strong
+            && name.is_fqdn()
+            && points >= policy.trusted_points as f32
+            && pair.reporters >= policy.witnesses(case.feed.reporters)
+        {
             Class::Trusted
         } else {
             Class::Known
@@ -393,7 +447,7 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
         } else if known && farm && reaches_known {
             Class::Known
         } else {
-            list_newcomer(case, name, name_history, &mut listings, &mut reasons);
+            list_newcomer(case, name, name_history, agrees, &mut listings, &mut reasons);
             let held_against = points - excused;
             let listed = held_against <= policy.listed_points as f32;
             if listed && listings.is_empty() {
@@ -504,6 +558,7 @@ fn list_newcomer(
     case: &Case<'_>,
     name: &Name,
     name_history: &NameHistory,
+    agrees: bool,
     listings: &mut Vec<ListCode>,
     reasons: &mut Vec<Reason>,
 ) {
@@ -524,7 +579,8 @@ fn list_newcomer(
     if client.pairs.iter().any(PairHistory::is_established) {
         return;
     }
-    if case.many_families() {
+    // Whose name leads here is a tenant among others, or the next one; names that bots make up lead nowhere.
+    if case.many_families() && !agrees {
         listings.push(ListCode::ManyFamilies);
         reasons.push(case.families_reason("many-families", -45, ""));
     }

@@ -62,6 +62,11 @@ impl Findings<'_> {
         self.of(system).is_some_and(|finding| finding.result == FindingResult::Pass)
     }
 
+    /// True if the system says `fail`.
+    pub fn fails(&self, system: System) -> bool {
+        self.of(system).is_some_and(|finding| finding.result == FindingResult::Fail)
+    }
+
     /// The explicit denial of the name's publisher, if there is one; the strongest first.
     pub fn denial(&self, weights: &Weights) -> Option<Denial> {
         let fails = |system| {

@@ -67,6 +67,8 @@ section! {
             "... the first of it at least this many days ago, and with `known-points`.";
         "safe-reporters" safe_reporters: u32 = Is("3"), Between(1, 1000), Reload,
             "An established pair with this many reporters is judged by its own history alone: nobody can talk it down.";
+        "trusted-reporters" trusted_reporters: u32 = Is("20"), Between(1, 1000), Reload,
+            "For each so many reporters of the ledger a trusted pair needs one witness more: few cannot make up trust.";
         "provider-clients" provider_clients: u32 = Is("64"), Between(2, 1_000_000), Reload,
             "A family with this many clients is a provider: its steady pairs are many people's mail.";
         "forwarder-percent" forwarder_percent: u32 = Is("10"), Between(1, 100), Reload,
