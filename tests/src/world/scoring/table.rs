@@ -28,6 +28,9 @@ const CAUGHT: [Class; 9] = [
     Class::Poisoner,
 ];
 
+/// Suspect senders that are told.
+const SUSPECTS: usize = 20;
+
 /// Percent.
 fn percent(part: usize, of: usize) -> String {
     if of == 0 { "-".to_owned() } else { format!("{:.1}%", 100.0 * part as f64 / of as f64) }
@@ -262,6 +265,9 @@ impl Score<'_> {
             for (class, case) in &self.of(view).cases {
                 text += &format!("{} | {class} | {case}\n", view.words());
             }
+        }
+        for (class, case) in self.of(View::Dns).suspects.iter().take(SUSPECTS) {
+            text += &format!("suspect | {class} | {case}\n");
         }
         let agreed = |one: &&Move| one.agreed && one.stood && !one.was_known_at_first(1);
         for one in self.moves.all.iter().filter(agreed).take(10) {

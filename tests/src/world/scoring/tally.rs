@@ -56,6 +56,8 @@ pub struct Trail {
     pub spam: u32,
     /// When the first of them came.
     pub spam_from: Option<Time>,
+    /// Messages of wanted mail that were suspect.
+    pub suspected: u32,
     /// Wanted mail was first listed.
     pub listed: Option<After>,
     /// Unwanted mail was first listed; counted from the first unwanted message.
@@ -73,6 +75,8 @@ pub struct Tally {
     pub trails: Vec<Trail>,
     /// Pairs of senders to be spared that are listed now, and since when.
     open: BTreeMap<u32, Time>,
+    /// Honest senders that were suspect, in words.
+    pub suspects: Vec<(Class, String)>,
     /// Honest senders that were listed, in words; some of each class.
     pub cases: Vec<(Class, String)>,
 }
@@ -83,6 +87,7 @@ impl Tally {
             verdicts: [[[0; 5]; 2]; 24],
             trails: vec![Trail::default(); world.senders.len()],
             open: BTreeMap::new(),
+            suspects: Vec::new(),
             cases: Vec::new(),
         }
     }
@@ -119,6 +124,11 @@ impl Tally {
         if !draft.good || !spared(sender.class) {
             return;
         }
+        if said.class == Verdict::Suspect && trail.suspected == 0 {
+            self.suspects
+                .push((sender.class, format!("{} {}: {}", pair.ip, pair.name, said.told())));
+        }
+        trail.suspected += u32::from(said.class == Verdict::Suspect);
         if said.class != Verdict::Listed {
             return self.ends(world, draft.pair, draft.time);
         }
