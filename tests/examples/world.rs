@@ -7,7 +7,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use helostat_tests::maillog::Mta;
-use helostat_tests::world::{Class, Mix, Settings, World, write};
+use helostat_tests::world::{Class, Mix, Settings, World, scoring, write};
+use helostat_zones::policy::Policy;
 use helostat_zones::time::Time;
 
 const HELP: &str = "\
@@ -15,6 +16,7 @@ Writes a made-up world of mail: 24 classes of senders, several sites that report
 
 Usage: world [--seed N] [--days N] [--senders N] [--reporters N] [--bad-reporters SHARE] [--start TIME]
              [--refused SHARE] [--only CLASS[,CLASS...]] [--format csv|json|postfix|exim] [--out FILE|DIR]
+             [--score] [--poison SHARE[,SHARE...]]
 
   --seed N               the same seed gives the same mail [default: 1]
   --days N               days of mail [default: 60]
@@ -28,8 +30,10 @@ Usage: world [--seed N] [--days N] [--senders N] [--reporters N] [--bad-reporter
   --format FORMAT        csv: a table with labels; json: observations as `helostat learn --to-json` writes them;
                          postfix, exim: a log for each site [default: csv]
   --out FILE|DIR         a file for csv and json, a folder for logs; without it only the summary is printed
+  --score                judges the world by the shipped policy, and prints tables in Markdown
+  --poison SHARES        judges it once with each of these parts of bad reporters, with their lies and without
 
-The summary goes to standard error.
+The summary goes to standard error, and so do cases of the score that somebody should look at.
 ";
 
 /// What to write.
@@ -44,6 +48,8 @@ struct Request {
     settings: Settings,
     format: Format,
     out: Option<String>,
+    score: bool,
+    poison: Vec<f64>,
 }
 
 fn main() -> Result<(), String> {
@@ -56,15 +62,45 @@ fn main() -> Result<(), String> {
     if let Some(out) = &request.out {
         write(&world, &request.format, out).map_err(|error| format!("{out}: {error}"))?;
     }
-    tell(&world).map_err(|error| error.to_string())
+    tell(&world).map_err(|error| error.to_string())?;
+    let mut page = String::new();
+    let policy = Policy::default();
+    if request.score {
+        let score = scoring::score(&world, &policy);
+        page += &score.to_string();
+        io::stderr().write_all(score.cases().as_bytes()).map_err(|error| error.to_string())?;
+    }
+    drop(world);
+    if !request.poison.is_empty() {
+        let mut rows = Vec::new();
+        for share in &request.poison {
+            let settings = Settings { bad_reporters: *share, ..request.settings.clone() };
+            let row = scoring::poison::poison(&settings, &policy);
+            let cases = row.cases.join("\n");
+            writeln!(io::stderr(), "{share}:\n{cases}").map_err(|error| error.to_string())?;
+            rows.push(row);
+        }
+        page += &scoring::table::of_poison(&rows);
+    }
+    io::stdout().write_all(page.as_bytes()).map_err(|error| error.to_string())
 }
 
 /// Reads the options.
 fn parse(args: &[String]) -> Result<Request, String> {
-    let mut request = Request { settings: Settings::default(), format: Format::Csv, out: None };
+    let mut request = Request {
+        settings: Settings::default(),
+        format: Format::Csv,
+        out: None,
+        score: false,
+        poison: Vec::new(),
+    };
     let settings = &mut request.settings;
     let mut args = args.iter();
     while let Some(option) = args.next() {
+        if option == "--score" {
+            request.score = true;
+            continue;
+        }
         let value = args.next().ok_or_else(|| format!("{option} needs a value; see --help"))?;
         match option.as_str() {
             "--seed" => settings.seed = number(option, value)?,
@@ -72,6 +108,10 @@ fn parse(args: &[String]) -> Result<Request, String> {
             "--senders" => settings.senders = number(option, value)?,
             "--reporters" => settings.reporters = number(option, value)?,
             "--bad-reporters" => settings.bad_reporters = share(option, value)?,
+            "--poison" => {
+                let shares = value.split(',').map(|one| share(option, one));
+                request.poison = shares.collect::<Result<_, _>>()?;
+            }
             "--refused" => refuse(settings, share(option, value)?),
             "--start" => {
                 let time = Time::parse(value);

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use crate::client::{Client, Network};
+use crate::evidence::FindingSet;
 use crate::history::{ClientHistory, NameHistory, NetworkHistory};
 use crate::ledger::activity::Activity;
 use crate::ledger::distinct::Count;
@@ -25,7 +26,7 @@ use crate::operator::Decisions;
 use crate::policy::Policy;
 use crate::rules::{self, Case, Feed, Findings};
 use crate::time::{Day, Time};
-use crate::verdict::{Class, ListCode, PairVerdict};
+use crate::verdict::{Class, ClientVerdict, ListCode, PairVerdict};
 
 /// Observations gather up to this many.
 const GATHERED_MAX: usize = 4096;
@@ -95,10 +96,55 @@ impl Player {
 
     /// What each policy says, in their order.
     pub fn judge(&mut self, observation: &Observation) -> Vec<Judged> {
+        self.judge_with(observation, Findings::default())
+    }
+
+    /// The same where it is known what the DNS said then.
+    pub fn judge_with(&mut self, observation: &Observation, findings: Findings<'_>) -> Vec<Judged> {
         let Observation { ip, ref name, ref rdns, time: now, .. } = *observation;
         self.prepare(Client::of(ip), name, now);
-        let judged = |at| self.verdict(at, ip, name, rdns.as_deref(), now, false).map(Judged::from);
+        let judged = |at| {
+            self.ask(at, ip, rdns.as_deref(), findings, now, false, |case| {
+                let of_name = self.of_name(name, case.client, case.policy, now);
+                rules::judge_pair(case, name, &of_name)
+            })
+            .map(Judged::from)
+        };
         (0..self.policies.len()).filter_map(judged).collect()
+    }
+
+    /// What the first policy says of a pair at a moment, whether or not there is mail of it.
+    pub fn pair(
+        &mut self,
+        ip: IpAddr,
+        name: &Name,
+        findings: Findings<'_>,
+        now: Time,
+    ) -> Option<PairVerdict> {
+        self.prepare(Client::of(ip), name, now);
+        self.ask(0, ip, None, findings, now, true, |case| {
+            let of_name = self.of_name(name, case.client, case.policy, now);
+            rules::judge_pair(case, name, &of_name)
+        })
+    }
+
+    /// What the first policy says of an address at a moment; `dns` knows what the DNS says of each of its names.
+    pub fn client(
+        &mut self,
+        ip: IpAddr,
+        dns: impl Fn(&Name) -> Option<FindingSet>,
+        now: Time,
+    ) -> Option<ClientVerdict> {
+        self.prepare(Client::of(ip), &Name::absent(), now);
+        self.ask(0, ip, None, Findings::default(), now, true, |case| {
+            let Some(name) = case.client.best().map(|pair| &pair.name) else {
+                return rules::judge_client(case, &NameHistory::unknown());
+            };
+            let findings = dns(name);
+            let case = Case { findings: Findings(findings.as_ref()), ..*case };
+            let of_name = self.of_name(name, case.client, case.policy, now);
+            rules::judge_client(&case, &of_name)
+        })
     }
 
     /// Takes it in.
@@ -137,7 +183,10 @@ impl Player {
     /// Everything known of a pair at a moment, in sentences, as the first policy sees it. Call [`Player::settle`]
     /// before.
     pub fn explain(&self, ip: IpAddr, name: &Name, now: Time) -> Vec<String> {
-        let verdict = self.verdict(0, ip, name, None, now, true);
+        let verdict = self.ask(0, ip, None, Findings::default(), now, true, |case| {
+            let of_name = self.of_name(name, case.client, case.policy, now);
+            rules::judge_pair(case, name, &of_name)
+        });
         let reasons = verdict.into_iter().flat_map(|verdict| verdict.reasons);
         reasons.map(|reason| reason.text).collect()
     }
@@ -158,38 +207,42 @@ impl Player {
         self.look_whether_warm(now);
     }
 
-    fn verdict(
+    /// Puts a case before a policy; `None` where there is no such policy.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all of what a case is made of, and who judges it"
+    )]
+    fn ask<T>(
         &self,
         at: usize,
         ip: IpAddr,
-        name: &Name,
         rdns: Option<&str>,
+        findings: Findings<'_>,
         now: Time,
         in_words: bool,
-    ) -> Option<PairVerdict> {
+        judge: impl FnOnce(&Case<'_>) -> T,
+    ) -> Option<T> {
         let client = Client::of(ip);
         let policy = self.policies.get(at)?;
         let history = ClientHistory::of(&self.ledger, client, policy, now);
-        let of_name = self.of_name(name, &history, policy, now);
         let network = client.network();
         let unknown = NetworkHistory::unknown(network);
         let feed = Feed {
             reporters: self.reporters.len(),
             warm_since: self.warm.1.get(at).copied().flatten(),
         };
-        let case = Case {
+        Some(judge(&Case {
             ip,
             client: &history,
             network: self.networks.get(&network).unwrap_or(&unknown),
-            findings: Findings::default(),
+            findings,
             decisions: &self.decisions,
             feed,
             rdns,
             policy,
             now,
             in_words,
-        };
-        Some(rules::judge_pair(&case, name, &of_name))
+        }))
     }
 
     /// What must be known of the name: nothing, if the pair is strong.

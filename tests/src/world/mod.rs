@@ -43,9 +43,10 @@
 //! - `draws`, `names`, `addresses`, `maker`: chance, made-up names, address space, and what classes are made with
 //! - `classes`: how each behaves, with the numbers that were measured
 //! - [`owners`], [`summary`]: who has what when; what is in a world
+//! - [`scoring`]: how a policy judges all of it
 //! - [`mod@write`] makes files of it
 //!
-//! What is not here: no policy is scored. No message has content, no bot learns, and no site shares what it refuses
+//! What is not here: no message has content, no bot learns, and no site shares what it refuses
 //! with another. The time of day is the sender's, seasons do not exist.
 
 mod addresses;
@@ -56,6 +57,7 @@ mod maker;
 mod names;
 pub mod owners;
 pub mod reporters;
+pub mod scoring;
 pub mod settings;
 pub mod summary;
 #[cfg(test)]
