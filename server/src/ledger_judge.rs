@@ -17,15 +17,16 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use helostat_zones::client::{Client, Network};
 use helostat_zones::evidence::{Finding, FindingSet, System};
-use helostat_zones::explain::{AllFindings, Explanation};
+use helostat_zones::explain::{self, AllFindings, Explanation};
 use helostat_zones::history::{ClientHistory, NameHistory, NetworkHistory};
 use helostat_zones::ledger::Ledger;
 use helostat_zones::name::Name;
 use helostat_zones::operator::Decisions;
 use helostat_zones::policy::Policy;
+use helostat_zones::remedy;
 use helostat_zones::rules::{self, Case, Feed};
 use helostat_zones::time::Time;
-use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
+use helostat_zones::verdict::{ClientVerdict, ListCode, NameVerdict, PairVerdict};
 
 use crate::judge::{Asker, Judge};
 use crate::live::{Findings, Live};
@@ -177,11 +178,17 @@ impl LedgerJudge {
         let pair = name
             .zip(name_history.as_ref())
             .map(|(name, history)| rules::judge_pair(&known.case(&evidence.found), name, history));
+        let verdict = rules::judge_client(&known.case(&of_firmest.found), &self.of_firmest(&known));
+        let listings = pair.as_ref().map_or(&verdict.listings, |pair| &pair.listings);
+        let remedy = |code: &ListCode| remedy::of(*code, asked.as_ref(), &known.policy);
+        let remedies: Vec<_> = listings.iter().map(remedy).collect();
         Explanation {
             time: known.now,
             ip: known.ip,
             client: Client::of(known.ip).to_string(),
-            verdict: rules::judge_client(&known.case(&of_firmest.found), &self.of_firmest(&known)),
+            summary: explain::summary(known.ip, name, pair.as_ref(), &verdict, &remedies),
+            remedies,
+            verdict,
             pair,
             name_history,
             evidence: self.shown(&findings),

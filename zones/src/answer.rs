@@ -134,6 +134,9 @@ impl Answer {
         }
         if kind != Kind::Bl {
             text.word("class", verdict.class);
+            if let Some(sort) = verdict.sort {
+                text.word("sort", sort.word());
+            }
             text.word("confidence", verdict.confidence);
         }
         text.word("until", verdict.until);
@@ -200,6 +203,9 @@ impl Answer {
         };
         let mut text = Text::new(&head);
         text.word("class", verdict.class);
+        if let Some(sort) = verdict.sort {
+            text.word("sort", sort.word());
+        }
         text.word("until", verdict.until);
         let key = format!("{name},{ip}");
         let txt = text.end(&verdict.reasons, caps.page.as_deref(), &key);

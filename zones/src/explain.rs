@@ -14,7 +14,7 @@ use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, St
 use crate::ledger::distinct::Count;
 use crate::name::Name;
 use crate::time::Time;
-use crate::verdict::{ClientVerdict, ListCode, PairCode, PairVerdict, Reason};
+use crate::verdict::{Class, ClientVerdict, ListCode, PairCode, PairVerdict, Reason};
 
 /// What each system said, in the order in which it is shown; `None` if the answer is not there yet. In
 /// JSON an object: the word of the system, and its finding or null.
@@ -42,6 +42,10 @@ pub struct Explanation {
     pub verdict: ClientVerdict,
     /// What is said of the pair, if a name was asked about.
     pub pair: Option<PairVerdict>,
+    /// What it comes to, in a sentence for the customer on the phone.
+    pub summary: String,
+    /// How each of the listings ends.
+    pub remedies: Vec<String>,
     /// What the ledger knows of the client.
     pub history: ClientHistory,
     /// What the ledger knows of the name, if one was asked about.
@@ -59,6 +63,7 @@ const PAIRS_SHOWN: usize = 10;
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\n", self.summary)?;
         if let (Some(pair), Some(name)) = (&self.pair, &self.name) {
             self.write_pair_verdict(f, pair, name)?;
         }
@@ -68,6 +73,62 @@ impl fmt::Display for Explanation {
     }
 }
 
+/// What is known of a client, in a sentence: its class, what sort of sender it is, and how a listing ends.
+pub fn summary(
+    ip: IpAddr,
+    name: Option<&Name>,
+    pair: Option<&PairVerdict>,
+    client: &ClientVerdict,
+    remedies: &[String],
+) -> String {
+    let who = match name.filter(|_| pair.is_some()) {
+        Some(name) => format!("{ip} with the name {name}"),
+        None => ip.to_string(),
+    };
+    let (class, sort, decision, reasons) = match pair {
+        Some(pair) => (pair.class, pair.sort.or(client.sort), &pair.decision, &pair.reasons),
+        None => (client.class, client.sort, &client.decision, &client.reasons),
+    };
+    if let Some(decision) = decision {
+        let by = if decision.author.is_empty() { "" } else { &decision.author };
+        let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+        let end = decision.until.map_or(String::new(), |until| format!(", until {until}"));
+        return format!(
+            "{who}: {} by your own decision{by}{end}: {} ({})",
+            if class == Class::Listed { "denied" } else { "allowed" },
+            decision.reason,
+            decision.place,
+        );
+    }
+    let mut text = match class {
+        Class::Trusted => format!("{who} is trusted: it has said this name for long, and steadily"),
+        Class::Known => format!("{who} is known: mail of it is taken"),
+        Class::New => {
+            format!("{who} is new here: there is not enough history, and nothing bad is meant")
+        }
+        Class::Suspect => {
+            format!("{who} is suspect: something speaks against it, not enough to list it")
+        }
+        Class::Listed => format!("{who} is listed"),
+    };
+    let against = reasons.iter().find(|reason| reason.points < 0);
+    if let (Class::Suspect | Class::Listed, Some(reason)) = (class, against) {
+        text.push_str(": ");
+        text.push_str(&reason.text);
+    }
+    text.push('.');
+    for remedy in remedies {
+        text.push_str(" The listing ends by itself: ");
+        text.push_str(remedy);
+        text.push('.');
+    }
+    if let Some(sort) = sort {
+        text.push(' ');
+        text.push_str(sort.sentence());
+    }
+    text
+}
+
 impl Explanation {
     fn write_pair_verdict(
         &self,
@@ -75,7 +136,7 @@ impl Explanation {
         pair: &PairVerdict,
         name: &Name,
     ) -> fmt::Result {
-        writeln!(f, "{} saying {name}: {}", self.ip, pair.class)?;
+        writeln!(f, "{} saying {name}: {}, score {} of 100", self.ip, pair.class, pair.score)?;
         match pair.code {
             // What lists the client comes before what is known of the pair.
             _ if !pair.listings.is_empty() => {}

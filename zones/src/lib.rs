@@ -7,13 +7,13 @@
 //! - [`ledger`]: fold a batch, keep it durable, hold it resident
 //! - [`history`]: what the ledger knows of a client, a name, a network, measured at a moment
 //! - [`evidence`]: what the DNS says now about a pair, one finding per system
-//! - [`operator`]: whom the operator allows and denies
 //! - [`policy`], [`weights`]: the numbers
 //! - [`measures`], [`testimony`]: what history and findings say for and against a pair, in points
 //! - [`rules`]: history, findings and decisions in, verdict out
 //! - [`replay`]: old mail judged as it would have been judged then
 //! - [`operator`]: the operator's own allow and deny
 //! - [`verdict`]: class, score, reasons, until: what is said of a client, a name, a pair
+//! - [`remedy`]: how a listing ends
 //! - [`key`], [`answer`]: a question's name to a key; a verdict to the records of a zone
 //! - [`explain`]: all of it in words and as JSON
 
@@ -29,6 +29,7 @@ pub mod name;
 pub mod observation;
 pub mod operator;
 pub mod policy;
+pub mod remedy;
 pub mod replay;
 pub mod rules;
 pub mod testimony;

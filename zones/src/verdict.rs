@@ -109,6 +109,21 @@ impl Sort {
             Self::Shared => "shared",
         }
     }
+
+    /// What it means, for people.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Provider => {
+                "It is one of many hosts of a provider: its mail is that of many people, so steady does not mean clean."
+            }
+            Self::Forwarder => {
+                "It is steady, and part of its mail is refused all the same: it passes on other people's mail, so steady does not mean clean."
+            }
+            Self::Shared => {
+                "Several hosts share this address: the name that stands is judged by itself, the address is not."
+            }
+        }
+    }
 }
 
 /// What is said of a client (an address).

@@ -84,7 +84,10 @@ impl Run {
             network: &network,
             findings: Findings(Some(&self.findings)),
             decisions: &Decisions::default(),
-            feed: Feed { reporters: self.ledger.reporter_kinds().len(), warm_since: None },
+            feed: Feed {
+                reporters: self.ledger.reporter_kinds().len(),
+                warm_since: self.ledger.warm_since(self.policy.crowded_warm_up_days),
+            },
             rdns: None,
             policy: &self.policy,
             now,
