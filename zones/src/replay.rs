@@ -12,10 +12,13 @@
 //! kept up to date beside it, by the same sums that are made from the whole ledger elsewhere.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
+
 use crate::client::{Client, Network};
-use crate::history::{ClientHistory, NameHistory, NetworkHistory};
+use crate::history::{ClientHistory, NameHistory, NetworkHistory, Standing};
 use crate::ledger::activity::Activity;
 use crate::ledger::distinct::Count;
 use crate::ledger::{Batch, Bounds, Ledger, ReporterId};
@@ -28,7 +31,7 @@ use crate::time::{Day, Time};
 use crate::verdict::{Class, ListCode, PairVerdict};
 
 /// Observations gather up to this many.
-const GATHERED_MAX: usize = 4096;
+const GATHERED_MAX: u64 = 4096;
 
 /// What one policy says of a message.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,12 +69,14 @@ pub struct Player {
     policies: Vec<Policy>,
     decisions: Decisions,
     gathered: Batch,
-    clients: HashSet<Client>,
-    families: HashSet<Box<str>>,
-    networks: HashMap<Network, NetworkHistory>,
+    /// Hashes of whatever a verdict may ask for that has gathered: clients, names, families in their networks. That
+    /// two share one costs a commit, no more.
+    waiting: HashSet<u64, RandomState>,
+    hasher: RandomState,
+    networks: HashMap<Network, NetworkHistory, RandomState>,
     /// Names that nobody owns, with the networks that say them.
-    unowned: HashMap<Box<str>, Lately>,
-    reporters: HashMap<Reporter, ReporterId>,
+    unowned: HashMap<Box<str>, Lately, RandomState>,
+    reporters: HashMap<Reporter, ReporterId, RandomState>,
     /// The day of the last judgement, and for each policy whether the ledger was warm then.
     warm: (Day, Vec<bool>),
 }
@@ -84,11 +89,11 @@ impl Player {
             policies,
             decisions,
             gathered: Batch::default(),
-            clients: HashSet::new(),
-            families: HashSet::new(),
-            networks: HashMap::new(),
-            unowned: HashMap::new(),
-            reporters: HashMap::new(),
+            waiting: HashSet::default(),
+            hasher: RandomState::default(),
+            networks: HashMap::default(),
+            unowned: HashMap::default(),
+            reporters: HashMap::default(),
             warm: (Day(0), Vec::new()),
         }
     }
@@ -96,9 +101,22 @@ impl Player {
     /// What each policy says, in their order.
     pub fn judge(&mut self, observation: &Observation) -> Vec<Judged> {
         let Observation { ip, ref name, ref rdns, time: now, .. } = *observation;
-        self.prepare(Client::of(ip), name, now);
-        let judged = |at| self.verdict(at, ip, name, rdns.as_deref(), now, false).map(Judged::from);
-        (0..self.policies.len()).filter_map(judged).collect()
+        let client = Client::of(ip);
+        self.begin_day(now);
+        if self.waiting.contains(&self.hash(client)) {
+            self.commit();
+        }
+        let mut judged = Vec::with_capacity(self.policies.len());
+        for at in 0..self.policies.len() {
+            let Some(policy) = self.policies.get(at) else { continue };
+            let history = ClientHistory::of(&self.ledger, client, policy, now);
+            if asks_for_name(name, &history) && self.is_waiting(name, client.network()) {
+                self.commit();
+            }
+            let verdict = self.verdict(at, &history, ip, name, rdns.as_deref(), now, false);
+            judged.extend(verdict.map(Judged::from));
+        }
+        judged
     }
 
     /// Takes it in.
@@ -125,11 +143,12 @@ impl Player {
             }
         }
         self.gathered.observe(observation, kind);
-        self.clients.insert(client);
-        if let Some(family) = name.family().filter(|family| !self.families.contains(*family)) {
-            self.families.insert(family.into());
+        self.waiting.insert(self.hash(client));
+        if let Some(family) = name.family() {
+            self.waiting.insert(self.hash(name.text()));
+            self.waiting.insert(self.hash((family, network)));
         }
-        if self.clients.len() >= GATHERED_MAX {
+        if self.gathered.observations() >= GATHERED_MAX {
             self.commit();
         }
     }
@@ -137,7 +156,9 @@ impl Player {
     /// Everything known of a pair at a moment, in sentences, as the first policy sees it. Call [`Player::settle`]
     /// before.
     pub fn explain(&self, ip: IpAddr, name: &Name, now: Time) -> Vec<String> {
-        let verdict = self.verdict(0, ip, name, None, now, true);
+        let Some(policy) = self.policies.first() else { return Vec::new() };
+        let history = ClientHistory::of(&self.ledger, Client::of(ip), policy, now);
+        let verdict = self.verdict(0, &history, ip, name, None, now, true);
         let reasons = verdict.into_iter().flat_map(|verdict| verdict.reasons);
         reasons.map(|reason| reason.text).collect()
     }
@@ -147,30 +168,32 @@ impl Player {
         self.commit();
     }
 
-    /// Takes in what has gathered if it may be asked for.
-    fn prepare(&mut self, client: Client, name: &Name, now: Time) {
-        let family = name.family();
-        if self.clients.contains(&client)
-            || family.is_some_and(|family| self.families.contains(family))
-        {
-            self.commit();
-        }
-        self.look_whether_warm(now);
+    fn hash(&self, what: impl Hash) -> u64 {
+        self.hasher.hash_one(what)
     }
 
+    /// True if something has gathered of what a verdict must know of a name in a network.
+    fn is_waiting(&self, name: &Name, network: Network) -> bool {
+        self.waiting.contains(&self.hash(name.text()))
+            || name
+                .family()
+                .is_some_and(|family| self.waiting.contains(&self.hash((family, network))))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a verdict is made from, in one place")]
     fn verdict(
         &self,
         at: usize,
+        history: &ClientHistory,
         ip: IpAddr,
         name: &Name,
         rdns: Option<&str>,
         now: Time,
         in_words: bool,
     ) -> Option<PairVerdict> {
-        let client = Client::of(ip);
         let policy = self.policies.get(at)?;
-        let history = ClientHistory::of(&self.ledger, client, policy, now);
-        let of_name = self.of_name(name, &history, policy, now);
+        let client = Client::of(ip);
+        let of_name = self.of_name(name, history, policy, now, in_words);
         let network = client.network();
         let unknown = NetworkHistory::unknown(network);
         let feed = Feed {
@@ -179,7 +202,7 @@ impl Player {
         };
         let case = Case {
             ip,
-            client: &history,
+            client: history,
             network: self.networks.get(&network).unwrap_or(&unknown),
             findings: Findings::default(),
             decisions: &self.decisions,
@@ -199,6 +222,7 @@ impl Player {
         client: &ClientHistory,
         policy: &Policy,
         now: Time,
+        in_words: bool,
     ) -> NameHistory {
         if !name.is_fqdn() {
             let mut history = NameHistory::unknown();
@@ -208,30 +232,42 @@ impl Player {
             }
             return history;
         }
-        if client.pair(name).is_some_and(|pair| pair.standing == crate::history::Standing::Strong) {
+        if !asks_for_name(name, client) {
             return NameHistory::unknown();
         }
-        NameHistory::of(&self.ledger, name, policy, now)
+        if in_words {
+            return NameHistory::of(&self.ledger, name, policy, now);
+        }
+        NameHistory::near(&self.ledger, name, client.client.network(), policy, now)
+    }
+
+    /// On each day's first message what gathered is taken in, and it is looked whether the ledger is warm.
+    fn begin_day(&mut self, now: Time) {
+        if self.warm.0 != now.day() || self.warm.1.is_empty() {
+            self.commit();
+            self.look_whether_warm(now);
+        }
     }
 
     fn look_whether_warm(&mut self, now: Time) {
-        let today = now.day();
-        if self.warm.0 != today || self.warm.1.is_empty() {
-            let warm = |policy: &Policy| {
-                let since = self.ledger.warm_since(policy.crowded_warm_up_days);
-                since.is_some_and(|since| since <= now)
-            };
-            self.warm = (today, self.policies.iter().map(warm).collect());
-        }
+        let warm = |policy: &Policy| {
+            let since = self.ledger.warm_since(policy.crowded_warm_up_days);
+            since.is_some_and(|since| since <= now)
+        };
+        self.warm = (now.day(), self.policies.iter().map(warm).collect());
     }
 
     fn commit(&mut self) {
         // Memory takes everything.
         self.ledger.commit(&self.gathered).ok();
         self.gathered = Batch::default();
-        self.clients.clear();
-        self.families.clear();
+        self.waiting.clear();
     }
+}
+
+/// True if more must be known of a name than who the client is: not of one that nobody owns, and not of a strong pair.
+fn asks_for_name(name: &Name, client: &ClientHistory) -> bool {
+    name.is_fqdn() && client.pair(name).is_none_or(|pair| pair.standing != Standing::Strong)
 }
 
 /// Networks with the day on which each was last seen.
