@@ -161,24 +161,26 @@ impl ClientHistory {
 
     fn of_row(row: &RowView<'_>, kinds: &[ReporterKind], policy: &Policy, now: Time) -> Self {
         let mut history = Self::never_seen(row.client());
-        let (facts, trace) = row.rest();
-        history.last_ip = facts.last_ip.map(|(_, ip)| ip);
-        history.rdns = facts.rdns.map(|(_, rdns)| rdns.into());
-        history.trace = trace;
         history.pairs.reserve_exact(row.pair_count());
-        for pair in row.pairs() {
+        let (mut families, mut watched) = (Vec::new(), Vec::new());
+        let (facts, trace) = row.walk(|pair| {
+            let name = pair.name;
             let pair = PairHistory::of(&pair, kinds, policy, now);
-            if let Some(family) = pair.name.family() {
+            if let Some(family) = name.family() {
                 if pair.in_family_window {
-                    history.families.push(family.to_owned());
+                    families.push(family);
                 }
                 if pair.in_watch_window {
-                    history.watched_families.push(family.to_owned());
+                    watched.push(family);
                 }
             }
             history.pairs.push(pair);
-        }
-        history.pairs.sort_by(|a, b| {
+        });
+        history.last_ip = facts.last_ip.map(|(_, ip)| ip);
+        history.rdns = facts.rdns.map(|(_, rdns)| rdns.into());
+        history.trace = trace;
+        // No two pairs have one name, so no two are equal.
+        history.pairs.sort_unstable_by(|a, b| {
             (b.standing, b.accepted, b.observations, &a.name).cmp(&(
                 a.standing,
                 a.accepted,
@@ -186,10 +188,12 @@ impl ClientHistory {
                 &b.name,
             ))
         });
-        for families in [&mut history.families, &mut history.watched_families] {
+        let each_once = |mut families: Vec<&str>| {
             families.sort_unstable();
             families.dedup();
-        }
+            families.into_iter().map(str::to_owned).collect()
+        };
+        (history.families, history.watched_families) = (each_once(families), each_once(watched));
         let count = |held: &[String], window| {
             count_with(held, history.trace.as_ref().map(|trace| &trace.families), now, window)
         };
@@ -254,9 +258,14 @@ fn count_with(held: &[String], sketch: Option<&Distinct>, now: Time, days: u32) 
 impl PairHistory {
     /// Measures what the ledger holds of a pair; `kinds` are those of the reporters.
     pub fn of(pair: &PairView<'_>, kinds: &[ReporterKind], policy: &Policy, now: Time) -> Self {
+        Self { name: pair.name.to_name(), ..Self::nameless(pair, kinds, policy, now) }
+    }
+
+    /// The same without the name: for who knows it and needs no memory for it.
+    fn nameless(pair: &PairView<'_>, kinds: &[ReporterKind], policy: &Policy, now: Time) -> Self {
         let today = now.day();
         let mut history = Self {
-            name: pair.name.to_name(),
+            name: Name::absent(),
             kind: pair.name.kind(),
             first: Time(u32::MAX),
             last: Time(0),
@@ -414,45 +423,57 @@ impl NameHistory {
     pub fn of(ledger: &Ledger, name: &Name, policy: &Policy, now: Time) -> Self {
         let kinds = ledger.reporter_kinds();
         let said = ledger.clients_of_name(name, now.day());
-        let mut networks = BTreeSet::new();
-        let mut foreign_networks = BTreeSet::new();
-        let mut history = Self { clients: said.known, networks: said.networks, ..Self::unknown() };
+        let mut walk = Walk::new(ledger, name, &kinds, policy, now);
         for client in said.clients {
-            let found = ledger.client(client, |row| {
-                let row = row?;
-                let pair = PairHistory::of(&row.pair(name)?, &kinds, policy, now);
-                let rdns = if pair.in_family_window { row.facts().rdns } else { None };
-                Some((pair, rdns))
-            });
-            let Some((pair, rdns)) = found else { continue };
-            history.observations = history.observations.saturating_add(pair.observations);
-            if pair.in_family_window {
-                networks.insert(client.network());
-                let own = rdns.is_some_and(|(_, rdns)| {
-                    let rdns = Name::parse(rdns.as_bytes());
-                    rdns.family().is_some() && rdns.family() == name.family()
-                });
-                if !own && !pair.is_established() {
-                    foreign_networks.insert(client.network());
-                }
-            }
-            history.is_strong |= pair.standing == Standing::Strong;
-            if pair.is_established() {
-                history.established_networks.insert(client.network());
-                if history.established_on.len() < CLIENTS_NAMED {
-                    history.established_on.push(client.to_string());
-                }
+            walk.visit(client);
+            if walk.stood_last && walk.history.established_on.len() < CLIENTS_NAMED {
+                walk.history.established_on.push(client.to_string());
             }
         }
-        history.foreign_networks = foreign_networks.len();
-        let days = policy.families_window_days;
-        let of_crowd = ledger.crowd(name, |crowd| crowd.networks.count(now.day(), days));
-        history.networks = of_crowd.unwrap_or(Count { n: networks.len() as u64, exact: true });
+        let mut history = walk.finish();
+        history.clients = said.known;
         if let Some(family) = name.family() {
             let said = ledger.clients_of_family(family, now.day());
             history.family_clients = said.known.n;
             if !history.is_established() {
                 history.look_at_family(ledger, family, said, &kinds, policy, now);
+            }
+        }
+        history
+    }
+
+    /// As much of it as a verdict on a pair of a client in `network` needs, if nobody reads its sentences: no lists of
+    /// clients; the family in this network alone; and where the name stands is looked at no further than it
+    /// takes to see that it is strong somewhere, and whether it stands in this network.
+    pub fn near(
+        ledger: &Ledger,
+        name: &Name,
+        network: Network,
+        policy: &Policy,
+        now: Time,
+    ) -> Self {
+        let kinds = ledger.reporter_kinds();
+        let mut walk = Walk::new(ledger, name, &kinds, policy, now);
+        let clients = ledger.some_of_name(name, |_| true);
+        for client in clients.iter().filter(|client| client.network() == network) {
+            walk.visit(*client);
+        }
+        for client in clients.iter().filter(|client| client.network() != network) {
+            if walk.history.is_strong {
+                break;
+            }
+            walk.visit(*client);
+        }
+        let mut history = walk.finish();
+        let Some(family) = name.family() else { return history };
+        history.family_clients = ledger.size_of_family(family, now.day());
+        if history.is_established() {
+            return history;
+        }
+        for client in ledger.some_of_family(family, |client| client.network() == network) {
+            if stands_as_family(ledger, client, family, &kinds, policy, now) {
+                history.family_networks.insert(network);
+                break;
             }
         }
         history
@@ -469,13 +490,7 @@ impl NameHistory {
         now: Time,
     ) {
         for client in said.clients {
-            let stands = ledger.client(client, |row| {
-                row.is_some_and(|row| {
-                    row.pairs()
-                        .filter(|pair| pair.name.family() == Some(family))
-                        .any(|pair| PairHistory::of(&pair, kinds, policy, now).is_established())
-                })
-            });
+            let stands = stands_as_family(ledger, client, family, kinds, policy, now);
             if stands {
                 self.family_networks.insert(client.network());
                 if self.family_on.len() < CLIENTS_NAMED {
@@ -489,4 +504,114 @@ impl NameHistory {
     pub fn is_established(&self) -> bool {
         !self.established_networks.is_empty()
     }
+}
+
+/// True if some name of the family is established on the client.
+fn stands_as_family(
+    ledger: &Ledger,
+    client: Client,
+    family: &str,
+    kinds: &[ReporterKind],
+    policy: &Policy,
+    now: Time,
+) -> bool {
+    ledger.client(client, |row| {
+        row.is_some_and(|row| {
+            row.pairs()
+                .filter(|pair| pair.name.family() == Some(family))
+                .any(|pair| PairHistory::nameless(&pair, kinds, policy, now).is_established())
+        })
+    })
+}
+
+/// A walk over the clients that said a name.
+struct Walk<'a> {
+    ledger: &'a Ledger,
+    name: &'a Name,
+    kinds: &'a [ReporterKind],
+    policy: &'a Policy,
+    now: Time,
+    history: NameHistory,
+    /// Networks in which it was said lately; those without a tie to it.
+    networks: Vec<Network>,
+    foreign: Vec<Network>,
+    /// It is established on the client that was visited last.
+    stood_last: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(
+        ledger: &'a Ledger,
+        name: &'a Name,
+        kinds: &'a [ReporterKind],
+        policy: &'a Policy,
+        now: Time,
+    ) -> Self {
+        Self {
+            ledger,
+            name,
+            kinds,
+            policy,
+            now,
+            history: NameHistory::unknown(),
+            networks: Vec::new(),
+            foreign: Vec::new(),
+            stood_last: false,
+        }
+    }
+
+    fn visit(&mut self, client: Client) {
+        let Self { name, kinds, policy, now, .. } = *self;
+        let found = self.ledger.client(client, |row| {
+            let row = row?;
+            let pair = PairHistory::nameless(&row.pair(name)?, kinds, policy, now);
+            let is_newcomer = pair.in_family_window && !pair.is_established();
+            let own = is_newcomer && row.facts().rdns.is_some_and(|(_, rdns)| is_akin(&rdns, name));
+            Some((pair, own))
+        });
+        let Some((pair, own)) = found else {
+            self.stood_last = false;
+            return;
+        };
+        let (history, network) = (&mut self.history, client.network());
+        history.observations = history.observations.saturating_add(pair.observations);
+        self.stood_last = pair.is_established();
+        if pair.in_family_window {
+            self.networks.push(network);
+            if !own && !self.stood_last {
+                self.foreign.push(network);
+            }
+        }
+        history.is_strong |= pair.standing == Standing::Strong;
+        if self.stood_last {
+            history.established_networks.insert(network);
+        }
+    }
+
+    /// What came of it, but for the number of clients.
+    fn finish(self) -> NameHistory {
+        let Self { ledger, name, policy, now, mut history, .. } = self;
+        let distinct = |mut networks: Vec<Network>| {
+            networks.sort_unstable();
+            networks.dedup();
+            networks.len()
+        };
+        history.foreign_networks = distinct(self.foreign);
+        let held = Count { n: distinct(self.networks) as u64, exact: true };
+        let days = policy.families_window_days;
+        let of_crowd = ledger.crowd(name, |crowd| crowd.networks.count(now.day(), days));
+        history.networks = of_crowd.unwrap_or(held);
+        history
+    }
+}
+
+/// True if a reverse name is of the name's family.
+fn is_akin(rdns: &str, name: &Name) -> bool {
+    // Most are not, and to see that costs less than to read them.
+    let Some(family) = name.family() else { return false };
+    let text = rdns.trim_ascii_end();
+    let text = text.strip_suffix('.').unwrap_or(text).as_bytes();
+    let end = text.len().checked_sub(family.len()).and_then(|start| text.get(start..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(family.as_bytes()))
+        && Name::parse(rdns.as_bytes()).family() == Some(family)
 }

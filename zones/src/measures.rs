@@ -49,11 +49,8 @@ impl Form {
     pub fn of(name: &Name, ip: IpAddr) -> Self {
         match name.kind() {
             NameKind::Fqdn if !has_known_tld(name.text()) => Self::UnknownTld,
-            NameKind::Fqdn => {
-                let generic = DnsName::of(name)
-                    .is_some_and(|it| generic::looks_generic(&it, ip) && !generic::says_mail(&it));
-                if generic { Self::Generic } else { Self::Host }
-            }
+            NameKind::Fqdn if generic::is_made(name, ip) => Self::Generic,
+            NameKind::Fqdn => Self::Host,
             NameKind::Single => Self::Single,
             NameKind::Reserved => Self::Reserved,
             NameKind::Literal if name.ip().map(Client::of) == Some(Client::of(ip)) => {
@@ -90,14 +87,23 @@ impl Reverse {
     /// What a verified reverse name says of the client at `ip` that says `name`.
     pub fn of(rdns: Option<&str>, name: &Name, ip: IpAddr) -> Self {
         let Some(rdns) = rdns else { return Self::Unknown };
-        let generic = DnsName::parse(rdns)
-            .is_none_or(|it| generic::looks_generic(&it, ip) && !generic::says_mail(&it));
+        if name.is_fqdn() && rdns == name.text() {
+            return if generic::is_made(name, ip) { Self::Generic } else { Self::Same };
+        }
+        let host = Name::parse(rdns.as_bytes());
+        // But for a final dot it must be the text itself: nothing that reading it as a name has cut off.
+        let is_plain = host.is_fqdn() && rdns.trim_end_matches('.').len() == host.text().len();
+        let generic = if is_plain {
+            generic::is_made(&host, ip)
+        } else {
+            DnsName::parse(rdns)
+                .is_none_or(|it| generic::looks_generic(&it, ip) && !generic::says_mail(&it))
+        };
         if generic {
             Self::Generic
         } else if rdns.eq_ignore_ascii_case(name.text()) {
             Self::Same
-        } else if name.family().is_some() && Name::parse(rdns.as_bytes()).family() == name.family()
-        {
+        } else if name.family().is_some() && host.family() == name.family() {
             Self::Family
         } else {
             Self::Named

@@ -155,7 +155,7 @@ impl Default for Policy {
             reporter_messages: 100,
             families_window_days: 30,
             many_families_v4: 3,
-            many_families_v6: 4,
+            many_families_v6: 8,
             watch_families: 2,
             watch_window_days: 7,
             crowded_families: 5,

@@ -12,11 +12,14 @@
 //! kept up to date beside it, by the same sums that are made from the whole ledger elsewhere.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
 
 use crate::client::{Client, Network};
 use crate::evidence::FindingSet;
-use crate::history::{ClientHistory, NameHistory, NetworkHistory};
+use crate::history::{ClientHistory, NameHistory, NetworkHistory, Standing};
 use crate::ledger::activity::Activity;
 use crate::ledger::distinct::Count;
 use crate::ledger::{Batch, Bounds, Ledger, ReporterId};
@@ -29,7 +32,7 @@ use crate::time::{Day, Time};
 use crate::verdict::{Class, ClientVerdict, ListCode, PairVerdict};
 
 /// Observations gather up to this many.
-const GATHERED_MAX: usize = 4096;
+const GATHERED_MAX: u64 = 4096;
 
 /// What one policy says of a message.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,18 +64,30 @@ impl From<PairVerdict> for Judged {
     }
 }
 
+/// What a verdict is asked for.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    ip: IpAddr,
+    rdns: Option<&'a str>,
+    findings: Findings<'a>,
+    now: Time,
+    in_words: bool,
+}
+
 /// Judges and learns.
 pub struct Player {
     ledger: Ledger,
     policies: Vec<Policy>,
     decisions: Decisions,
     gathered: Batch,
-    clients: HashSet<Client>,
-    families: HashSet<Box<str>>,
-    networks: HashMap<Network, NetworkHistory>,
+    /// Hashes of whatever a verdict may ask for that has gathered: clients, names, families in their networks. That
+    /// two share one costs a commit, no more.
+    waiting: HashSet<u64, RandomState>,
+    hasher: RandomState,
+    networks: HashMap<Network, NetworkHistory, RandomState>,
     /// Names that nobody owns, with the networks that say them.
-    unowned: HashMap<Box<str>, Lately>,
-    reporters: HashMap<Reporter, ReporterId>,
+    unowned: HashMap<Box<str>, Lately, RandomState>,
+    reporters: HashMap<Reporter, ReporterId, RandomState>,
     /// The day of the last judgement, and for each policy since when the ledger was warm then.
     warm: (Day, Vec<Option<Time>>),
 }
@@ -85,11 +100,11 @@ impl Player {
             policies,
             decisions,
             gathered: Batch::default(),
-            clients: HashSet::new(),
-            families: HashSet::new(),
-            networks: HashMap::new(),
-            unowned: HashMap::new(),
-            reporters: HashMap::new(),
+            waiting: HashSet::default(),
+            hasher: RandomState::default(),
+            networks: HashMap::default(),
+            unowned: HashMap::default(),
+            reporters: HashMap::default(),
             warm: (Day(0), Vec::new()),
         }
     }
@@ -102,15 +117,17 @@ impl Player {
     /// The same where it is known what the DNS said then.
     pub fn judge_with(&mut self, observation: &Observation, findings: Findings<'_>) -> Vec<Judged> {
         let Observation { ip, ref name, ref rdns, time: now, .. } = *observation;
-        self.prepare(Client::of(ip), name, now);
-        let judged = |at| {
-            self.ask(at, ip, rdns.as_deref(), findings, now, false, |case| {
-                let of_name = self.of_name(name, case.client, case.policy, now);
+        let asked = Asked { ip, rdns: rdns.as_deref(), findings, now, in_words: false };
+        let mut judged = Vec::with_capacity(self.policies.len());
+        for at in 0..self.policies.len() {
+            let Some(history) = self.prepare(at, ip, name, now) else { continue };
+            let verdict = self.ask(at, &history, asked, |case| {
+                let of_name = self.of_name(name, case);
                 rules::judge_pair(case, name, &of_name)
-            })
-            .map(Judged::from)
-        };
-        (0..self.policies.len()).filter_map(judged).collect()
+            });
+            judged.extend(verdict.map(Judged::from));
+        }
+        judged
     }
 
     /// What the first policy says of a pair at a moment, whether or not there is mail of it.
@@ -121,9 +138,11 @@ impl Player {
         findings: Findings<'_>,
         now: Time,
     ) -> Option<PairVerdict> {
-        self.prepare(Client::of(ip), name, now);
-        self.ask(0, ip, None, findings, now, true, |case| {
-            let of_name = self.of_name(name, case.client, case.policy, now);
+        self.settle();
+        let history = self.prepare(0, ip, name, now)?;
+        let asked = Asked { ip, rdns: None, findings, now, in_words: true };
+        self.ask(0, &history, asked, |case| {
+            let of_name = self.of_name(name, case);
             rules::judge_pair(case, name, &of_name)
         })
     }
@@ -135,14 +154,16 @@ impl Player {
         dns: impl Fn(&Name) -> Option<FindingSet>,
         now: Time,
     ) -> Option<ClientVerdict> {
-        self.prepare(Client::of(ip), &Name::absent(), now);
-        self.ask(0, ip, None, Findings::default(), now, true, |case| {
+        self.settle();
+        let history = self.prepare(0, ip, &Name::absent(), now)?;
+        let asked = Asked { ip, rdns: None, findings: Findings::default(), now, in_words: true };
+        self.ask(0, &history, asked, |case| {
             let Some(name) = case.client.best().map(|pair| &pair.name) else {
                 return rules::judge_client(case, &NameHistory::unknown());
             };
             let findings = dns(name);
             let case = Case { findings: Findings(findings.as_ref()), ..*case };
-            let of_name = self.of_name(name, case.client, case.policy, now);
+            let of_name = self.of_name(name, &case);
             rules::judge_client(&case, &of_name)
         })
     }
@@ -171,11 +192,12 @@ impl Player {
             }
         }
         self.gathered.observe(observation, kind);
-        self.clients.insert(client);
-        if let Some(family) = name.family().filter(|family| !self.families.contains(*family)) {
-            self.families.insert(family.into());
+        self.waiting.insert(self.hash(client));
+        if let Some(family) = name.family() {
+            self.waiting.insert(self.hash(name.text()));
+            self.waiting.insert(self.hash((family, network)));
         }
-        if self.clients.len() >= GATHERED_MAX {
+        if self.gathered.observations() >= GATHERED_MAX {
             self.commit();
         }
     }
@@ -183,8 +205,11 @@ impl Player {
     /// Everything known of a pair at a moment, in sentences, as the first policy sees it. Call [`Player::settle`]
     /// before.
     pub fn explain(&self, ip: IpAddr, name: &Name, now: Time) -> Vec<String> {
-        let verdict = self.ask(0, ip, None, Findings::default(), now, true, |case| {
-            let of_name = self.of_name(name, case.client, case.policy, now);
+        let Some(policy) = self.policies.first() else { return Vec::new() };
+        let history = ClientHistory::of(&self.ledger, Client::of(ip), policy, now);
+        let asked = Asked { ip, rdns: None, findings: Findings::default(), now, in_words: true };
+        let verdict = self.ask(0, &history, asked, |case| {
+            let of_name = self.of_name(name, case);
             rules::judge_pair(case, name, &of_name)
         });
         let reasons = verdict.into_iter().flat_map(|verdict| verdict.reasons);
@@ -196,36 +221,43 @@ impl Player {
         self.commit();
     }
 
-    /// Takes in what has gathered if it may be asked for.
-    fn prepare(&mut self, client: Client, name: &Name, now: Time) {
-        let family = name.family();
-        if self.clients.contains(&client)
-            || family.is_some_and(|family| self.families.contains(family))
-        {
+    fn hash(&self, what: impl Hash) -> u64 {
+        self.hasher.hash_one(what)
+    }
+
+    /// True if something has gathered of what a verdict must know of a name in a network.
+    fn is_waiting(&self, name: &Name, network: Network) -> bool {
+        self.waiting.contains(&self.hash(name.text()))
+            || name
+                .family()
+                .is_some_and(|family| self.waiting.contains(&self.hash((family, network))))
+    }
+
+    /// Takes in what has gathered if it may be asked for; what is known of the client then. `None` where there is no
+    /// such policy.
+    fn prepare(&mut self, at: usize, ip: IpAddr, name: &Name, now: Time) -> Option<ClientHistory> {
+        self.begin_day(now);
+        let client = Client::of(ip);
+        if self.waiting.contains(&self.hash(client)) {
             self.commit();
         }
-        self.look_whether_warm(now);
+        let history = ClientHistory::of(&self.ledger, client, self.policies.get(at)?, now);
+        if asks_for_name(name, &history) && self.is_waiting(name, client.network()) {
+            self.commit();
+        }
+        Some(history)
     }
 
     /// Puts a case before a policy; `None` where there is no such policy.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all of what a case is made of, and who judges it"
-    )]
     fn ask<T>(
         &self,
         at: usize,
-        ip: IpAddr,
-        rdns: Option<&str>,
-        findings: Findings<'_>,
-        now: Time,
-        in_words: bool,
+        history: &ClientHistory,
+        asked: Asked<'_>,
         judge: impl FnOnce(&Case<'_>) -> T,
     ) -> Option<T> {
-        let client = Client::of(ip);
-        let policy = self.policies.get(at)?;
-        let history = ClientHistory::of(&self.ledger, client, policy, now);
-        let network = client.network();
+        let Asked { ip, rdns, findings, now, in_words } = asked;
+        let network = Client::of(ip).network();
         let unknown = NetworkHistory::unknown(network);
         let feed = Feed {
             reporters: self.reporters.len(),
@@ -233,26 +265,21 @@ impl Player {
         };
         Some(judge(&Case {
             ip,
-            client: &history,
+            client: history,
             network: self.networks.get(&network).unwrap_or(&unknown),
             findings,
             decisions: &self.decisions,
             feed,
             rdns,
-            policy,
+            policy: self.policies.get(at)?,
             now,
             in_words,
         }))
     }
 
     /// What must be known of the name: nothing, if the pair is strong.
-    fn of_name(
-        &self,
-        name: &Name,
-        client: &ClientHistory,
-        policy: &Policy,
-        now: Time,
-    ) -> NameHistory {
+    fn of_name(&self, name: &Name, case: &Case<'_>) -> NameHistory {
+        let Case { client, policy, now, in_words, .. } = *case;
         if !name.is_fqdn() {
             let mut history = NameHistory::unknown();
             if let Some(lately) = self.unowned.get(name.text()) {
@@ -261,27 +288,39 @@ impl Player {
             }
             return history;
         }
-        if client.pair(name).is_some_and(|pair| pair.standing == crate::history::Standing::Strong) {
+        if !asks_for_name(name, client) {
             return NameHistory::unknown();
         }
-        NameHistory::of(&self.ledger, name, policy, now)
+        if in_words {
+            return NameHistory::of(&self.ledger, name, policy, now);
+        }
+        NameHistory::near(&self.ledger, name, client.client.network(), policy, now)
+    }
+
+    /// On each day's first message what gathered is taken in, and it is looked whether the ledger is warm.
+    fn begin_day(&mut self, now: Time) {
+        if self.warm.0 != now.day() || self.warm.1.is_empty() {
+            self.commit();
+            self.look_whether_warm(now);
+        }
     }
 
     fn look_whether_warm(&mut self, now: Time) {
-        let today = now.day();
-        if self.warm.0 != today || self.warm.1.is_empty() {
-            let warm = |policy: &Policy| self.ledger.warm_since(policy.crowded_warm_up_days);
-            self.warm = (today, self.policies.iter().map(warm).collect());
-        }
+        let warm = |policy: &Policy| self.ledger.warm_since(policy.crowded_warm_up_days);
+        self.warm = (now.day(), self.policies.iter().map(warm).collect());
     }
 
     fn commit(&mut self) {
         // Memory takes everything.
         self.ledger.commit(&self.gathered).ok();
         self.gathered = Batch::default();
-        self.clients.clear();
-        self.families.clear();
+        self.waiting.clear();
     }
+}
+
+/// True if more must be known of a name than who the client is: not of one that nobody owns, and not of a strong pair.
+fn asks_for_name(name: &Name, client: &ClientHistory) -> bool {
+    name.is_fqdn() && client.pair(name).is_none_or(|pair| pair.standing != Standing::Strong)
 }
 
 /// Networks with the day on which each was last seen.

@@ -415,6 +415,9 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
         } else {
             PairCode::Established
         });
+        // Who got a new name brings the witnesses of the old one, if the DNS agrees.
+        let old_names = client.pairs.iter().filter(|old| agrees && old.is_established());
+        let witnesses = old_names.map(|old| old.reporters).fold(pair.reporters, u32::max);
         // Where a name that is strong moved, and its DNS agrees, time need not be served twice.
         let strong = pair.standing == Standing::Strong || (agrees && name_history.is_strong);
         if blamed < 0.0 && !reaches_known {
@@ -422,7 +425,7 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
         } else if strong
             && name.is_fqdn()
             && points >= policy.trusted_points as f32
-            && pair.reporters >= policy.witnesses(case.feed.reporters)
+            && witnesses >= policy.witnesses(case.feed.reporters)
         {
             Class::Trusted
         } else {

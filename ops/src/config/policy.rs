@@ -33,7 +33,7 @@ section! {
             "Families (registrable domains) of a client are counted over this many days.";
         "many-families-v4" many_families_v4: u32 = Is("3"), Between(2, 100), Reload,
             "That many families on one IPv4 address list it (bl code 4).";
-        "many-families-v6" many_families_v6: u32 = Is("4"), Between(2, 100), Reload,
+        "many-families-v6" many_families_v6: u32 = Is("8"), Between(2, 100), Reload,
             "That many families on one IPv6 /64 list it (bl code 4).";
         "watch-families" watch_families: u32 = Is("2"), Between(2, 100), Reload,
             "That many families within the watch window make a client suspect, no more.";

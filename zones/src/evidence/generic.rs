@@ -51,6 +51,8 @@ const NUMBERED: &str = "
 const ONE_NUMBER_MIN: usize = 5;
 /// The hexadecimal digits of an Ethernet address.
 const CARD_DIGITS: usize = 12;
+/// The longest label (RFC 1035 section 2.3.4).
+const LABEL_MAX: usize = 63;
 
 /// Words that say "mail" as a whole.
 const MAIL: [&str; 5] = ["out", "outbound", "relay", "sender", "mout"];
@@ -130,165 +132,207 @@ pub fn looks_generic(name: &DnsName, ip: IpAddr) -> bool {
     let Some(left) = left(name) else {
         return true;
     };
-    let all = Lexemes::of(name.labels());
-    let spelled = match ip {
-        IpAddr::V4(ip) => all.spell_v4(ip),
-        IpAddr::V6(ip) => spells_v6(name, ip),
-    };
-    if spelled {
-        return true;
-    }
-    let first = Lexemes::of(name.labels().take(1));
-    if first.say_mail() && !first.hold_octet(ip) {
-        return false;
-    }
-    if ends_in_card(name) {
-        return true;
-    }
-    let numbered = left.have_word(NUMBERED) && left.hold_last_two(ip);
-    numbered || (left.have_word(ACCESS) && !left.numbers.is_empty())
+    Lexemes(name.labels()).look_generic(&Lexemes(name.labels().take(left)), ip)
 }
 
 /// True if a word left of the registrable domain says that the host is for mail.
 pub(crate) fn says_mail(name: &DnsName) -> bool {
-    left(name).is_some_and(|left| left.say_mail())
+    left(name).is_some_and(|left| Lexemes(name.labels().take(left)).say_mail())
 }
 
-/// What stands left of the registrable domain; `None` for what no host on the Internet can own.
-fn left(name: &DnsName) -> Option<Lexemes> {
+/// True if `name`, an `fqdn`, looks generic and does not say "mail". Its family is known, so no list needs to be asked.
+pub(crate) fn is_made(name: &Name, ip: IpAddr) -> bool {
+    let Some(family) = name.family() else { return true };
+    let labels = |text| str::split(text, '.').map(str::as_bytes);
+    let of_family = labels(family).count();
+    let left = labels(name.text()).count().saturating_sub(of_family);
+    let left = Lexemes(labels(name.text()).take(left));
+    Lexemes(labels(name.text())).look_generic(&left, ip.to_canonical()) && !left.say_mail()
+}
+
+/// How many labels stand left of the registrable domain; `None` for what no host on the Internet can own.
+fn left(name: &DnsName) -> Option<usize> {
     let written = Name::parse(name.to_string().as_bytes());
     let family = written.family()?.split('.').count();
-    Some(Lexemes::of(name.labels().take(name.depth().saturating_sub(family))))
+    Some(name.depth().saturating_sub(family))
 }
 
 /// The words and numbers of some labels, in their order.
-#[derive(Debug, Default)]
-struct Lexemes {
-    words: Vec<String>,
-    /// Runs of digits.
-    numbers: Vec<String>,
-    /// The labels without what separates words, to look for hexadecimal in.
-    joined: Vec<String>,
-}
+#[derive(Clone, Debug)]
+struct Lexemes<I>(I);
 
-impl Lexemes {
-    fn of<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Self {
-        let mut lexemes = Self::default();
-        for label in labels {
-            let label = String::from_utf8_lossy(label);
-            lexemes.joined.push(label.chars().filter(char::is_ascii_alphanumeric).collect());
-            for word in label.split(|c: char| !c.is_ascii_alphabetic()) {
-                lexemes.words.extend((!word.is_empty()).then(|| word.to_owned()));
-            }
-            for number in label.split(|c: char| !c.is_ascii_digit()) {
-                lexemes.numbers.extend((!number.is_empty()).then(|| number.to_owned()));
-            }
+impl<'a, I: Iterator<Item = &'a [u8]> + Clone> Lexemes<I> {
+    /// True if the labels look generic, of which those of `left` stand left of the registrable domain.
+    fn look_generic<L>(&self, left: &Lexemes<L>, ip: IpAddr) -> bool
+    where
+        L: Iterator<Item = &'a [u8]> + Clone,
+    {
+        let spelled = match ip {
+            IpAddr::V4(ip) => self.spell_v4(ip),
+            IpAddr::V6(ip) => self.spell_v6(ip),
+        };
+        if spelled {
+            return true;
         }
-        lexemes
+        let first = Lexemes(self.0.clone().take(1));
+        if first.say_mail() && !first.hold_octet(ip) {
+            return false;
+        }
+        if first.end_in_card() {
+            return true;
+        }
+        let numbered = left.hold_last_two(ip) && left.have_word(NUMBERED);
+        numbered || (left.numbers().next().is_some() && left.have_word(ACCESS))
+    }
+
+    /// Runs of letters.
+    fn words(&self) -> impl Iterator<Item = &'a [u8]> + Clone {
+        let words = |label: &'a [u8]| label.split(|octet| !octet.is_ascii_alphabetic());
+        self.0.clone().flat_map(words).filter(|word| !word.is_empty())
+    }
+
+    /// Runs of digits.
+    fn numbers(&self) -> impl Iterator<Item = &'a [u8]> + Clone {
+        let numbers = |label: &'a [u8]| label.split(|octet| !octet.is_ascii_digit());
+        self.0.clone().flat_map(numbers).filter(|number| !number.is_empty())
+    }
+
+    /// The numbers that may be octets.
+    fn octets(&self) -> impl Iterator<Item = Option<u8>> + Clone {
+        self.numbers().map(|number| {
+            let value = number.iter().fold(0u32, |sum, digit| {
+                sum.saturating_mul(10).saturating_add(u32::from(digit.wrapping_sub(b'0')))
+            });
+            if number.len() <= 3 { u8::try_from(value).ok() } else { None }
+        })
     }
 
     /// True if one of the words is in a list.
     fn have_word(&self, list: &str) -> bool {
-        list.split_ascii_whitespace().any(|known| self.words.iter().any(|word| word == known))
+        let known = |word: &[u8]| list.split_ascii_whitespace().any(|it| it.as_bytes() == word);
+        self.words().any(known)
     }
 
     fn say_mail(&self) -> bool {
-        let says = |word: &String| {
-            MAIL.contains(&word.as_str())
-                || MAIL_PARTS.iter().any(|part| word.starts_with(part) || word.ends_with(part))
-        };
-        self.words.iter().any(says)
-    }
-
-    /// The numbers that may be octets.
-    fn octets(&self) -> Vec<Option<u8>> {
-        let octet = |number: &String| (number.len() <= 3).then(|| number.parse().ok()).flatten();
-        self.numbers.iter().map(octet).collect()
+        self.words().any(|word| {
+            MAIL.iter().any(|whole| whole.as_bytes() == word)
+                || MAIL_PARTS.iter().any(|part| {
+                    word.starts_with(part.as_bytes()) || word.ends_with(part.as_bytes())
+                })
+        })
     }
 
     fn hold_octet(&self, ip: IpAddr) -> bool {
         let IpAddr::V4(ip) = ip else {
             return false;
         };
-        self.octets().into_iter().flatten().any(|octet| ip.octets().contains(&octet))
+        self.octets().flatten().any(|octet| ip.octets().contains(&octet))
     }
 
     fn hold_last_two(&self, ip: IpAddr) -> bool {
         let IpAddr::V4(ip) = ip else {
             return false;
         };
-        let [.., c, d] = ip.octets();
-        let octets = self.octets();
-        octets.windows(2).any(|pair| pair == [Some(c), Some(d)] || pair == [Some(d), Some(c)])
+        let [.., c, d] = ip.octets().map(Some);
+        let pairs = self.octets().zip(self.octets().skip(1));
+        pairs.into_iter().any(|pair| pair == (c, d) || pair == (d, c))
     }
 
     /// True if the address stands here: as four numbers, three, one, or in hexadecimal.
     fn spell_v4(&self, ip: Ipv4Addr) -> bool {
         let [a, b, c, d] = ip.octets();
-        let octets = self.octets();
         let three = [[a, c, d], [b, c, d], [a, b, d], [d, c, b], [d, c, a], [d, b, a]];
-        let in_a_row = |order: &[u8; 3]| octets.windows(3).any(|row| row == order.map(Some));
-        if self.hold_all([a, b, c, d]) || three.iter().any(in_a_row) {
-            return true;
-        }
-        let one = [
-            u32::from(ip).to_string(),
-            format!("{a}{b}{c}{d}"),
-            format!("{a:03}{b:03}{c:03}{d:03}"),
-            format!("{d:03}{c:03}{b:03}{a:03}"),
-            format!("{b:03}{c:03}{d:03}"),
-            format!("{c:03}{d:03}"),
-            format!("{c}{d:03}"),
-        ];
-        if self.numbers.iter().any(|number| number.len() >= ONE_NUMBER_MIN && one.contains(number))
+        let rows = self.octets().zip(self.octets().skip(1)).zip(self.octets().skip(2));
+        let mut rows = rows.map(|((one, two), three)| [one, two, three]);
+        if rows.any(|row| three.iter().any(|order| row == order.map(Some)))
+            || self.hold_all([a, b, c, d])
         {
             return true;
         }
-        let hex =
-            [format!("{a:02x}{b:02x}{c:02x}{d:02x}"), format!("{d:02x}{c:02x}{b:02x}{a:02x}")];
-        self.joined.iter().any(|label| hex.iter().any(|hex| label.contains(hex)))
-    }
-
-    /// True if each octet is a number here, wherever.
-    fn hold_all(&self, wanted: [u8; 4]) -> bool {
-        let mut octets = self.octets();
-        wanted.iter().all(|octet| {
-            let place = octets.iter().position(|found| *found == Some(*octet));
-            place.map(|place| octets.swap_remove(place)).is_some()
+        let mut long = self.numbers().filter(|number| number.len() >= ONE_NUMBER_MIN).peekable();
+        if long.peek().is_some() {
+            let one = [
+                u32::from(ip).to_string(),
+                format!("{a}{b}{c}{d}"),
+                format!("{a:03}{b:03}{c:03}{d:03}"),
+                format!("{d:03}{c:03}{b:03}{a:03}"),
+                format!("{b:03}{c:03}{d:03}"),
+                format!("{c:03}{d:03}"),
+                format!("{c}{d:03}"),
+            ];
+            if long.any(|number| one.iter().any(|one| one.as_bytes() == number)) {
+                return true;
+            }
+        }
+        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+        let digits = |octet: u8| [digit(octet >> 4), digit(octet & 15)];
+        let hex = [[a, b, c, d].map(digits), [d, c, b, a].map(digits)];
+        self.0.clone().any(|label| {
+            let mut joined = [0; LABEL_MAX];
+            let joined = joined_in(label, &mut joined);
+            hex.iter().any(|hex| joined.windows(8).any(|here| here == hex.as_flattened()))
         })
     }
-}
 
-/// True if the first label ends in the twelve hexadecimal digits of a network card, some of them digits.
-fn ends_in_card(name: &DnsName) -> bool {
-    let label = name.labels().next().unwrap_or_default();
-    let card = label.len().checked_sub(CARD_DIGITS).and_then(|start| label.get(start..));
-    card.is_some_and(|card| {
-        card.iter().all(u8::is_ascii_hexdigit) && card.iter().any(u8::is_ascii_digit)
-    })
-}
-
-/// True if the IPv6 address stands in the name: written with hyphens, or its nibbles or those of its lower
-/// half in a row, from either end.
-fn spells_v6(name: &DnsName, ip: Ipv6Addr) -> bool {
-    let bits = ip.to_bits();
-    let forward = format!("{bits:032x}");
-    let lower = format!("{:016x}", bits & u128::from(u64::MAX));
-    let back = |text: &str| text.chars().rev().collect::<String>();
-    let nibbles = [back(&forward), back(&lower), forward, lower];
-    let joined = Lexemes::of(name.labels()).joined.concat();
-    if nibbles.iter().any(|nibbles| joined.contains(nibbles)) {
-        return true;
+    /// True if each octet is a number here, wherever; as many numbers as it is there octets.
+    fn hold_all(&self, wanted: [u8; 4]) -> bool {
+        wanted.iter().all(|octet| {
+            let here = self.octets().filter(|found| *found == Some(*octet)).count();
+            here >= wanted.iter().filter(|other| *other == octet).count()
+        })
     }
-    name.labels().any(|label| {
-        let written = String::from_utf8_lossy(label).replace('-', ":");
-        // A word may stand before the address: host-2001-db8--7.
-        let word = written.find(':').map_or(0, |colon| colon + 1);
-        [Some(written.as_str()), written.get(word..)]
-            .into_iter()
-            .flatten()
-            .any(|text| text.parse() == Ok(ip))
-    })
+
+    /// True if these labels end in the twelve hexadecimal digits of a network card, some of them digits.
+    fn end_in_card(&self) -> bool {
+        let label = self.0.clone().last().unwrap_or_default();
+        let card = label.len().checked_sub(CARD_DIGITS).and_then(|start| label.get(start..));
+        card.is_some_and(|card| {
+            card.iter().all(u8::is_ascii_hexdigit) && card.iter().any(u8::is_ascii_digit)
+        })
+    }
+
+    /// True if the IPv6 address stands in the name: written with hyphens, or its nibbles or those of its lower
+    /// half in a row, from either end.
+    fn spell_v6(&self, ip: Ipv6Addr) -> bool {
+        let mut joined: Vec<u8> = Vec::with_capacity(256);
+        for label in self.0.clone() {
+            joined.extend(label.iter().filter(|octet| octet.is_ascii_alphanumeric()));
+        }
+        // The shortest of the four.
+        if joined.len() >= 16 {
+            let bits = ip.to_bits();
+            let forward = format!("{bits:032x}").into_bytes();
+            let lower = format!("{:016x}", bits & u128::from(u64::MAX)).into_bytes();
+            let back = |text: &[u8]| text.iter().rev().copied().collect::<Vec<_>>();
+            let nibbles = [back(&forward), back(&lower), forward, lower];
+            let stands = |text: &Vec<u8>| joined.windows(text.len()).any(|here| here == text);
+            if nibbles.iter().any(stands) {
+                return true;
+            }
+        }
+        self.0.clone().filter(|label| label.iter().any(|octet| b"-:".contains(octet))).any(
+            |label| {
+                let written = String::from_utf8_lossy(label).replace('-', ":");
+                // A word may stand before the address: host-2001-db8--7.
+                let word = written.find(':').map_or(0, |colon| colon + 1);
+                [Some(written.as_str()), written.get(word..)]
+                    .into_iter()
+                    .flatten()
+                    .any(|text| text.parse() == Ok(ip))
+            },
+        )
+    }
+}
+
+/// A label without what separates words, to look for hexadecimal in.
+fn joined_in<'a>(label: &[u8], place: &'a mut [u8; LABEL_MAX]) -> &'a [u8] {
+    let letters = label.iter().filter(|octet| octet.is_ascii_alphanumeric());
+    let mut length = 0;
+    for (to, from) in place.iter_mut().zip(letters) {
+        *to = *from;
+        length += 1;
+    }
+    place.get(..length).unwrap_or_default()
 }
 
 #[cfg(test)]

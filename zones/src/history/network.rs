@@ -75,7 +75,8 @@ pub struct FamilyHere {
 pub struct Crowd {
     /// All of them.
     pub young: u32,
-    /// Those that came after the ledger had learned for long enough to know that they are new.
+    /// Those that came after the ledger had learned for long enough to know that they are new, and that are not
+    /// established: honest newcomers come of age within days, a snowshoe's names seldom do.
     pub fresh: u32,
 }
 
@@ -229,7 +230,8 @@ impl NetworkHistory {
             let Some(place) = clients.get_mut(crowd.young as usize) else { break };
             *place = here.client;
             crowd.young += 1;
-            crowd.fresh += u32::from(since.is_some_and(|since| here.first >= since));
+            let is_new = since.is_some_and(|since| here.first >= since);
+            crowd.fresh += u32::from(is_new && !here.is_established(policy, now));
         }
         crowd
     }
@@ -302,7 +304,6 @@ mod tests {
             let other = Client::of([192, 0, 2, 200].into());
             let crowd = history.crowd((other, "other.com"), Some(Time(0)), &policy, NOW);
             assert_eq!(crowd.young, 1 + u32::from(crowds), "{days:?} by {reporters}");
-            assert_eq!(crowd.fresh, crowd.young);
             let own =
                 history.crowd((Client::of([192, 0, 2, 1].into()), "other.com"), None, &policy, NOW);
             assert_eq!(own.young, 1, "a client does not crowd itself");

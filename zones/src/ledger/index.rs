@@ -322,6 +322,35 @@ impl Index {
         })
     }
 
+    /// The clients entered under a text that are `wanted`, in no order, but of a crowd one of most worth comes first.
+    /// Some may never have said it. Costs less than [`Index::clients`], which counts and sorts.
+    pub(super) fn some_clients(&self, text: &str, wanted: impl Fn(Client) -> bool) -> Vec<Client> {
+        let of_crowd = self.crowd(text, |crowd| {
+            let mut best = None;
+            let mut clients = Vec::new();
+            for (client, worth) in crowd.listed.iter().filter(|(client, _)| wanted(*client)) {
+                clients.push(*client);
+                if best.is_none_or(|(_, most)| *worth > most) {
+                    best = Some((clients.len() - 1, *worth));
+                }
+            }
+            if let Some((place, _)) = best {
+                clients.swap(0, place);
+            }
+            clients
+        });
+        of_crowd.unwrap_or_else(|| {
+            let (part, print) = self.place(text);
+            part.read().clients(print).filter(|client| wanted(*client)).collect()
+        })
+    }
+
+    /// How many clients said a text within the days that are kept; with those that share its fingerprint.
+    pub(super) fn said_by(&self, text: &str, today: Day) -> u64 {
+        let of_crowd = self.crowd(text, |crowd| crowd.clients.count(today, 64).n);
+        of_crowd.unwrap_or_else(|| self.entered(text).unwrap_or_default() as u64)
+    }
+
     /// Lets `look` see a crowd.
     pub(super) fn crowd<R>(&self, text: &str, look: impl FnOnce(&Crowd) -> R) -> Option<R> {
         if self.crowd_count.load(Ordering::Relaxed) == 0 {

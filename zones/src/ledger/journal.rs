@@ -560,9 +560,12 @@ impl Ledger {
         let reporters_before = self.reporters.read().clone();
         let ids = self.name_reporters(journal, batch);
         let numbered = batch.numbered(&ids);
-        let before = journal.staging();
+        // A store that forgets loses nothing.
+        let before = journal.store.is_lasting().then(|| journal.staging());
         let bytes = self.store_entry(journal, seq, batch, &numbered, op).inspect_err(|_| {
-            journal.lose(before);
+            if let Some(before) = before {
+                journal.lose(before);
+            }
             // Numbers stay given, since a base record with them may have been stored; kinds do not.
             let mut reporters = self.reporters.write();
             for (known, before) in reporters.iter_mut().zip(reporters_before) {

@@ -154,6 +154,22 @@ impl Ledger {
         self.tables.clients_of_family(family, today)
     }
 
+    /// The held clients under a name that are `wanted`, in no order, but of those of a crowd one of most worth comes
+    /// first. Some may never have said it: look into their rows.
+    pub fn some_of_name(&self, name: &Name, wanted: impl Fn(Client) -> bool) -> Vec<Client> {
+        self.tables.some_of_name(name, wanted)
+    }
+
+    /// The same of a family.
+    pub fn some_of_family(&self, family: &str, wanted: impl Fn(Client) -> bool) -> Vec<Client> {
+        self.tables.some_of_family(family, wanted)
+    }
+
+    /// How many clients said a name of a family within the days that are kept. Rarely one too many.
+    pub fn size_of_family(&self, family: &str, today: Day) -> u64 {
+        self.tables.size_of_family(family, today)
+    }
+
     /// Lets `look` see how many clients and networks said a name, if they are more than are held.
     pub fn crowd<R>(&self, name: &Name, look: impl FnOnce(&Crowd) -> R) -> Option<R> {
         self.tables.crowd(name, look)

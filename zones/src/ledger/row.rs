@@ -110,6 +110,17 @@ impl<'a> RowView<'a> {
         self.tail().ok()?.1
     }
 
+    /// Shows `each` its pairs, and gives back what there is beside them: one walk over the row instead of two.
+    pub fn walk(&self, mut each: impl FnMut(PairView<'a>)) -> (ClientFacts, Option<Trace>) {
+        let mut pairs = self.pairs();
+        let mut newest = Time::default();
+        for pair in &mut pairs {
+            newest = newest.max(pair.last());
+            each(pair);
+        }
+        read_tail(&mut pairs.reader, self, newest).unwrap_or_default()
+    }
+
     fn tail(&self) -> Result<(ClientFacts, Option<Trace>), DecodeError> {
         let mut pairs = self.pairs();
         let newest = (&mut pairs).map(|pair| pair.last()).max().unwrap_or_default();
@@ -418,7 +429,7 @@ impl Rewriter {
             }
         }
         let (mut known, mut trace) = match old {
-            Some(row) => (row.facts(), row.trace()),
+            Some(row) => row.rest(),
             None => Default::default(),
         };
         if let Some(facts) = beside.facts {

@@ -624,6 +624,25 @@ impl Tables {
         self.sayers(&self.families, family, &says, today)
     }
 
+    /// Clients under a name that are `wanted`; see [`Index::some_clients`].
+    pub(super) fn some_of_name(&self, name: &Name, wanted: impl Fn(Client) -> bool) -> Vec<Client> {
+        self.names.some_clients(name.text(), wanted)
+    }
+
+    /// The same of a family.
+    pub(super) fn some_of_family(
+        &self,
+        family: &str,
+        wanted: impl Fn(Client) -> bool,
+    ) -> Vec<Client> {
+        self.families.some_clients(family, wanted)
+    }
+
+    /// How many clients said a name of a family.
+    pub(super) fn size_of_family(&self, family: &str, today: Day) -> u64 {
+        self.families.said_by(family, today)
+    }
+
     fn sayers(
         &self,
         index: &Index,
