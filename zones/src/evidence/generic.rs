@@ -310,15 +310,17 @@ impl<'a, I: Iterator<Item = &'a [u8]> + Clone> Lexemes<I> {
                 return true;
             }
         }
-        self.0.clone().filter(|label| label.iter().any(|octet| b"-:".contains(octet))).any(|label| {
-            let written = String::from_utf8_lossy(label).replace('-', ":");
-            // A word may stand before the address: host-2001-db8--7.
-            let word = written.find(':').map_or(0, |colon| colon + 1);
-            [Some(written.as_str()), written.get(word..)]
-                .into_iter()
-                .flatten()
-                .any(|text| text.parse() == Ok(ip))
-        })
+        self.0.clone().filter(|label| label.iter().any(|octet| b"-:".contains(octet))).any(
+            |label| {
+                let written = String::from_utf8_lossy(label).replace('-', ":");
+                // A word may stand before the address: host-2001-db8--7.
+                let word = written.find(':').map_or(0, |colon| colon + 1);
+                [Some(written.as_str()), written.get(word..)]
+                    .into_iter()
+                    .flatten()
+                    .any(|text| text.parse() == Ok(ip))
+            },
+        )
     }
 }
 

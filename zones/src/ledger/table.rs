@@ -625,11 +625,7 @@ impl Tables {
     }
 
     /// Clients under a name that are `wanted`; see [`Index::some_clients`].
-    pub(super) fn some_of_name(
-        &self,
-        name: &Name,
-        wanted: impl Fn(Client) -> bool,
-    ) -> Vec<Client> {
+    pub(super) fn some_of_name(&self, name: &Name, wanted: impl Fn(Client) -> bool) -> Vec<Client> {
         self.names.some_clients(name.text(), wanted)
     }
 
