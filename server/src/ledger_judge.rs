@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use helostat_zones::client::{Client, Network};
 use helostat_zones::evidence::{Finding, FindingSet, System};
 use helostat_zones::explain::{self, AllFindings, Explanation};
-use helostat_zones::history::{ClientHistory, NameHistory, NetworkHistory};
+use helostat_zones::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory};
 use helostat_zones::ledger::Ledger;
 use helostat_zones::name::Name;
 use helostat_zones::operator::Decisions;
@@ -130,9 +130,20 @@ impl LedgerJudge {
     /// What must be known of the name of a client's firmest pair.
     fn of_firmest(&self, known: &Known) -> NameHistory {
         match known.client.best() {
-            Some(pair) => NameHistory::of(&self.ledger, &pair.name, &known.policy, known.now),
+            Some(pair) => self.of_name(known, &pair.name),
             None => NameHistory::unknown(),
         }
+    }
+
+    /// What must be known of a name that the client says.
+    fn of_name(&self, known: &Known, name: &Name) -> NameHistory {
+        let Known { policy, now, .. } = known;
+        // Where else the name stands is only told of newcomers.
+        if known.client.pair(name).is_some_and(PairHistory::is_established) {
+            let network = known.client.client.network();
+            return NameHistory::near(&self.ledger, name, network, policy, *now);
+        }
+        NameHistory::of(&self.ledger, name, policy, *now)
     }
 
     /// What the DNS says of an address with a name, waiting no longer than an answer may.
@@ -239,7 +250,7 @@ impl Judge for LedgerJudge {
 
     async fn pair(&self, ip: IpAddr, name: &Name, asker: Asker) -> PairVerdict {
         let known = self.known(ip);
-        let name_history = NameHistory::of(&self.ledger, name, &known.policy, known.now);
+        let name_history = self.of_name(&known, name);
         // Known from our own logs, or a stranger could have us ask for addresses of its choice.
         let seen = known.client.pair(name).is_some();
         let evidence = if seen || asker.trusted {

@@ -179,14 +179,9 @@ impl ClientHistory {
         history.last_ip = facts.last_ip.map(|(_, ip)| ip);
         history.rdns = facts.rdns.map(|(_, rdns)| rdns.into());
         history.trace = trace;
-        // No two pairs have one name, so no two are equal.
-        history.pairs.sort_unstable_by(|a, b| {
-            (b.standing, b.accepted, b.observations, &a.name).cmp(&(
-                a.standing,
-                a.accepted,
-                a.observations,
-                &b.name,
-            ))
+        // They come in the order of their names, and equals stay in it.
+        history.pairs.sort_by_cached_key(|pair| {
+            std::cmp::Reverse((pair.standing, pair.accepted, pair.observations))
         });
         let each_once = |mut families: Vec<&str>| {
             families.sort_unstable();

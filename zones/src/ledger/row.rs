@@ -372,6 +372,7 @@ impl Rewriter {
         let mut kept = Vec::with_capacity(old.map_or(0, |row| row.pair_count()) + 1);
         let mut pairs = old.map(|row| row.pairs());
         let mut next = pairs.as_mut().and_then(Iterator::next);
+        let mut newest_before = Time::default();
         let mut cells = cells.chunk_by(|a, b| a.name == b.name).peekable();
         // Worths are needed only where something may have to go.
         let crowded = old.map_or(0, |row| row.pair_count()) + cells.clone().count()
@@ -385,7 +386,8 @@ impl Rewriter {
             };
             let begin = self.octets.0.len();
             let pair = if order.is_le() { next.take() } else { None };
-            if order.is_le() {
+            if let Some(pair) = &pair {
+                newest_before = newest_before.max(pair.last());
                 next = pairs.as_mut().and_then(Iterator::next);
             }
             let news = if order.is_ge() { cells.next() } else { None };
@@ -428,9 +430,12 @@ impl Rewriter {
                 (None, None) => break,
             }
         }
-        let (mut known, mut trace) = match old {
-            Some(row) => row.rest(),
-            None => Default::default(),
+        // The pairs have been read, and behind them stands the rest.
+        let (mut known, mut trace) = match (old, pairs) {
+            (Some(row), Some(mut pairs)) => {
+                read_tail(&mut pairs.reader, &row, newest_before).unwrap_or_default()
+            }
+            _ => Default::default(),
         };
         if let Some(facts) = beside.facts {
             known.merge(facts);
