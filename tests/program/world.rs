@@ -60,12 +60,7 @@ fn every_row_of_the_table_is_taken() {
     let mut table = Vec::new();
     write::csv::write(&world, &mut table).expect("memory takes everything");
     site.write("world.csv", table);
-    let mut expected = BTreeMap::new();
-    for ([time, ip, name, rdns, _], count) in truth(&world) {
-        // A table is of mail that was taken.
-        *expected.entry([time, ip, name, rdns, "accepted".to_owned()]).or_default() += count;
-    }
-    assert!(read(&site, &["world.csv".to_owned()]) == expected);
+    assert!(read(&site, &["world.csv".to_owned()]) == truth(&world));
 }
 
 #[test]
