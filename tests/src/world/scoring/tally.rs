@@ -1,7 +1,6 @@
 //! What was said of each sender's mail, and when first what.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use helostat_zones::time::Time;
 use helostat_zones::verdict::Class as Verdict;
@@ -26,7 +25,7 @@ impl Said {
     pub fn told(&self) -> String {
         let mut text = self.class.to_string();
         for (word, points) in &self.reasons {
-            let _ = write!(text, " {word}{points:+}");
+            text += &format!(" {word}{points:+}");
         }
         text
     }
