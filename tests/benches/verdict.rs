@@ -9,13 +9,9 @@
 //! Each sort has a thousand pairs that lie anywhere in the tables, but for those that share a network, a client or a
 //! name by their nature. docs/benchmarks.md has the numbers.
 
-#[expect(dead_code, reason = "the other benches need the rest")]
 mod crowd;
-#[expect(dead_code, reason = "the other benches need the rest")]
 mod learn;
-#[expect(dead_code, reason = "the other benches need the rest")]
 mod measure;
-#[expect(dead_code, reason = "the other benches need the rest")]
 mod options;
 mod report;
 
