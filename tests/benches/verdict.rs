@@ -10,6 +10,7 @@
 //! name by their nature. docs/benchmarks.md has the numbers.
 
 mod crowd;
+#[expect(dead_code, reason = "the other benches need the rest")]
 mod learn;
 mod measure;
 mod options;

@@ -420,11 +420,13 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
         let witnesses = old_names.map(|old| old.reporters).fold(pair.reporters, u32::max);
         // Where a name that is strong moved, and its DNS agrees, time need not be served twice.
         let strong = pair.standing == Standing::Strong || (agrees && name_history.is_strong);
-        if blamed < 0.0 && !reaches_known {
+        // Whom the name's own DNS vouches for does not answer for its neighbours.
+        let fair = if findings.agrees() { points - blamed } else { points };
+        if blamed < 0.0 && fair < policy.known_points as f32 {
             Class::Suspect
         } else if strong
             && name.is_fqdn()
-            && points >= policy.trusted_points as f32
+            && fair >= policy.trusted_points as f32
             && witnesses >= policy.witnesses(case.feed.reporters)
         {
             Class::Trusted
