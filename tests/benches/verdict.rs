@@ -128,7 +128,7 @@ fn fill(ledger: &Ledger, pairs: u32, now: Time) -> Vec<Sort> {
     let newcomers = of_each(&|n| (scattered(12, n), name(&format!("mx{n}.fresh{n}.com"))));
     let never = of_each(&|n| (scattered(13, n), name(&format!("mx{n}.never{n}.com"))));
     let crowded = of_each(&|n| {
-        let ip = Ipv4Addr::from(0x0E00_0000 | (n / 250) << 8 | n % 250 + 1);
+        let ip = Ipv4Addr::from(0x0E00_0000 | ((n / 250) << 8) | (n % 250 + 1));
         (ip.into(), name(&format!("host{n}.young{n}.com")))
     });
     let v6 = |net: u128, sub: u128| {
