@@ -215,15 +215,19 @@ pub fn ours(config: &Config) -> Ours {
 }
 
 /// Which program's lines a source holds, and whose they are.
-struct Lines<'a> {
-    format: FormatChoice,
-    reporter: &'a str,
-    reporter_kind: ReporterKind,
-    time_zone: Option<&'a str>,
+pub struct Lines<'a> {
+    /// The program's format.
+    pub format: FormatChoice,
+    /// Who saw what they tell.
+    pub reporter: &'a str,
+    /// What sort of mail it sees.
+    pub reporter_kind: ReporterKind,
+    /// The time zone of stamps that do not say theirs; this machine's if there is none.
+    pub time_zone: Option<&'a str>,
 }
 
-/// What is learned from a source of the configuration.
-fn learning(config: &Config, lines: &Lines<'_>) -> anyhow::Result<Learning> {
+/// What is learned from a source. Of what is not understood one line of a kind is shown.
+pub fn learning(config: &Config, lines: &Lines<'_>) -> anyhow::Result<Learning> {
     Ok(Learning {
         logins: config.ingest.logins,
         samples: 1,

@@ -28,9 +28,9 @@ impl Access {
         let ip = ip.to_canonical();
         let within = |list: &[IpNet]| list.iter().any(|prefix| prefix.contains(&ip));
         if within(&self.trusted) {
-            return Some(Asker { ip, trusted: true });
+            return Some(Asker { ip, trusted: true, in_words: true });
         }
-        within(&self.allow).then_some(Asker { ip, trusted: false })
+        within(&self.allow).then_some(Asker { ip, trusted: false, in_words: true })
     }
 }
 
@@ -58,7 +58,7 @@ mod tests {
             ("2001:db8::1", None, Some(false)),
         ] {
             let address: IpAddr = ip.parse().expect(ip);
-            let asker = |trusted| Asker { ip: address.to_canonical(), trusted };
+            let asker = |trusted| Asker { ip: address.to_canonical(), trusted, in_words: true };
             assert_eq!(narrow.asker(address), in_narrow.map(asker), "{ip}");
             assert_eq!(open.asker(address), in_open.map(asker), "{ip}");
         }

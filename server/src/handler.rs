@@ -196,6 +196,7 @@ impl<J: Judge> Handler<J> {
         };
         let labels: Vec<&[u8]> = owner.iter().take(left).collect();
         let key = Key::read(kind, &labels);
+        let asker = Asker { in_words: at.rtype != RecordType::A, ..asker };
         let answer = self.answer(kind, &key, zone, asker).await;
         at.with(answer)
     }

@@ -21,6 +21,8 @@ pub struct Asker {
     /// It may cause live look-ups for the names in its questions. Of anybody else the names would make us
     /// ask servers of its choice.
     pub trusted: bool,
+    /// It asks for text: reasons come with their sentences, which cost as much as the verdict.
+    pub in_words: bool,
 }
 
 /// Gives verdicts.

@@ -61,7 +61,7 @@ struct Known {
 }
 
 impl Known {
-    fn case<'a>(&'a self, found: &'a FindingSet) -> Case<'a> {
+    fn case<'a>(&'a self, found: &'a FindingSet, in_words: bool) -> Case<'a> {
         Case {
             ip: self.ip,
             client: &self.client,
@@ -72,7 +72,7 @@ impl Known {
             rdns: None,
             policy: &self.policy,
             now: self.now,
-            in_words: true,
+            in_words,
         }
     }
 
@@ -186,10 +186,11 @@ impl LedgerJudge {
         };
         let name_history =
             name.map(|name| NameHistory::of(&self.ledger, name, &known.policy, known.now));
-        let pair = name
-            .zip(name_history.as_ref())
-            .map(|(name, history)| rules::judge_pair(&known.case(&evidence.found), name, history));
-        let verdict = rules::judge_client(&known.case(&of_firmest.found), &self.of_firmest(&known));
+        let pair = name.zip(name_history.as_ref()).map(|(name, history)| {
+            rules::judge_pair(&known.case(&evidence.found, true), name, history)
+        });
+        let verdict =
+            rules::judge_client(&known.case(&of_firmest.found, true), &self.of_firmest(&known));
         let listings = pair.as_ref().map_or(&verdict.listings, |pair| &pair.listings);
         let remedy = |code: &ListCode| remedy::of(*code, asked.as_ref(), &known.policy);
         let remedies: Vec<_> = listings.iter().map(remedy).collect();
@@ -218,8 +219,10 @@ impl Judge for LedgerJudge {
             Some(name) => self.evidence(known.ip, name, asker).await,
             None => Evidence::default(),
         };
-        let mut verdict =
-            rules::judge_client(&known.case(&evidence.found), &self.of_firmest(&known));
+        let mut verdict = rules::judge_client(
+            &known.case(&evidence.found, asker.in_words),
+            &self.of_firmest(&known),
+        );
         verdict.until = evidence.limit(verdict.until, known.now);
         verdict
     }
@@ -258,7 +261,8 @@ impl Judge for LedgerJudge {
         } else {
             Evidence::default()
         };
-        let mut verdict = rules::judge_pair(&known.case(&evidence.found), name, &name_history);
+        let mut verdict =
+            rules::judge_pair(&known.case(&evidence.found, asker.in_words), name, &name_history);
         verdict.until = evidence.limit(verdict.until, known.now);
         verdict
     }

@@ -12,6 +12,7 @@
 mod crowd;
 #[expect(dead_code, reason = "the other benches need the rest")]
 mod learn;
+#[expect(dead_code, reason = "the other benches need the rest")]
 mod measure;
 mod options;
 mod report;
@@ -196,7 +197,7 @@ fn judge(options: &Options) {
         let live = Live::new(config, &Registry::new()).expect("nothing is asked");
         LedgerJudge::new(ledger.clone(), live, policy.clone())
     };
-    let asker = Asker { ip: IpAddr::from([127, 0, 0, 1]), trusted: true };
+    let asker = Asker { ip: IpAddr::from([127, 0, 0, 1]), trusted: true, in_words: true };
     let report = Report::begin(options, "judge");
     report.tell("pairs held", ledger.sizes().pairs as f64, "");
     for Sort { what, bar, pairs } in &sorts {

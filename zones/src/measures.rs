@@ -14,11 +14,11 @@ use std::net::IpAddr;
 
 use crate::client::Client;
 use crate::evidence::{DnsName, generic};
-use crate::history::{ClientHistory, Crowd, NetworkHistory, PairHistory};
+use crate::history::{ClientHistory, Crowd, NetworkHistory, PairHistory, Standing, is_akin};
 use crate::name::{Name, NameKind};
 use crate::policy::Policy;
 use crate::time::Time;
-use crate::verdict::Reason;
+use crate::verdict::{ListCode, Reason};
 
 /// More messages than this say nothing more.
 const MESSAGES_MAX: u32 = 2000;
@@ -99,15 +99,7 @@ impl Reverse {
             DnsName::parse(rdns)
                 .is_none_or(|it| generic::looks_generic(&it, ip) && !generic::says_mail(&it))
         };
-        if generic {
-            Self::Generic
-        } else if rdns.eq_ignore_ascii_case(name.text()) {
-            Self::Same
-        } else if name.family().is_some() && host.family() == name.family() {
-            Self::Family
-        } else {
-            Self::Named
-        }
+        if generic { Self::Generic } else { Self::of_established(Some(rdns), name) }
     }
 }
 
@@ -118,6 +110,10 @@ pub struct Measures {
     pub form: Form,
     /// What logs told of the reverse name.
     pub reverse: Reverse,
+    /// How firmly the pair stands.
+    pub standing: Standing,
+    /// When its first mail was accepted.
+    pub first: Option<Time>,
     /// Accepted messages.
     pub messages: u32,
     /// Days of the last 64 with accepted mail.
@@ -169,12 +165,15 @@ pub struct Sources<'a> {
     pub name_networks: u32,
     /// The reverse name that the log of this very message told; `None` to take what the ledger has.
     pub rdns: Option<&'a str>,
+    /// The DNS of the name says that the client has it.
+    pub vouched: bool,
 }
 
 impl Measures {
     /// Measures a pair.
     pub fn of(sources: Sources<'_>, policy: &Policy, now: Time) -> Self {
-        let Sources { ip, name, client, network, warm_since, name_networks, rdns } = sources;
+        let Sources { ip, name, client, network, warm_since, name_networks, rdns, vouched } =
+            sources;
         let pair = client.pair(name);
         let established = pair.is_some_and(PairHistory::is_established);
         let reporters = pair.map_or(0, |pair| pair.reporters);
@@ -193,7 +192,9 @@ impl Measures {
         Self {
             form,
             reverse,
-            messages: pair.map_or(0, |pair| pair.accepted).min(MESSAGES_MAX),
+            standing: pair.map_or(Standing::Seen, |pair| pair.standing),
+            first: pair.and_then(|pair| pair.first_accepted),
+            messages: pair.map_or(0, |pair| pair.accepted),
             days: pair.map_or(0, |pair| pair.accepted_days),
             age_days: pair
                 .and_then(|pair| pair.first_accepted)
@@ -209,9 +210,12 @@ impl Measures {
             network_days: here.map_or(0, |here| here.days(now)),
             network_reporters: here.map_or(0, |here| here.reporters.count_ones()),
             network_age_days: here.map_or(0, |here| here.age_days(now)),
-            crowd: family.map_or_else(Crowd::default, |family| {
-                network.crowd((client.client, family), warm_since, policy, now)
-            }),
+            // Whom the DNS of its name vouches for, and who stands, does not answer for its neighbours.
+            crowd: family
+                .filter(|_| !(vouched && established))
+                .map_or_else(Crowd::default, |family| {
+                    network.crowd((client.client, family), warm_since, policy, now)
+                }),
             name_networks,
             refused: pair.is_some_and(PairHistory::is_mostly_refused),
             trapped: pair.map_or(0, |pair| pair.trapped),
@@ -227,15 +231,18 @@ impl Measures {
     /// Tells `each` of every measure that adds something, with its points.
     pub fn weigh(&self, policy: &Policy, asked_dns: bool, mut each: impl FnMut(Measure, f32)) {
         let points = &policy.points;
+        let log = |count: u32| (count as f32).ln_1p();
+        if self.messages > 0 {
+            let history = points.points_days as f32 * log(self.days)
+                + points.points_messages as f32 * log(self.messages.min(MESSAGES_MAX))
+                + points.points_age as f32 * log(self.age_days.min(AGE_MAX));
+            each(Measure::History, history);
+        }
         let mut add = |measure, weight: i32, times: f32| {
             if weight != 0 && times != 0.0 {
                 each(measure, weight as f32 * times);
             }
         };
-        let log = |count: u32| (count as f32).ln_1p();
-        add(Measure::Days, points.points_days, log(self.days));
-        add(Measure::Messages, points.points_messages, log(self.messages));
-        add(Measure::Age, points.points_age, log(self.age_days.min(AGE_MAX)));
         add(Measure::NetworkDays, points.points_network_days, log(self.network_days));
         let more = self.network_reporters.saturating_sub(1);
         add(Measure::Reporters, points.points_reporters, log(more));
@@ -280,29 +287,20 @@ impl Measures {
 impl Reverse {
     /// The same for an established pair: whether a machine made the name was settled by time.
     fn of_established(rdns: Option<&str>, name: &Name) -> Self {
-        let Some(rdns) = rdns else { return Self::Unknown };
-        if rdns.eq_ignore_ascii_case(name.text()) {
-            return Self::Same;
+        match rdns {
+            None => Self::Unknown,
+            Some(rdns) if rdns.eq_ignore_ascii_case(name.text()) => Self::Same,
+            Some(rdns) if is_akin(rdns, name) => Self::Family,
+            Some(_) => Self::Named,
         }
-        // A family is the end of a name, so no list needs to be asked.
-        let akin = name.family().is_some_and(|family| {
-            let rest = rdns.to_ascii_lowercase();
-            let rest = rest.strip_suffix(family);
-            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        });
-        if akin { Self::Family } else { Self::Named }
     }
 }
 
 /// One measure, as a reason of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// Days with accepted mail.
-    Days,
-    /// Accepted messages.
-    Messages,
-    /// Days since the first.
-    Age,
+    /// Days with accepted mail, accepted messages and days since the first: three measures of the same thing.
+    History,
     /// Days of the family in the network.
     NetworkDays,
     /// Reporters that know the family in the network.
@@ -331,9 +329,11 @@ impl Measure {
     /// The stable word of the reason.
     pub fn word(self, measures: &Measures) -> &'static str {
         match self {
-            Self::Days => "days",
-            Self::Messages => "messages",
-            Self::Age => "age",
+            Self::History => match measures.standing {
+                Standing::Seen => "seen",
+                Standing::Established => "established",
+                Standing::Strong => "strong",
+            },
             Self::NetworkDays => "family-in-network",
             Self::Reporters => "reporters",
             Self::SameFamily => "same-family",
@@ -360,6 +360,27 @@ impl Measure {
         }
     }
 
+    /// Why a newcomer is listed of whom this is the heaviest measure; `None` if it lists nobody.
+    pub fn list_code(self, measures: &Measures) -> Option<ListCode> {
+        Some(match self {
+            Self::Form if measures.form == Form::Generic => ListCode::Generic,
+            Self::Form => ListCode::Junk,
+            Self::Reverse => ListCode::Generic,
+            Self::Crowd => ListCode::Crowded,
+            Self::SecondFamily => ListCode::ManyFamilies,
+            Self::NameNetworks if measures.form == Form::Host => ListCode::ClaimsOthers,
+            Self::NameNetworks => ListCode::Junk,
+            Self::Traps | Self::TrapShare => ListCode::Trapped,
+            Self::History
+            | Self::NetworkDays
+            | Self::Reporters
+            | Self::SameFamily
+            | Self::Refused => {
+                return None;
+            }
+        })
+    }
+
     /// What it says, for people.
     pub fn sentence(self, measures: &Measures, name: &Name, network: &NetworkHistory) -> String {
         let counted = |n: u32, one: &str, many: &str| {
@@ -367,9 +388,18 @@ impl Measure {
         };
         let days = |n: u32| counted(n, "day", "days");
         match self {
-            Self::Days => format!("mail was accepted on {} of the last 64", days(measures.days)),
-            Self::Messages => format!("{} messages were accepted", measures.messages),
-            Self::Age => format!("the first was accepted {} ago", days(measures.age_days)),
+            Self::History => {
+                let reporters = match measures.reporters {
+                    0 | 1 => String::new(),
+                    n => format!(", seen by {n} reporters"),
+                };
+                format!(
+                    "{name}: {} accepted on {} of the last 64 days, first on {}{reporters}",
+                    counted(measures.messages, "message was", "messages were"),
+                    measures.days,
+                    measures.first.map_or_else(String::new, Time::date),
+                )
+            }
             Self::NetworkDays => format!(
                 "hosts of {} sent mail from {} on {} of the last 64",
                 name.family().unwrap_or_default(),

@@ -96,6 +96,24 @@ pub enum ReporterKind {
 }
 
 impl ReporterKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Mx, Self::Trap, Self::Submission, Self::Unfiltered];
+
+    /// The word for it in output and input.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mx => "mx",
+            Self::Trap => "trap",
+            Self::Submission => "submission",
+            Self::Unfiltered => "unfiltered",
+        }
+    }
+
+    /// The kind that a word means.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
     /// True if mail that it accepts builds standing.
     pub fn builds_standing(self) -> bool {
         self == Self::Mx

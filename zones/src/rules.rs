@@ -34,7 +34,7 @@ use crate::client::Client;
 use crate::evidence::System;
 use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, Standing};
 use crate::ledger::activity::{DAYS_KEPT, Days};
-use crate::measures::{Form, Measure, Measures, Reverse, Sources};
+use crate::measures::{Measure, Measures, Reverse, Sources};
 use crate::name::{Name, NameKind};
 use crate::operator::{Decision, Decisions, Kind};
 use crate::policy::Policy;
@@ -94,6 +94,8 @@ struct Weighed {
     excused: f32,
     /// The network is crowded.
     is_crowd: bool,
+    /// The heaviest of what may list it.
+    cause: ListCode,
     reasons: Vec<Reason>,
 }
 
@@ -109,40 +111,40 @@ impl Case<'_> {
             warm_since: self.feed.warm_since,
             name_networks,
             rdns: self.rdns,
+            vouched: self.findings.agrees(),
         };
         let measures = Measures::of(sources, policy, now);
         let is_crowd = measures.crowd.fresh >= policy.crowd_bar(self.feed.reporters);
         let (mut points, mut blamed, mut excused) = (0.0, 0.0, 0.0);
         let mut reasons = Vec::with_capacity(8);
-        let mut of_history = 0.0;
+        let mut cause = (0.0, ListCode::Generic);
         measures.weigh(policy, self.findings.asked_reverse(), |measure, add| {
             points += add;
-            match measure {
-                // Three measures of the same thing are one reason.
-                Measure::Days | Measure::Messages | Measure::Age => {
-                    of_history += add;
-                    return;
-                }
-                Measure::Crowd => {
-                    blamed += add;
-                    excused += if is_crowd { 0.0 } else { add };
-                }
-                Measure::Traps | Measure::TrapShare => blamed += add,
-                Measure::Refused => excused += add,
+            let counts = match measure {
+                Measure::Crowd => is_crowd,
+                Measure::Refused => false,
+                // Nobody is listed for what its neighbours sent to traps.
+                Measure::TrapShare => measures.trapped > 0,
                 // A bot says such a name from where nobody set anything up; where somebody did, it is a mistake.
-                Measure::NameNetworks if self.has_own_reverse(measures.reverse) => excused += add,
-                _ => {}
+                Measure::NameNetworks => !self.has_own_reverse(measures.reverse),
+                _ => true,
+            };
+            if !counts {
+                excused += add;
+            }
+            if matches!(measure, Measure::Crowd | Measure::Traps | Measure::TrapShare) {
+                blamed += add;
+            }
+            if let Some(code) = measure.list_code(&measures).filter(|_| counts && add < cause.0) {
+                cause = (add, code);
             }
             reasons.push(measure.told(add, &measures, name, network, self.in_words));
         });
-        if let Some(pair) = client.pair(name).filter(|pair| pair.accepted > 0) {
-            reasons.push(self.history_reason(pair, of_history));
-        }
         self.findings.weigh(name, &policy.weights, self.in_words, |reason| {
             points += reason.points as f32;
             reasons.push(reason);
         });
-        Weighed { measures, points, blamed, excused, is_crowd, reasons }
+        Weighed { measures, points, blamed, excused, is_crowd, cause: cause.1, reasons }
     }
 
     /// True if the client has a verified reverse name that was given to it alone.
@@ -166,12 +168,16 @@ impl Case<'_> {
         if self.in_words { text() } else { String::new() }
     }
 
-    fn many_families(&self) -> bool {
-        let many = match Client::of(self.ip) {
+    /// So many families on the client are too many.
+    fn many(&self) -> u32 {
+        match Client::of(self.ip) {
             Client::V4(_) => self.policy.many_families_v4,
             Client::V6(_) => self.policy.many_families_v6,
-        };
-        self.client.family_count.n >= u64::from(many)
+        }
+    }
+
+    fn many_families(&self) -> bool {
+        self.client.family_count.n >= u64::from(self.many())
     }
 
     fn families_reason(&self, word: &'static str, points: i32, end: &str) -> Reason {
@@ -186,11 +192,7 @@ impl Case<'_> {
         Reason { word, points, text }
     }
 
-    fn watched_reason<'a>(
-        &self,
-        word: &'static str,
-        names: impl Iterator<Item = &'a str>,
-    ) -> Reason {
+    fn watched_reason<'a>(&self, names: impl Iterator<Item = &'a str>) -> Reason {
         let text = self.say(|| {
             format!(
                 "other names came from this address within {} days ({})",
@@ -198,33 +200,7 @@ impl Case<'_> {
                 sample(names),
             )
         });
-        Reason { word, points: -10, text }
-    }
-
-    /// What a pair's own history says for it.
-    fn history_reason(&self, pair: &PairHistory, points: f32) -> Reason {
-        let word = match pair.standing {
-            Standing::Seen => "seen",
-            Standing::Established => "established",
-            Standing::Strong => "strong",
-        };
-        let text = self.say(|| {
-            let reporters = match pair.reporters {
-                0 | 1 => String::new(),
-                n => format!(", seen by {n} reporters"),
-            };
-            format!(
-                "{}: {} accepted on {} of the last 64 days, first on {}{reporters}",
-                pair.name,
-                match pair.accepted {
-                    1 => "1 message was".to_owned(),
-                    n => format!("{n} messages were"),
-                },
-                pair.accepted_days,
-                date(pair.first_accepted.unwrap_or(pair.first)),
-            )
-        });
-        Reason { word, points: points.round() as i32, text }
+        Reason { word: "watched", points: -10, text }
     }
 
     /// What sort of sender an established pair is.
@@ -241,8 +217,7 @@ impl Case<'_> {
 
 /// Judges a client by its firmest pair, whose name has the history `best`; the findings are those of that pair.
 pub fn judge_client(case: &Case<'_>, best: &NameHistory) -> ClientVerdict {
-    let Case { ip, client: history, now, .. } = *case;
-    let firmest = history.best();
+    let firmest = case.client.best();
     let mut verdict = match firmest {
         Some(pair) => judge_pair(case, &pair.name, best),
         None => judge_nobody(case),
@@ -267,7 +242,6 @@ pub fn judge_client(case: &Case<'_>, best: &NameHistory) -> ClientVerdict {
         _ => 4,
     };
     let says_something = verdict.class != Class::New;
-    let next = case.decisions.next_change(Some(ip), firmest.map(|pair| &pair.name), now);
     ClientVerdict {
         class: verdict.class,
         sort: verdict.sort,
@@ -279,7 +253,7 @@ pub fn judge_client(case: &Case<'_>, best: &NameHistory) -> ClientVerdict {
         trust: (trusted_so_far && verdict.listings.is_empty()).then_some(Trust { category, level }),
         reasons: verdict.reasons,
         listings: verdict.listings,
-        until: verdict.until.min(next.unwrap_or(verdict.until)),
+        until: verdict.until,
     }
 }
 
@@ -288,8 +262,7 @@ fn blame_company(case: &Case<'_>, stands: Option<&PairHistory>, verdict: &mut Pa
     let Case { client, policy, .. } = *case;
     let Some(pair) = stands else {
         if client.watched_count.n >= u64::from(policy.watch_families) {
-            let reason =
-                case.watched_reason("watched", client.watched_families.iter().map(String::as_str));
+            let reason = case.watched_reason(client.watched_families.iter().map(String::as_str));
             verdict.blame(reason);
         }
         return;
@@ -309,12 +282,12 @@ fn blame_company(case: &Case<'_>, stands: Option<&PairHistory>, verdict: &mut Pa
         .filter(heard)
         .collect();
     let lately = company.iter().filter(|other| other.in_watch_window).count();
-    if case.many_families() && company.len() + 1 >= policy.many_families_v4 as usize {
+    if case.many_families() && company.len() + 1 >= case.many() as usize {
         let end = ", beside a pair that stands: several hosts may share this address";
         verdict.blame(case.families_reason("shared", -35, end));
         verdict.sort = Some(Sort::Shared);
     } else if lately + 1 >= policy.watch_families as usize {
-        verdict.blame(case.watched_reason("watched", company.iter().map(|pair| pair.name.text())));
+        verdict.blame(case.watched_reason(company.iter().map(|pair| pair.name.text())));
         if lately + 1 > policy.watch_families as usize {
             verdict.sort = Some(Sort::Shared);
         }
@@ -392,7 +365,7 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
     if let Some(decision) = case.decision(name, agrees || stands.is_some()) {
         return decided(case, decision, pair, name);
     }
-    let Weighed { measures, points, blamed, excused, is_crowd, mut reasons } =
+    let Weighed { measures, points, blamed, excused, is_crowd, cause, mut reasons } =
         case.weigh(name, name_history);
     let denial = findings.denial(&policy.weights);
     if let Some(denial) = denial {
@@ -420,13 +393,11 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
         let witnesses = old_names.map(|old| old.reporters).fold(pair.reporters, u32::max);
         // Where a name that is strong moved, and its DNS agrees, time need not be served twice.
         let strong = pair.standing == Standing::Strong || (agrees && name_history.is_strong);
-        // Whom the name's own DNS vouches for does not answer for its neighbours.
-        let fair = if findings.agrees() { points - blamed } else { points };
-        if blamed < 0.0 && fair < policy.known_points as f32 {
+        if blamed < 0.0 && !reaches_known {
             Class::Suspect
         } else if strong
             && name.is_fqdn()
-            && fair >= policy.trusted_points as f32
+            && points >= policy.trusted_points as f32
             && witnesses >= policy.witnesses(case.feed.reporters)
         {
             Class::Trusted
@@ -456,7 +427,7 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
             let held_against = points - excused;
             let listed = held_against <= policy.listed_points as f32;
             if listed && listings.is_empty() {
-                listings.push(cause(&measures, policy, is_crowd));
+                listings.push(cause);
             }
             if !listings.is_empty() {
                 Class::Listed
@@ -606,30 +577,6 @@ fn list_newcomer(
     }
 }
 
-/// Why the points of a newcomer are so low: the heaviest measure.
-fn cause(measures: &Measures, policy: &Policy, is_crowd: bool) -> ListCode {
-    let mut heaviest = (0.0, ListCode::Generic);
-    measures.weigh(policy, false, |measure, points| {
-        let code = match measure {
-            Measure::Form | Measure::Reverse => match (measure, measures.form) {
-                (Measure::Reverse, _) | (_, Form::Generic) => ListCode::Generic,
-                _ => ListCode::Junk,
-            },
-            Measure::Crowd if !is_crowd => return,
-            Measure::Crowd => ListCode::Crowded,
-            Measure::SecondFamily => ListCode::ManyFamilies,
-            Measure::NameNetworks if measures.form == Form::Host => ListCode::ClaimsOthers,
-            Measure::NameNetworks => ListCode::Junk,
-            Measure::Traps | Measure::TrapShare => ListCode::Trapped,
-            _ => return,
-        };
-        if points < heaviest.0 {
-            heaviest = (points, code);
-        }
-    });
-    heaviest.1
-}
-
 /// Judges a name, whoever says it. `findings` are those of the name with any client.
 pub fn judge_name(
     name: &Name,
@@ -742,10 +689,6 @@ fn sample<'a>(all: impl Iterator<Item = &'a str>) -> String {
     let shown: Vec<_> = all.by_ref().take(3).collect();
     let more = if all.peek().is_some() { ", ..." } else { "" };
     format!("{}{more}", shown.join(", "))
-}
-
-fn date(time: Time) -> String {
-    time.to_string().chars().take(10).collect()
 }
 
 /// The moment at which time alone could change a verdict: windows are counted in UTC days, so the next

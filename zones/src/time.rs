@@ -42,6 +42,11 @@ impl Time {
         Duration::from_secs(u64::from(self.0.saturating_sub(earlier.0)))
     }
 
+    /// Its UTC date: `2026-11-28`.
+    pub fn date(self) -> String {
+        self.to_string().chars().take(10).collect()
+    }
+
     /// Whole days since an earlier moment; zero if it is later.
     pub fn days_since(self, earlier: Self) -> u32 {
         self.0.saturating_sub(earlier.0) / 86_400

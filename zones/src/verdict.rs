@@ -69,7 +69,7 @@ pub enum ListCode {
     Junk = 6,
     /// The publisher of the name denies the client.
     Denied = 7,
-    /// Its mail, or that of its network, goes to spam traps.
+    /// Its mail goes to spam traps.
     Trapped = 8,
     /// A generic or dynamic reverse name with no standing.
     Generic = 10,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use helostat_ingest::heard::Heard;
 use helostat_ingest::hint;
-use helostat_ingest::learner::{Learner, Learning, PLAUSIBLE_PAST, Tally};
+use helostat_ingest::learner::{Learner, Learning, Tally};
 use helostat_ingest::old::{self, OldLog};
 use helostat_ingest::pipeline::{self, Batching, LearnError, ObserveError};
 use helostat_ingest::sink::Sink;
@@ -30,6 +30,7 @@ use crate::cli::LearnArgs;
 use crate::config::Config;
 use crate::control::Daemon;
 use crate::exit::{Exit, Failure};
+use crate::settings::Lines;
 use crate::{out, settings};
 
 /// The least observations in a batch of old ones; a few megabytes.
@@ -92,26 +93,17 @@ pub fn run(config: &Config, args: &LearnArgs) -> Result<(), Failure> {
 }
 
 fn learning(config: &Config, args: &LearnArgs) -> anyhow::Result<Learning> {
-    Ok(Learning {
+    let kind = args.reporter_kind.as_str();
+    let Some(reporter_kind) = ReporterKind::of_word(kind) else {
+        anyhow::bail!("'{kind}' is no reporter kind: mx, trap, submission or unfiltered")
+    };
+    let lines = Lines {
         format: args.format.parse()?,
-        reporter: args.reporter.as_str().into(),
-        reporter_kind: match args.reporter_kind.as_str() {
-            "mx" => ReporterKind::Mx,
-            "trap" => ReporterKind::Trap,
-            "submission" => ReporterKind::Submission,
-            "unfiltered" => ReporterKind::Unfiltered,
-            other => {
-                anyhow::bail!("'{other}' is no reporter kind: mx, trap, submission or unfiltered")
-            }
-        },
-        zone: settings::time_zone(args.time_zone.as_deref())?,
-        logins: config.ingest.logins,
-        samples: args.unparsed.unwrap_or(0),
-        own: config.ingest.own.clone(),
-        ours: settings::ours(config),
-        future_tolerance: config.ledger.future_tolerance,
-        earliest: PLAUSIBLE_PAST,
-    })
+        reporter: &args.reporter,
+        reporter_kind,
+        time_zone: args.time_zone.as_deref(),
+    };
+    Ok(Learning { samples: args.unparsed.unwrap_or(0), ..settings::learning(config, &lines)? })
 }
 
 /// The files to read, the oldest first.

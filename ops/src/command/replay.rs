@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
-use helostat_ingest::learner::{Learning, PLAUSIBLE_PAST};
+use helostat_ingest::learner::Learning;
 use helostat_ingest::old;
 use helostat_zones::observation::ReporterKind;
 use helostat_zones::time::Time;
@@ -27,6 +27,7 @@ use crate::replay::policies::policies;
 use crate::replay::read::{Read, read};
 use crate::replay::report::{Making, Report};
 use crate::replay::sites::Kinds;
+use crate::settings::Lines;
 use crate::{out, settings};
 use helostat_zones::operator::Decisions;
 use helostat_zones::replay::Player;
@@ -122,19 +123,14 @@ fn tell(report: &Report, json: bool, stdout_is_taken: bool) -> Result<(), Failur
 }
 
 fn learning(config: &Config, args: &ReplayArgs) -> anyhow::Result<Learning> {
-    Ok(Learning {
+    let lines = Lines {
         format: args.format.parse()?,
-        reporter: args.reporter.as_str().into(),
+        reporter: &args.reporter,
         // Each site has its own, which is looked up when its messages are played.
         reporter_kind: ReporterKind::default(),
-        zone: settings::time_zone(args.time_zone.as_deref())?,
-        logins: config.ingest.logins,
-        samples: args.unparsed.unwrap_or(0),
-        own: config.ingest.own.clone(),
-        ours: settings::ours(config),
-        future_tolerance: config.ledger.future_tolerance,
-        earliest: PLAUSIBLE_PAST,
-    })
+        time_zone: args.time_zone.as_deref(),
+    };
+    Ok(Learning { samples: args.unparsed.unwrap_or(0), ..settings::learning(config, &lines)? })
 }
 
 fn create(path: &Path) -> Result<BufWriter<File>, Failure> {

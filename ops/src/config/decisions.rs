@@ -75,27 +75,26 @@ struct Entry<'a> {
 
 /// The decisions of one file. In a file that is not TOML what an entry lacks may be what could not be read.
 pub(super) fn gather(allow: &[Allow], deny: &[Deny], given: &Given, is_toml: bool) -> Gathered {
-    let mut gathered = Gathered::default();
-    for (number, it) in allow.iter().enumerate() {
-        let entry = Entry {
-            client: it.client,
-            name: it.name.as_ref(),
-            reason: &it.reason,
-            author: it.author.as_deref(),
-            added: it.added,
-            until: it.until,
+    // Two sections with the same keys are two types.
+    macro_rules! entry {
+        ($it:expr) => {
+            Entry {
+                client: $it.client,
+                name: $it.name.as_ref(),
+                reason: &$it.reason,
+                author: $it.author.as_deref(),
+                added: $it.added,
+                until: $it.until,
+            }
         };
+    }
+    let allow = allow.iter().map(|it| entry!(it)).enumerate();
+    let deny = deny.iter().map(|it| entry!(it)).enumerate();
+    let mut gathered = Gathered::default();
+    for (number, entry) in allow {
         gathered.take(Kind::Allow, &entry, number, given, is_toml);
     }
-    for (number, it) in deny.iter().enumerate() {
-        let entry = Entry {
-            client: it.client,
-            name: it.name.as_ref(),
-            reason: &it.reason,
-            author: it.author.as_deref(),
-            added: it.added,
-            until: it.until,
-        };
+    for (number, entry) in deny {
         gathered.take(Kind::Deny, &entry, number, given, is_toml);
     }
     gathered

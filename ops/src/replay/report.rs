@@ -17,7 +17,6 @@ use super::play::Played;
 use super::read::Counts;
 use super::reel::Reel;
 use super::roc::area_of;
-use super::sites;
 use super::standing::{Cause, Ends, Later};
 use super::tracks::Track;
 use helostat_zones::replay::Player;
@@ -421,7 +420,7 @@ impl Making<'_> {
         let reel = self.reel;
         let sites = reel.sites.iter().zip(&played.sites).map(|(name, count)| SiteReport {
             name: name.to_string(),
-            kind: sites::word(count.kind),
+            kind: count.kind.word(),
             messages: count.messages,
             ham: count.ham,
             spam: count.spam,

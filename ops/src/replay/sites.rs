@@ -40,21 +40,9 @@ impl Kinds {
 }
 
 fn kind(word: &str) -> Result<ReporterKind, String> {
-    let known =
-        [ReporterKind::Mx, ReporterKind::Trap, ReporterKind::Submission, ReporterKind::Unfiltered];
-    known.into_iter().find(|kind| self::word(*kind) == word).ok_or_else(|| {
+    ReporterKind::of_word(word).ok_or_else(|| {
         format!("'{word}' is no reporter kind: mx, trap, submission or unfiltered; for one site SITE=KIND")
     })
-}
-
-/// The word for a kind.
-pub fn word(kind: ReporterKind) -> &'static str {
-    match kind {
-        ReporterKind::Mx => "mx",
-        ReporterKind::Trap => "trap",
-        ReporterKind::Submission => "submission",
-        ReporterKind::Unfiltered => "unfiltered",
-    }
 }
 
 #[cfg(test)]

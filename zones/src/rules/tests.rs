@@ -463,3 +463,14 @@ fn agreement_shows_in_code_level_and_until() {
     assert!(client.score > world.client("192.0.2.7", &[]).score);
     assert_eq!(world.client("192.0.2.7", &[]).until, Day(NOW.day().0 + 1).start());
 }
+
+#[test]
+fn nobody_is_listed_for_what_its_neighbours_sent_to_traps() {
+    let world = World::of(&[("192.0.2.8", "mail.example.net", Outcome::Accepted, 0..1, 1)]);
+    world.learn(
+        ("trap", ReporterKind::Trap),
+        &[("192.0.2.7", "mail.example.com", Outcome::Accepted, 0..20, 5)],
+    );
+    assert_eq!(world.client("192.0.2.8", &[]).listings, []);
+    assert_eq!(world.client("192.0.2.7", &[]).listings, [ListCode::Trapped]);
+}

@@ -233,7 +233,7 @@ impl fmt::Display for Stats {
         }
         for Reported { reporter, kind, observations, accepted, rejected, newest } in &self.reporters
         {
-            write!(f, "reporter {reporter} ({}): ", word(*kind))?;
+            write!(f, "reporter {reporter} ({}): ", kind.word())?;
             write!(f, "{observations} observations, {accepted} accepted, {rejected} rejected")?;
             match newest {
                 Some(newest) => writeln!(f, ", the last at {newest}")?,
@@ -249,15 +249,6 @@ impl fmt::Display for Stats {
 
 fn date(time: Time) -> String {
     time.to_string().chars().take(10).collect()
-}
-
-fn word(kind: ReporterKind) -> &'static str {
-    match kind {
-        ReporterKind::Mx => "mx",
-        ReporterKind::Trap => "trap",
-        ReporterKind::Submission => "submission",
-        ReporterKind::Unfiltered => "unfiltered",
-    }
 }
 
 #[cfg(test)]

@@ -401,16 +401,12 @@ impl ReadText for IpAddr {
 
 impl ReadText for ReporterKind {
     fn read(text: &str) -> Result<Self, String> {
-        match text {
-            "mx" => Ok(Self::Mx),
-            "trap" => Ok(Self::Trap),
-            "submission" => Ok(Self::Submission),
-            "unfiltered" => Ok(Self::Unfiltered),
-            _ => Err(format!(
+        Self::of_word(text).ok_or_else(|| {
+            format!(
                 "'{}' is no reporter kind: mx, trap, submission or unfiltered",
                 text.escape_debug()
-            )),
-        }
+            )
+        })
     }
 }
 
