@@ -28,7 +28,7 @@ section! {
         "file" file: Option<PathBuf> = Is(r#""""#), Free, Reload,
             "The file that `helostat allow` and `helostat deny` write; \"\" is decisions.toml beside this file.";
         "files" files: Vec<PathBuf> = Is("[]"), Free, Reload,
-            "Files of your own with [[allow]] and [[deny]]; they are read again when the daemon reloads.";
+            "Files of your own with sections `[[allow]]` and `[[deny]]`; they are read again when the daemon reloads.";
     }
 }
 
