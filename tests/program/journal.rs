@@ -112,10 +112,12 @@ fn complaints_and_chatter_keep_nobody() {
     // It complains without end, and says a line longer than any.
     let site = with_journalctl(
         r#"
-head -c 300000 /dev/zero | tr '\0' '!' >&2 &
+{ head -c 300000 /dev/zero | tr '\0' '!'; echo; } >&2 &
 head -c 300000 /dev/zero | tr '\0' 'x'
 echo
 echo '{"__CURSOR":"c1","MESSAGE":"one"}'
+# The hint is a line of its own, not the middle of that other one.
+wait
 echo "Hint: You are currently not seeing messages from other users and the system." >&2
 stay
 "#,
