@@ -29,6 +29,7 @@ use crate::name::Name;
 use crate::time::Time;
 use crate::verdict::{
     ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Rating, Reason, Trust,
+    telling,
 };
 
 /// The most A records of one answer (`clients.md` 4).
@@ -140,7 +141,11 @@ impl Answer {
             text.word("confidence", verdict.confidence);
         }
         text.word("until", verdict.until);
-        let txt = text.end(&verdict.reasons, caps.page.as_deref(), &ip.to_string());
+        let txt = text.end(
+            telling(&verdict.reasons, &verdict.listings),
+            caps.page.as_deref(),
+            &ip.to_string(),
+        );
         Self::new(a, txt, unlisted, verdict.until, now, caps)
     }
 
@@ -159,7 +164,7 @@ impl Answer {
         let words: Vec<_> = codes.iter().map(|&code| name_word(code)).collect();
         let mut text = Text::new(&format!("{LISTED}{}", words.join(",")));
         text.word("until", verdict.until);
-        let txt = text.end(&verdict.reasons, caps.page.as_deref(), name.text());
+        let txt = text.end(verdict.reasons.first(), caps.page.as_deref(), name.text());
         Self::new(a.collect(), txt, unlisted, verdict.until, now, caps)
     }
 
@@ -177,7 +182,7 @@ impl Answer {
         };
         let mut text = Text::new(&format!("{DNA_SERVICE},{};helostat", rating.letter()));
         text.word("until", verdict.until);
-        let txt = text.end(&verdict.reasons, caps.page.as_deref(), name.text());
+        let txt = text.end(verdict.reasons.first(), caps.page.as_deref(), name.text());
         let ttl = caps.positive_ttl.min(holds).max(1);
         Self { exists: Exists::Exists, a: Vec::new(), txt: Some(txt), ttl }
     }
@@ -208,7 +213,8 @@ impl Answer {
         }
         text.word("until", verdict.until);
         let key = format!("{name},{ip}");
-        let txt = text.end(&verdict.reasons, caps.page.as_deref(), &key);
+        let txt =
+            text.end(telling(&verdict.reasons, &verdict.listings), caps.page.as_deref(), &key);
         Self::new(a, txt, unlisted, verdict.until, now, caps)
     }
 
@@ -278,21 +284,8 @@ fn score_value(score: Option<u8>) -> Vec<Ipv4Addr> {
 }
 
 fn list_words(listings: &[ListCode]) -> String {
-    let words: Vec<_> = told(listings).into_iter().map(list_word).collect();
+    let words: Vec<_> = told(listings).into_iter().map(ListCode::word).collect();
     format!("{LISTED}{}", words.join(","))
-}
-
-fn list_word(code: ListCode) -> &'static str {
-    match code {
-        ListCode::Trapped => "traps",
-        ListCode::ManyFamilies => "many-families",
-        ListCode::ClaimsOthers => "claims-others",
-        ListCode::Junk => "junk",
-        ListCode::Denied => "denied",
-        ListCode::Generic => "generic",
-        ListCode::Crowded => "crowded",
-        ListCode::Operator => "operator",
-    }
 }
 
 fn name_word(code: NameCode) -> &'static str {
@@ -329,13 +322,13 @@ impl Text {
         self.0.push_str(&format!(" {name}={value}"));
     }
 
-    fn end(self, reasons: &[Reason], page: Option<&str>, key: &str) -> String {
+    fn end(self, reason: Option<&Reason>, page: Option<&str>, key: &str) -> String {
         let Self(mut text) = self;
         let page = page.map(|page| escape(&page.replace("{}", key))).unwrap_or_default();
         // A page that leaves no room for anything else is not worth its place.
         let page = if text.len() + 1 + page.len() <= TXT_MAX { page } else { String::new() };
         let tail = if page.is_empty() { 0 } else { page.len() + 1 };
-        if let Some(reason) = reasons.first() {
+        if let Some(reason) = reason {
             push_cut(&mut text, &reason.text, TXT_MAX - tail);
         }
         if !page.is_empty() {

@@ -14,7 +14,7 @@ use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, St
 use crate::ledger::distinct::Count;
 use crate::name::Name;
 use crate::time::Time;
-use crate::verdict::{Class, ClientVerdict, ListCode, PairCode, PairVerdict, Reason};
+use crate::verdict::{Class, ClientVerdict, ListCode, PairCode, PairVerdict, Reason, telling};
 
 /// What each system said, in the order in which it is shown; `None` if the answer is not there yet. In
 /// JSON an object: the word of the system, and its finding or null.
@@ -85,9 +85,13 @@ pub fn summary(
         Some(name) => format!("{ip} with the name {name}"),
         None => ip.to_string(),
     };
-    let (class, sort, decision, reasons) = match pair {
-        Some(pair) => (pair.class, pair.sort.or(client.sort), &pair.decision, &pair.reasons),
-        None => (client.class, client.sort, &client.decision, &client.reasons),
+    let (class, sort, decision) = match pair {
+        Some(pair) => (pair.class, pair.sort.or(client.sort), &pair.decision),
+        None => (client.class, client.sort, &client.decision),
+    };
+    let (reasons, listings) = match pair {
+        Some(pair) => (&pair.reasons, &pair.listings),
+        None => (&client.reasons, &client.listings),
     };
     if let Some(decision) = decision {
         let by = if decision.author.is_empty() { "" } else { &decision.author };
@@ -111,7 +115,10 @@ pub fn summary(
         }
         Class::Listed => format!("{who} is listed"),
     };
-    let against = reasons.iter().find(|reason| reason.points < 0);
+    let speaks_against = |reason: &&Reason| reason.points < 0;
+    let against = telling(reasons, listings)
+        .filter(speaks_against)
+        .or_else(|| reasons.iter().find(speaks_against));
     if let (Class::Suspect | Class::Listed, Some(reason)) = (class, against) {
         text.push_str(": ");
         text.push_str(&reason.text);

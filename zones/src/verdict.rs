@@ -88,6 +88,29 @@ pub struct Trust {
     pub level: u8,
 }
 
+impl ListCode {
+    /// The word for it in output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ManyFamilies => "many-families",
+            Self::ClaimsOthers => "claims-others",
+            Self::Junk => "junk",
+            Self::Denied => "denied",
+            Self::Trapped => "traps",
+            Self::Generic => "generic",
+            Self::Crowded => "crowded",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// The one reason that is told where there is room for one: that of the listing, or else the heaviest.
+pub fn telling<'a>(reasons: &'a [Reason], listings: &[ListCode]) -> Option<&'a Reason> {
+    let of_listing =
+        |code: &ListCode| reasons.iter().find(|reason| reason.word.starts_with(code.word()));
+    listings.iter().find_map(of_listing).or_else(|| reasons.first())
+}
+
 /// What sort of sender it is, where "steady" would be read as "clean".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
