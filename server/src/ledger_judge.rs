@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use helostat_zones::client::{Client, Network};
 use helostat_zones::evidence::{Finding, FindingSet, System};
-use helostat_zones::explain::{AllFindings, Explanation};
+use helostat_zones::explain::{AllFindings, Explanation, Facts, Told};
 use helostat_zones::history::{ClientHistory, NameHistory, NetworkHistory};
 use helostat_zones::ledger::Ledger;
 use helostat_zones::name::Name;
@@ -177,11 +177,21 @@ impl LedgerJudge {
         let pair = name
             .zip(name_history.as_ref())
             .map(|(name, history)| rules::judge_pair(&known.case(&evidence.found), name, history));
+        let verdict = rules::judge_client(&known.case(&of_firmest.found), &self.of_firmest(&known));
+        let facts = Facts {
+            ip: known.ip,
+            name: asked.as_ref(),
+            client: &known.client,
+            network: &known.network,
+            policy: &known.policy,
+            now: known.now,
+        };
         Explanation {
             time: known.now,
             ip: known.ip,
             client: Client::of(known.ip).to_string(),
-            verdict: rules::judge_client(&known.case(&of_firmest.found), &self.of_firmest(&known)),
+            told: Told::of(&facts, &verdict, pair.as_ref(), name_history.as_ref()),
+            verdict,
             pair,
             name_history,
             evidence: self.shown(&findings),

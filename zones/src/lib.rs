@@ -35,3 +35,4 @@ pub mod testimony;
 pub mod time;
 pub mod verdict;
 pub mod weights;
+mod words;

@@ -19,6 +19,7 @@ use crate::name::{Name, NameKind};
 use crate::policy::Policy;
 use crate::time::Time;
 use crate::verdict::Reason;
+use crate::words;
 
 /// More messages than this say nothing more.
 const MESSAGES_MAX: u32 = 2000;
@@ -359,10 +360,14 @@ impl Measure {
         let counted = |n: u32, one: &str, many: &str| {
             if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
         };
+        let shown = words::shown(name);
         let days = |n: u32| counted(n, "day", "days");
         match self {
             Self::Days => format!("mail was accepted on {} of the last 64", days(measures.days)),
-            Self::Messages => format!("{} messages were accepted", measures.messages),
+            Self::Messages => {
+                let messages = measures.messages;
+                format!("{} accepted", counted(messages, "message was", "messages were"))
+            }
             Self::Age => format!("the first was accepted {} ago", days(measures.age_days)),
             Self::NetworkDays => format!(
                 "hosts of {} sent mail from {} on {} of the last 64",
@@ -381,18 +386,20 @@ impl Measure {
                 name.family().unwrap_or_default()
             ),
             Self::Form => match measures.form {
-                Form::Host => format!("{name} is a host's name"),
+                Form::Host => format!("{shown} is a host's name"),
                 Form::Generic => format!(
-                    "{name} is a name that a provider makes for a range of addresses, not one that was given to a mail server"
+                    "{shown} is a name that a provider makes for a range of addresses, not one that was given to a mail server"
                 ),
-                Form::UnknownTld => format!("{name} ends in no top-level domain that exists"),
-                Form::Single => format!("{name} is a single word, not a host's full name"),
-                Form::Reserved => format!("{name} is a name that no host on the Internet can have"),
-                Form::OwnLiteral => format!("it gives its address {name} in place of a name"),
+                Form::UnknownTld => format!("{shown} ends in no top-level domain that exists"),
+                Form::Single => format!("{shown} is a single word, not a host's full name"),
+                Form::Reserved => {
+                    format!("{shown} is a name that no host on the Internet can have")
+                }
+                Form::OwnLiteral => format!("it gives its address {shown} in place of a name"),
                 Form::Unusable => match name.kind() {
                     NameKind::Absent => "it gives no name".to_owned(),
-                    NameKind::Literal => format!("it says {name}, which is not its address"),
-                    _ => format!("what it says ({name}) is no name"),
+                    NameKind::Literal => format!("it says {shown}, which is not its address"),
+                    _ => format!("what it says ({shown}) is no name"),
                 },
             },
             Self::Reverse => match measures.reverse {
@@ -415,8 +422,8 @@ impl Measure {
                 format!("this address says names of {} domains", measures.families)
             }
             Self::NameNetworks => format!(
-                "{name} is said from {} that have no tie to it",
-                counted(measures.name_networks, "network", "networks"),
+                "{shown} is said from {} no tie to it",
+                counted(measures.name_networks, "network that has", "networks that have"),
             ),
             Self::Traps => format!(
                 "{} to spam traps",
