@@ -627,7 +627,7 @@ mod tests {
             answer.txt.as_deref(),
             Some(
                 "helostat: listed many-families score=3 until=2026-11-20T15:27:35Z 7 families in 24 h, \
-                 among them \\x3cb\\x3e\\x22x\\x22\\x3c/b\\x3e https://rep.example/i/192.0.2.7"
+                 among them \\x3cb\\x3e\\x22x\\x22\\x3c/b\\x3e; ends when those names are old; stop who else sends from here https://rep.example/i/192.0.2.7"
             ),
         );
     }
@@ -643,7 +643,12 @@ mod tests {
         };
         let until = "until=2026-11-20T15:27:35Z";
         for (kind, text) in [
-            (Kind::Bl, format!("helostat: listed junk,generic score=87 {until}")),
+            (
+                Kind::Bl,
+                format!(
+                    "helostat: listed junk,generic score=87 {until}; say a real host name in EHLO"
+                ),
+            ),
             (
                 Kind::Wl,
                 format!("trusted category=4 level=2 score=87 class=known confidence=10 {until}"),
@@ -683,7 +688,10 @@ mod tests {
         let page = Some(format!("https://rep.example/{}", "a".repeat(TXT_MAX)));
         let caps = Caps { page, ..Caps::default() };
         let answer = Answer::of_client(Kind::Bl, ip("192.0.2.7"), &verdict, NOW, &caps);
-        assert_eq!(answer.txt.as_deref(), Some("helostat: listed junk until=2026-11-20T15:27:35Z"));
+        assert_eq!(
+            answer.txt.as_deref(),
+            Some("helostat: listed junk until=2026-11-20T15:27:35Z; say a real host name in EHLO")
+        );
     }
 
     #[test]

@@ -310,3 +310,6 @@ fn meaning(code: PairCode) -> &'static str {
         PairCode::TooLittle => "seen, too little history",
     }
 }
+
+#[cfg(test)]
+mod tests;
