@@ -333,7 +333,7 @@ impl<'a> Said<'a> {
     fn of(listings: &[ListCode], reasons: &'a [Reason]) -> Self {
         let code = told(listings).first().copied();
         let of_listing = code.and_then(|code| remedy::reason_of(code, reasons));
-        Self { reason: of_listing.or(reasons.first()), remedy: code.map(remedy::in_short) }
+        Self { reason: of_listing.or_else(|| reasons.first()), remedy: code.map(remedy::in_short) }
     }
 }
 

@@ -117,7 +117,13 @@ impl Explanation {
             writeln!(f, "  on the allow list as 127.0.{}.{}", trust.category, trust.level)?;
         }
         write_listings(f, &verdict.listings)?;
-        write_reasons(f, &verdict.reasons)?;
+        // The client is judged by its firmest pair, which is mostly the one that was asked about.
+        match &self.pair {
+            Some(pair) if !pair.reasons.is_empty() && pair.reasons == verdict.reasons => {
+                writeln!(f, "  why: as above")?;
+            }
+            _ => write_reasons(f, &verdict.reasons)?,
+        }
         writeln!(f, "  holds until {} unless something new is seen", verdict.until)
     }
 

@@ -38,10 +38,8 @@ pub(crate) fn shown(name: &Name) -> String {
     let mut rest = whole.as_str();
     while let Some(first) = rest.chars().next() {
         let escape = if rest.starts_with("\\x") { rest.split_at_checked(4) } else { None };
-        let (piece, more) = match escape.or_else(|| rest.split_at_checked(first.len_utf8())) {
-            Some(split) => split,
-            None => break,
-        };
+        let split = escape.or_else(|| rest.split_at_checked(first.len_utf8()));
+        let Some((piece, more)) = split else { break };
         pieces.push(piece);
         rest = more;
     }

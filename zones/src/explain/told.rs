@@ -115,7 +115,7 @@ pub(crate) fn sort_sentence(sort: Sort) -> &'static str {
             "It is steady, but part of its mail is refused all the same: like a forwarder it passes on other people's mail, so steady is not the same as clean."
         }
         Sort::Shared => {
-            "Several hosts seem to share this address (a router, a gateway): look at the name that is said, not at the address alone."
+            "Several hosts seem to share this address (a router, a gateway): look at the name that is said, for a pair that stands keeps its class whatever the others do."
         }
     }
 }
@@ -188,9 +188,9 @@ fn verdict(
             let against = judged.reasons.iter().find(|reason| reason.points < 0);
             let because =
                 against.map_or_else(String::new, |reason| format!(": {}", words::clause(reason)));
-            let steady = pair.filter(|pair| !asked_pair && pair.is_established()).map(|pair| {
+            let steady = pair.filter(|pair| pair.is_established()).map(|pair| {
                 let name = words::shown(&pair.name);
-                format!(" Its mail as {name} goes on being known: {}.", taken(pair))
+                format!(" All the same it stands as {name}: {}.", taken(pair))
             });
             format!(
                 "There are signs against {ip}{saying}, too few to list it{because}.{}",
