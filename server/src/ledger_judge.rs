@@ -17,16 +17,15 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use helostat_zones::client::{Client, Network};
 use helostat_zones::evidence::{Finding, FindingSet, System};
-use helostat_zones::explain::{self, AllFindings, Explanation};
+use helostat_zones::explain::{AllFindings, Explanation, Facts, Told};
 use helostat_zones::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory};
 use helostat_zones::ledger::Ledger;
 use helostat_zones::name::Name;
 use helostat_zones::operator::Decisions;
 use helostat_zones::policy::Policy;
-use helostat_zones::remedy;
 use helostat_zones::rules::{self, Case, Feed};
 use helostat_zones::time::Time;
-use helostat_zones::verdict::{ClientVerdict, ListCode, NameVerdict, PairVerdict};
+use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
 
 use crate::judge::{Asker, Judge};
 use crate::live::{Findings, Live};
@@ -191,15 +190,19 @@ impl LedgerJudge {
         });
         let verdict =
             rules::judge_client(&known.case(&of_firmest.found, true), &self.of_firmest(&known));
-        let listings = pair.as_ref().map_or(&verdict.listings, |pair| &pair.listings);
-        let remedy = |code: &ListCode| remedy::of(*code, asked.as_ref(), &known.policy);
-        let remedies: Vec<_> = listings.iter().map(remedy).collect();
+        let facts = Facts {
+            ip: known.ip,
+            name: asked.as_ref(),
+            client: &known.client,
+            network: &known.network,
+            policy: &known.policy,
+            now: known.now,
+        };
         Explanation {
             time: known.now,
             ip: known.ip,
             client: Client::of(known.ip).to_string(),
-            summary: explain::summary(known.ip, name, pair.as_ref(), &verdict, &remedies),
-            remedies,
+            told: Told::of(&facts, &verdict, pair.as_ref(), name_history.as_ref()),
             verdict,
             pair,
             name_history,

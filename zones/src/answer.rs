@@ -18,18 +18,22 @@
 //! - `pair`: as `bl` if anything is held against the pair, else its one code.
 //! - The TTL is the least of the zone's cap and the time until the verdict may change, at least 1.
 //!   That holds for a negative answer too.
+//! - TXT of a listing says why it is listed (which need not be the heaviest reason) and, where there is room, what
+//!   would end it; TXT of `bl`, `wl`, `score` and `pair` says the sort of sender and the operator's decision.
 //! - TXT is printable ASCII of at most 255 octets (one character-string, RFC 1035 section 3.3).
 //!   EHLO text in it is an attacker's text: what shells, HTML and MTA macros take for more than
 //!   text goes as `\xNN`.
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::explain::remedy;
 use crate::key::{Key, Kind, is_also_above_ipv6};
 use crate::name::Name;
+use crate::operator::Decision;
 use crate::time::Time;
 use crate::verdict::{
-    ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Rating, Reason, Trust,
-    telling,
+    ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Rating, Reason, Sort,
+    Trust,
 };
 
 /// The most A records of one answer (`clients.md` 4).
@@ -135,17 +139,13 @@ impl Answer {
         }
         if kind != Kind::Bl {
             text.word("class", verdict.class);
-            if let Some(sort) = verdict.sort {
-                text.word("sort", sort.word());
-            }
             text.word("confidence", verdict.confidence);
         }
+        text.sort_and_decision(verdict.sort, verdict.decision.as_ref());
         text.word("until", verdict.until);
-        let txt = text.end(
-            telling(&verdict.reasons, &verdict.listings),
-            caps.page.as_deref(),
-            &ip.to_string(),
-        );
+        let listings: &[ListCode] = if kind == Kind::Bl { &verdict.listings } else { &[] };
+        let said = Said::of(listings, &verdict.reasons);
+        let txt = text.end(said, caps.page.as_deref(), &ip.to_string());
         Self::new(a, txt, unlisted, verdict.until, now, caps)
     }
 
@@ -164,7 +164,7 @@ impl Answer {
         let words: Vec<_> = codes.iter().map(|&code| name_word(code)).collect();
         let mut text = Text::new(&format!("{LISTED}{}", words.join(",")));
         text.word("until", verdict.until);
-        let txt = text.end(verdict.reasons.first(), caps.page.as_deref(), name.text());
+        let txt = text.end(Said::of(&[], &verdict.reasons), caps.page.as_deref(), name.text());
         Self::new(a.collect(), txt, unlisted, verdict.until, now, caps)
     }
 
@@ -182,7 +182,7 @@ impl Answer {
         };
         let mut text = Text::new(&format!("{DNA_SERVICE},{};helostat", rating.letter()));
         text.word("until", verdict.until);
-        let txt = text.end(verdict.reasons.first(), caps.page.as_deref(), name.text());
+        let txt = text.end(Said::of(&[], &verdict.reasons), caps.page.as_deref(), name.text());
         let ttl = caps.positive_ttl.min(holds).max(1);
         Self { exists: Exists::Exists, a: Vec::new(), txt: Some(txt), ttl }
     }
@@ -208,13 +208,11 @@ impl Answer {
         };
         let mut text = Text::new(&head);
         text.word("class", verdict.class);
-        if let Some(sort) = verdict.sort {
-            text.word("sort", sort.word());
-        }
+        text.sort_and_decision(verdict.sort, verdict.decision.as_ref());
         text.word("until", verdict.until);
         let key = format!("{name},{ip}");
-        let txt =
-            text.end(telling(&verdict.reasons, &verdict.listings), caps.page.as_deref(), &key);
+        let said = Said::of(&verdict.listings, &verdict.reasons);
+        let txt = text.end(said, caps.page.as_deref(), &key);
         Self::new(a, txt, unlisted, verdict.until, now, caps)
     }
 
@@ -310,6 +308,22 @@ fn pair_word(code: PairCode) -> &'static str {
     }
 }
 
+/// The sentences of a TXT.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    reason: Option<&'a Reason>,
+    remedy: Option<&'static str>,
+}
+
+impl<'a> Said<'a> {
+    /// Of a listing its own reason, which need not be the heaviest, and what would end it; of all else the heaviest.
+    fn of(listings: &[ListCode], reasons: &'a [Reason]) -> Self {
+        let code = told(listings).first().copied();
+        let of_listing = code.and_then(|code| code.reason(reasons));
+        Self { reason: of_listing.or_else(|| reasons.first()), remedy: code.map(remedy::in_short) }
+    }
+}
+
 /// A TXT in the making: words for programs, then a sentence cut to fit, then the page.
 struct Text(String);
 
@@ -322,14 +336,31 @@ impl Text {
         self.0.push_str(&format!(" {name}={value}"));
     }
 
-    fn end(self, reason: Option<&Reason>, page: Option<&str>, key: &str) -> String {
+    /// The sort is said where "steady" would be read as "clean"; the decision, since it beats all numbers.
+    fn sort_and_decision(&mut self, sort: Option<Sort>, decision: Option<&Decision>) {
+        if let Some(sort) = sort {
+            self.word("sort", sort.word());
+        }
+        if let Some(decision) = decision {
+            self.word("decision", decision.kind);
+        }
+    }
+
+    fn end(self, said: Said<'_>, page: Option<&str>, key: &str) -> String {
         let Self(mut text) = self;
         let page = page.map(|page| escape(&page.replace("{}", key))).unwrap_or_default();
         // A page that leaves no room for anything else is not worth its place.
         let page = if text.len() + 1 + page.len() <= TXT_MAX { page } else { String::new() };
         let tail = if page.is_empty() { 0 } else { page.len() + 1 };
-        if let Some(reason) = reason {
+        if let Some(reason) = said.reason {
             push_cut(&mut text, &reason.text, TXT_MAX - tail);
+        }
+        // Half a piece of advice is none.
+        if let Some(remedy) = said.remedy {
+            let advice = format!("; {remedy}");
+            if text.len() + advice.len() <= TXT_MAX - tail {
+                text.push_str(&advice);
+            }
         }
         if !page.is_empty() {
             text.push(' ');
@@ -583,7 +614,7 @@ mod tests {
             answer.txt.as_deref(),
             Some(
                 "helostat: listed many-families score=3 until=2026-11-20T15:27:35Z 7 families in 24 h, \
-                 among them \\x3cb\\x3e\\x22x\\x22\\x3c/b\\x3e https://rep.example/i/192.0.2.7"
+                 among them \\x3cb\\x3e\\x22x\\x22\\x3c/b\\x3e; ends when those names are old; stop who else sends from here https://rep.example/i/192.0.2.7"
             ),
         );
     }
@@ -599,7 +630,12 @@ mod tests {
         };
         let until = "until=2026-11-20T15:27:35Z";
         for (kind, text) in [
-            (Kind::Bl, format!("helostat: listed junk,generic score=87 {until}")),
+            (
+                Kind::Bl,
+                format!(
+                    "helostat: listed junk,generic score=87 {until}; say a real host name in EHLO"
+                ),
+            ),
             (
                 Kind::Wl,
                 format!("trusted category=4 level=2 score=87 class=known confidence=10 {until}"),
@@ -639,7 +675,10 @@ mod tests {
         let page = Some(format!("https://rep.example/{}", "a".repeat(TXT_MAX)));
         let caps = Caps { page, ..Caps::default() };
         let answer = Answer::of_client(Kind::Bl, ip("192.0.2.7"), &verdict, NOW, &caps);
-        assert_eq!(answer.txt.as_deref(), Some("helostat: listed junk until=2026-11-20T15:27:35Z"));
+        assert_eq!(
+            answer.txt.as_deref(),
+            Some("helostat: listed junk until=2026-11-20T15:27:35Z; say a real host name in EHLO")
+        );
     }
 
     #[test]

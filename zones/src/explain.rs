@@ -7,6 +7,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
+pub(crate) mod remedy;
+pub(crate) mod told;
+
+pub use remedy::Facts;
+pub use told::{Ends, Told};
+
 use serde::{Serialize, Serializer};
 
 use crate::evidence::{Finding, FindingResult, System};
@@ -14,7 +20,8 @@ use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, St
 use crate::ledger::distinct::Count;
 use crate::name::Name;
 use crate::time::Time;
-use crate::verdict::{Class, ClientVerdict, ListCode, PairCode, PairVerdict, Reason, telling};
+use crate::verdict::{ClientVerdict, ListCode, PairCode, PairVerdict, Reason, Sort};
+use crate::words;
 
 /// What each system said, in the order in which it is shown; `None` if the answer is not there yet. In
 /// JSON an object: the word of the system, and its finding or null.
@@ -38,14 +45,13 @@ pub struct Explanation {
     pub client: String,
     /// The name asked about, or the firmest one of the client.
     pub name: Option<Name>,
+    /// The verdict in sentences: of the pair, if a name was asked about.
+    #[serde(flatten)]
+    pub told: Told,
     /// What is said of the client.
     pub verdict: ClientVerdict,
     /// What is said of the pair, if a name was asked about.
     pub pair: Option<PairVerdict>,
-    /// What it comes to, in a sentence for the customer on the phone.
-    pub summary: String,
-    /// How each of the listings ends.
-    pub remedies: Vec<String>,
     /// What the ledger knows of the client.
     pub history: ClientHistory,
     /// What the ledger knows of the name, if one was asked about.
@@ -63,7 +69,10 @@ const PAIRS_SHOWN: usize = 10;
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n", self.summary)?;
+        for sentence in self.told.summary.iter().chain(&self.told.remedy) {
+            writeln!(f, "{sentence}")?;
+        }
+        writeln!(f)?;
         if let (Some(pair), Some(name)) = (&self.pair, &self.name) {
             self.write_pair_verdict(f, pair, name)?;
         }
@@ -73,69 +82,6 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// What is known of a client, in a sentence: its class, what sort of sender it is, and how a listing ends.
-pub fn summary(
-    ip: IpAddr,
-    name: Option<&Name>,
-    pair: Option<&PairVerdict>,
-    client: &ClientVerdict,
-    remedies: &[String],
-) -> String {
-    let who = match name.filter(|_| pair.is_some()) {
-        Some(name) => format!("{ip} with the name {name}"),
-        None => ip.to_string(),
-    };
-    let (class, sort, decision) = match pair {
-        Some(pair) => (pair.class, pair.sort.or(client.sort), &pair.decision),
-        None => (client.class, client.sort, &client.decision),
-    };
-    let (reasons, listings) = match pair {
-        Some(pair) => (&pair.reasons, &pair.listings),
-        None => (&client.reasons, &client.listings),
-    };
-    if let Some(decision) = decision {
-        let by = if decision.author.is_empty() { "" } else { &decision.author };
-        let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
-        let end = decision.until.map_or(String::new(), |until| format!(", until {until}"));
-        return format!(
-            "{who}: {} by your own decision{by}{end}: {} ({})",
-            if class == Class::Listed { "denied" } else { "allowed" },
-            decision.reason,
-            decision.place,
-        );
-    }
-    let mut text = match class {
-        Class::Trusted => format!("{who} is trusted: it has said this name for long, and steadily"),
-        Class::Known => format!("{who} is known: mail of it is taken"),
-        Class::New => {
-            format!("{who} is new here: there is not enough history, and nothing bad is meant")
-        }
-        Class::Suspect => {
-            format!("{who} is suspect: something speaks against it, not enough to list it")
-        }
-        Class::Listed => format!("{who} is listed"),
-    };
-    let speaks_against = |reason: &&Reason| reason.points < 0;
-    let against = telling(reasons, listings)
-        .filter(speaks_against)
-        .or_else(|| reasons.iter().find(speaks_against));
-    if let (Class::Suspect | Class::Listed, Some(reason)) = (class, against) {
-        text.push_str(": ");
-        text.push_str(&reason.text);
-    }
-    text.push('.');
-    for remedy in remedies {
-        text.push_str(" The listing ends by itself: ");
-        text.push_str(remedy);
-        text.push('.');
-    }
-    if let Some(sort) = sort {
-        text.push(' ');
-        text.push_str(sort.sentence());
-    }
-    text
-}
-
 impl Explanation {
     fn write_pair_verdict(
         &self,
@@ -143,7 +89,10 @@ impl Explanation {
         pair: &PairVerdict,
         name: &Name,
     ) -> fmt::Result {
-        writeln!(f, "{} saying {name}: {}, score {} of 100", self.ip, pair.class, pair.score)?;
+        write!(f, "{} saying {}: {}", self.ip, words::shown(name), pair.class)?;
+        write_sort(f, pair.sort)?;
+        writeln!(f)?;
+        write_weight(f, Some(pair.score), pair.confidence, pair.reporters)?;
         match pair.code {
             // What lists the client comes before what is known of the pair.
             _ if !pair.listings.is_empty() => {}
@@ -161,16 +110,20 @@ impl Explanation {
     fn write_client(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = &self.verdict;
         write!(f, "{}: {}", self.client, verdict.class)?;
-        match verdict.score {
-            Some(score) => write!(f, ", score {score} of 100")?,
-            None => write!(f, ", no score (not enough history)")?,
-        }
-        writeln!(f, ", confidence {} of 100", verdict.confidence)?;
+        write_sort(f, verdict.sort)?;
+        writeln!(f)?;
+        write_weight(f, verdict.score, verdict.confidence, verdict.reporters)?;
         if let Some(trust) = verdict.trust {
             writeln!(f, "  on the allow list as 127.0.{}.{}", trust.category, trust.level)?;
         }
         write_listings(f, &verdict.listings)?;
-        write_reasons(f, &verdict.reasons)?;
+        // The client is judged by its firmest pair, which is mostly the one that was asked about.
+        match &self.pair {
+            Some(pair) if !pair.reasons.is_empty() && pair.reasons == verdict.reasons => {
+                writeln!(f, "  why: as above")?;
+            }
+            _ => write_reasons(f, &verdict.reasons)?,
+        }
         writeln!(f, "  holds until {} unless something new is seen", verdict.until)
     }
 
@@ -198,12 +151,18 @@ impl Explanation {
         if let (Some(name), Some(history)) = (&self.name, &self.name_history) {
             writeln!(
                 f,
-                "  {name} has been said by {}, lately in {}",
+                "  {} has been said by {}, lately in {}",
+                words::shown(name),
                 counted(history.clients, "client"),
                 counted(history.networks, "network"),
             )?;
             if !history.established_on.is_empty() {
-                writeln!(f, "  {name} stands on {}", history.established_on.join(", "))?;
+                writeln!(
+                    f,
+                    "  {} stands on {}",
+                    words::shown(name),
+                    history.established_on.join(", ")
+                )?;
             }
         }
         writeln!(
@@ -217,7 +176,9 @@ impl Explanation {
 
     fn write_evidence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
-            Some(name) => writeln!(f, "\nWhat the DNS says of {} with {name}", self.ip)?,
+            Some(name) => {
+                writeln!(f, "\nWhat the DNS says of {} with {}", self.ip, words::shown(name))?
+            }
             None => writeln!(f, "\nWhat the DNS says of {}", self.ip)?,
         }
         let mut silent = Vec::new();
@@ -253,7 +214,50 @@ fn write_listings(f: &mut fmt::Formatter<'_>, listings: &[ListCode]) -> fmt::Res
     writeln!(f, "  on the block list as 127.0.0.2, {}", codes.join(", "))
 }
 
+fn write_sort(f: &mut fmt::Formatter<'_>, sort: Option<Sort>) -> fmt::Result {
+    sort.map_or(Ok(()), |sort| write!(f, ", {}", sort.word()))
+}
+
+/// The score and how much stands behind it, with what these numbers mean.
+fn write_weight(
+    f: &mut fmt::Formatter<'_>,
+    score: Option<u8>,
+    confidence: u8,
+    reporters: u32,
+) -> fmt::Result {
+    match score {
+        // The score of a newcomer with a proper name is about 30.
+        Some(score) => {
+            let means = match score {
+                0..15 => "much speaks against it",
+                15..29 => "more speaks against it than for it",
+                29..50 => "open, as for any newcomer",
+                50..75 => "more speaks for it than against it",
+                _ => "much speaks for it",
+            };
+            writeln!(f, "  score {score} of 100: {means}")?;
+        }
+        None => writeln!(f, "  no score: not enough history, which is not bad")?,
+    }
+    let history = match confidence {
+        0 => "no history stands behind this",
+        1..25 => "very little history stands behind this",
+        25..60 => "some history stands behind this",
+        60..90 => "much history stands behind this",
+        _ => "a full history stands behind this",
+    };
+    write!(f, "  confidence {confidence} of 100: {history}")?;
+    match reporters {
+        0 => writeln!(f),
+        1 => writeln!(f, ", seen by 1 reporter"),
+        n => writeln!(f, ", seen by {n} reporters"),
+    }
+}
+
 fn write_reasons(f: &mut fmt::Formatter<'_>, reasons: &[Reason]) -> fmt::Result {
+    if !reasons.is_empty() {
+        writeln!(f, "  why, the heaviest first; + speaks for it, - against it:")?;
+    }
     for reason in reasons {
         match reason.points {
             0 => writeln!(f, "        {} [{}]", reason.text, reason.word)?,
@@ -272,7 +276,7 @@ fn write_pair(f: &mut fmt::Formatter<'_>, pair: &PairHistory) -> fmt::Result {
     write!(
         f,
         "  {} ({}, {standing}): {}, {} accepted, {} rejected, on {}, from {} to {}",
-        pair.name,
+        words::shown(&pair.name),
         pair.kind.word(),
         count(pair.observations as usize, "observation"),
         pair.accepted,
@@ -312,3 +316,6 @@ fn meaning(code: PairCode) -> &'static str {
         PairCode::TooLittle => "seen, too little history",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,6 @@
 //! - [`replay`]: old mail judged as it would have been judged then
 //! - [`operator`]: the operator's own allow and deny
 //! - [`verdict`]: class, score, reasons, until: what is said of a client, a name, a pair
-//! - [`remedy`]: how a listing ends
 //! - [`key`], [`answer`]: a question's name to a key; a verdict to the records of a zone
 //! - [`explain`]: all of it in words and as JSON
 
@@ -29,10 +28,10 @@ pub mod name;
 pub mod observation;
 pub mod operator;
 pub mod policy;
-pub mod remedy;
 pub mod replay;
 pub mod rules;
 pub mod testimony;
 pub mod time;
 pub mod verdict;
 pub mod weights;
+mod words;

@@ -19,6 +19,7 @@ use crate::name::{Name, NameKind};
 use crate::policy::Policy;
 use crate::time::Time;
 use crate::verdict::{ListCode, Reason};
+use crate::words;
 
 /// More messages than this say nothing more.
 const MESSAGES_MAX: u32 = 2000;
@@ -386,6 +387,7 @@ impl Measure {
         let counted = |n: u32, one: &str, many: &str| {
             if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
         };
+        let shown = words::shown(name);
         let days = |n: u32| counted(n, "day", "days");
         match self {
             Self::History => {
@@ -394,7 +396,7 @@ impl Measure {
                     n => format!(", seen by {n} reporters"),
                 };
                 format!(
-                    "{name}: {} accepted on {} of the last 64 days, first on {}{reporters}",
+                    "{shown}: {} accepted on {} of the last 64 days, first on {}{reporters}",
                     counted(measures.messages, "message was", "messages were"),
                     measures.days,
                     measures.first.map_or_else(String::new, Time::date),
@@ -417,18 +419,20 @@ impl Measure {
                 name.family().unwrap_or_default()
             ),
             Self::Form => match measures.form {
-                Form::Host => format!("{name} is a host's name"),
+                Form::Host => format!("{shown} is a host's name"),
                 Form::Generic => format!(
-                    "{name} is a name that a provider makes for a range of addresses, not one that was given to a mail server"
+                    "{shown} is a name that a provider makes for a range of addresses, not one that was given to a mail server"
                 ),
-                Form::UnknownTld => format!("{name} ends in no top-level domain that exists"),
-                Form::Single => format!("{name} is a single word, not a host's full name"),
-                Form::Reserved => format!("{name} is a name that no host on the Internet can have"),
-                Form::OwnLiteral => format!("it gives its address {name} in place of a name"),
+                Form::UnknownTld => format!("{shown} ends in no top-level domain that exists"),
+                Form::Single => format!("{shown} is a single word, not a host's full name"),
+                Form::Reserved => {
+                    format!("{shown} is a name that no host on the Internet can have")
+                }
+                Form::OwnLiteral => format!("it gives its address {shown} in place of a name"),
                 Form::Unusable => match name.kind() {
                     NameKind::Absent => "it gives no name".to_owned(),
-                    NameKind::Literal => format!("it says {name}, which is not its address"),
-                    _ => format!("what it says ({name}) is no name"),
+                    NameKind::Literal => format!("it says {shown}, which is not its address"),
+                    _ => format!("what it says ({shown}) is no name"),
                 },
             },
             Self::Reverse => match measures.reverse {
@@ -451,7 +455,7 @@ impl Measure {
                 format!("this address says names of {} domains", measures.families)
             }
             Self::NameNetworks => format!(
-                "{name} is said from {} that have no tie to it",
+                "{shown} is said from {} that have no tie to it",
                 counted(measures.name_networks, "network", "networks"),
             ),
             Self::Traps => format!(

@@ -14,6 +14,7 @@ use crate::evidence::{Finding, FindingResult, FindingSet, System};
 use crate::name::Name;
 use crate::verdict::Reason;
 use crate::weights::Weights;
+use crate::words;
 
 /// What the DNS says of a pair, as far as it is known now; `None` where nobody asked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +37,7 @@ impl Denial {
 
     /// The reason of a verdict.
     pub fn told(self, name: &Name) -> Reason {
-        let system = label(self.system);
+        let (system, name) = (label(self.system), words::shown(name));
         let text = match self.reason {
             "domain" => {
                 format!("the publisher of {name} says that no mail comes from it ({system})")
@@ -204,6 +205,7 @@ fn word(system: System, good: bool) -> &'static str {
 
 /// What a system says, for people.
 fn sentence(system: System, good: bool, name: &Name) -> String {
+    let name = words::shown(name);
     match (system, good) {
         (System::Csa | System::Rmx | System::Dmp | System::Apl | System::Spf | System::Drip, _) => {
             let does = if good { "authorises" } else { "does not authorise" };

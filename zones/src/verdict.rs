@@ -102,13 +102,37 @@ impl ListCode {
             Self::Operator => "operator",
         }
     }
-}
 
-/// The one reason that is told where there is room for one: that of the listing, or else the heaviest.
-pub fn telling<'a>(reasons: &'a [Reason], listings: &[ListCode]) -> Option<&'a Reason> {
-    let of_listing =
-        |code: &ListCode| reasons.iter().find(|reason| reason.word.starts_with(code.word()));
-    listings.iter().find_map(of_listing).or_else(|| reasons.first())
+    /// The words of the reasons by which it comes about, the most telling first.
+    fn reason_words(self) -> &'static [&'static str] {
+        match self {
+            Self::ManyFamilies => &["many-families", "second-family"],
+            Self::ClaimsOthers => &["claims-others", "name-in-many-networks"],
+            Self::Junk => &[
+                "junk",
+                "unusable-name",
+                "unknown-tld",
+                "own-literal",
+                "single-label",
+                "reserved-name",
+                "name-in-many-networks",
+            ],
+            Self::Denied => &["denied"],
+            Self::Trapped => &["traps", "network-traps"],
+            Self::Generic => &["generic-name", "generic-reverse", "generic-fail"],
+            Self::Crowded => &["crowded"],
+            Self::Operator => &["operator-deny"],
+        }
+    }
+
+    /// The reason by which it came about. The heaviest of a verdict may be another one.
+    pub fn reason(self, reasons: &[Reason]) -> Option<&Reason> {
+        let of_word = |word: &&str| reasons.iter().find(|reason| reason.word == *word);
+        self.reason_words()
+            .iter()
+            .find_map(of_word)
+            .or_else(|| reasons.iter().find(|reason| reason.points < 0))
+    }
 }
 
 /// What sort of sender it is, where "steady" would be read as "clean".
@@ -130,21 +154,6 @@ impl Sort {
             Self::Provider => "provider",
             Self::Forwarder => "forwarder",
             Self::Shared => "shared",
-        }
-    }
-
-    /// What it means, for people.
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::Provider => {
-                "It is one of many hosts of a provider: its mail is that of many people, so steady does not mean clean."
-            }
-            Self::Forwarder => {
-                "It is steady, and part of its mail is refused all the same: it passes on other people's mail, so steady does not mean clean."
-            }
-            Self::Shared => {
-                "Several hosts share this address: the name that stands is judged by itself, the address is not."
-            }
         }
     }
 }
