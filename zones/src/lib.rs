@@ -12,6 +12,7 @@
 //! - [`rules`]: history, findings and decisions in, verdict out
 //! - [`replay`]: old mail judged as it would have been judged then
 //! - [`operator`]: the operator's own allow and deny
+//! - [`lists`]: the operator's own lists of addresses and names, in the formats of rbldnsd
 //! - [`verdict`]: class, score, reasons, until: what is said of a client, a name, a pair
 //! - [`key`], [`answer`]: a question's name to a key; a verdict to the records of a zone
 //! - [`explain`]: all of it in words and as JSON
@@ -23,6 +24,7 @@ pub mod explain;
 pub mod history;
 pub mod key;
 pub mod ledger;
+pub mod lists;
 pub mod measures;
 pub mod name;
 pub mod observation;
