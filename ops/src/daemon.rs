@@ -21,6 +21,7 @@ use helostat_ingest::pipeline::{self, Followed, Watcher};
 use helostat_ingest::source::syslog::Sockets;
 use helostat_ingest::source::{self, Journal, Source, names};
 use helostat_ingest::unread::Sample;
+use helostat_server::config::DnsConfig;
 use helostat_server::handler::Handler;
 use helostat_server::ledger_judge::LedgerJudge;
 use helostat_server::listen::Listeners;
@@ -35,6 +36,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ConfigArgs;
+use crate::command::decisions::now;
 use crate::command::load_config;
 use crate::config::Config;
 use crate::control::socket_path;
@@ -42,6 +44,7 @@ use crate::example::{self, ExampleDns};
 use crate::exit::{Exit, Failure};
 use crate::health::Health;
 use crate::http::{self, Pages, Reload};
+use crate::lists::Lists;
 use crate::log::Log;
 use crate::settings::Place;
 use crate::snapshots::Keeper;
@@ -76,7 +79,7 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
             tracing::warn!("{warning}");
         }
     }
-    let dns_config = settings::dns(&config);
+    let mut dns_config = settings::dns(&config);
     let listeners =
         Listeners::bind(&dns_config).map_err(|error| Failure::new(Exit::Listen, error))?;
     let dns_addresses = listeners.local_addrs();
@@ -131,11 +134,18 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     let judge = Arc::new(LedgerJudge::new(ledger.clone(), live.clone(), policy));
     judge.set_decisions(config.decisions.clone());
     judge_to_be.get_or_init(|| judge.clone());
+    let unsound = |error| Failure::new(Exit::Usage, error);
+    let lists = Lists::new(&settings::lists(&config).map_err(unsound)?, &registry)?;
+    // Before the first question: who asks a list that is not there yet would be told nothing.
+    let reading = lists.clone();
+    tokio::task::spawn_blocking(move || reading.refresh(now())).await?;
+    dns_config.lists = lists.all();
     let handler = Handler::new(judge.clone(), &dns_config, DnsMetrics::register(&registry)?);
     let handler = Arc::new(handler.map_err(|error| Failure::new(Exit::Usage, error))?);
     let ingest_metrics = IngestMetrics::register(&registry)?;
 
     let dns_done = listeners.serve(handler.clone(), shutdown.clone())?;
+    tokio::spawn(lists.clone().keep(config.dns.list_check, shutdown.clone()));
     let control = Control::start(&config.ledger.path, pages, shutdown.clone())
         .inspect_err(|error| tracing::warn!("{error:#}; commands cannot ask this daemon"))
         .ok();
@@ -164,7 +174,7 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     }
     if !ended {
         let mut reloading =
-            Reloading { args, running: config, hangup, asked, handler, judge, live, log };
+            Reloading { args, running: config, hangup, asked, handler, judge, live, lists, log };
         reloading.until(&mut ends).await;
     }
     tracing::info!("ending");
@@ -309,6 +319,7 @@ struct Reloading<'a> {
     handler: Arc<Handler<LedgerJudge>>,
     judge: Arc<LedgerJudge>,
     live: Arc<Live>,
+    lists: Lists,
     log: &'a Log,
 }
 
@@ -334,7 +345,8 @@ impl Reloading<'_> {
                 new.live.resolver = self.running.live.resolver.clone();
             }
             let unsound = |error| Failure::new(Exit::Usage, error);
-            self.handler.reload(&settings::dns(&new)).map_err(unsound)?;
+            let dns = DnsConfig { lists: self.lists.all(), ..settings::dns(&new) };
+            self.handler.reload(&dns).map_err(unsound)?;
             Ok(new)
         });
         let new = match taken {
@@ -351,6 +363,7 @@ impl Reloading<'_> {
         self.judge.set_policy(settings::policy(&new));
         self.judge.set_decisions(new.decisions.clone());
         self.live.set_wait(new.live.wait);
+        self.lists.refresh(now());
         self.log.set_level(new.daemon.log_level);
         tracing::info!(decisions = new.decisions.len(), "The configuration was read again");
         Ok(())

@@ -9,7 +9,9 @@ use helostat_ingest::ours::Ours;
 use helostat_ingest::pipeline::{Batching, Followed, InUse};
 use helostat_ingest::reader::FormatChoice;
 use helostat_ingest::source::{journal, syslog};
+use helostat_server::catalog::ConfigError;
 use helostat_server::config::{DnsConfig, Limits, NameServer, ZoneConfig};
+use helostat_server::list::{DatasetConfig, List, ListConfig};
 use helostat_server::live::LiveConfig;
 use helostat_zones::answer::Caps;
 use helostat_zones::evidence::{DnsName, Holds, Options, System};
@@ -20,7 +22,9 @@ use helostat_zones::policy::{Points, Policy};
 use helostat_zones::weights::Weights;
 use jiff::tz::TimeZone;
 
-use crate::config::{Config, Evidence, Journal, Log, Size, Syslog, Transport, Zone, ZoneKind};
+use crate::config::{
+    self, Config, Dataset, Evidence, Journal, Log, Size, Syslog, Transport, Zone, ZoneKind,
+};
 
 /// The most the ledger may hold.
 pub fn bounds(config: &Config) -> Bounds {
@@ -42,6 +46,8 @@ pub fn dns(config: &Config) -> DnsConfig {
         listen: config.dns.listen.clone(),
         threads: config.dns.thread_count(),
         zones: config.zones.iter().map(zone).collect(),
+        // They are kept over a reload: see `lists`.
+        lists: Vec::new(),
         allow: if config.dns.allow.is_empty() { everybody } else { config.dns.allow.clone() },
         trusted: config.live.trust.clone(),
         limits: Limits {
@@ -70,6 +76,29 @@ fn zone(zone: &Zone) -> ZoneConfig {
             page: zone.page.clone(),
         },
     }
+}
+
+/// The operator's lists, without content.
+///
+/// # Errors
+///
+/// A name that is no domain name.
+pub fn lists(config: &Config) -> Result<Vec<Arc<List>>, ConfigError> {
+    let seconds = |span: std::time::Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+    let list = |list: &config::List| {
+        let dataset =
+            |data: &Dataset| DatasetConfig { format: data.format, files: data.files.clone() };
+        let list = List::new(ListConfig {
+            zone: list.origin.to_string(),
+            datasets: list.data.iter().map(dataset).collect(),
+            name_servers: list.ns.iter().map(ToString::to_string).collect(),
+            rname: list.contact.to_string(),
+            ttl: seconds(list.ttl),
+            negative_ttl: seconds(list.negative_ttl),
+        });
+        list.map(Arc::new)
+    };
+    config.lists.iter().map(list).collect()
 }
 
 fn kind(kind: ZoneKind) -> Kind {

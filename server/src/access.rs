@@ -23,6 +23,11 @@ impl Access {
         Self { allow: allow.to_vec(), trusted: trusted.to_vec() }
     }
 
+    /// May `ip` ask at all?
+    pub fn may_ask(&self, ip: IpAddr) -> bool {
+        self.asker(ip).is_some()
+    }
+
     /// How far `ip` is trusted; `None` if it may not ask.
     pub fn asker(&self, ip: IpAddr) -> Option<Asker> {
         let ip = ip.to_canonical();

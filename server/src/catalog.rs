@@ -1,26 +1,30 @@
 //! The zones we are authoritative for: apexes, SOA, NS, and what stands in an origin.
 //!
 //! In goes the configuration; out comes a table that finds the nearest enclosing zone of a name.
-//! An origin is a zone (SOA, NS, the hosts of its own name servers), and so is each kind below it.
+//! An origin is a zone (SOA, NS, the hosts of its own name servers), and so is each kind below it, and each list.
 //! [`ConfigError`] names what is wrong in the configuration; looking up never fails.
 //!
 //! Rules: RFC 1034 section 4.3.2 (nearest enclosing zone), RFC 4035 section 3.1.4.1 (DS belongs to
 //! the parent), RFC 8020 (what lies above a host exists).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use helostat_zones::answer::Caps;
 use helostat_zones::key::Kind;
+use helostat_zones::lists;
 use hickory_proto::rr::rdata::{A, AAAA, NS, SOA};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 
 use crate::config::ZoneConfig;
+use crate::fast::{self, Soa};
+use crate::list::{List, name_of};
 
 /// TTL of SOA and NS, in seconds: they change by hand only.
 const APEX_TTL: u32 = 3600;
 /// What secondaries are told: refresh, retry, expire, in seconds (RFC 1912 section 2.2, the quick
 /// end).
-const SECONDARY_TIMES: (i32, i32, i32) = (3600, 600, 604_800);
+const SECONDARY_TIMES: [u32; 3] = [3600, 600, 604_800];
 
 /// What is wrong with a zone in the configuration.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -59,18 +63,19 @@ pub struct Catalog {
 
 impl Catalog {
     /// From the configuration.
-    pub fn new(configs: &[ZoneConfig]) -> Result<Self, ConfigError> {
+    pub fn new(configs: &[ZoneConfig], lists: &[Arc<List>]) -> Result<Self, ConfigError> {
         let mut zones = Vec::new();
         for config in configs {
             zones.extend(zones_of(config)?);
         }
+        zones.extend(lists.iter().map(zone_of_list));
         zones.sort_by_key(|zone: &Zone| std::cmp::Reverse(zone.labels));
         for (place, zone) in zones.iter().enumerate() {
             let before = zones.iter().take(place);
             if before.into_iter().any(|other| other.apex == zone.apex) {
                 return Err(ConfigError::Twice(zone.apex.to_string()));
             }
-            if let Role::Kind(_) = zone.role {
+            if !matches!(zone.role, Role::Origin { .. }) {
                 check_hosts(&zones, zone)?;
             }
         }
@@ -86,6 +91,17 @@ impl Catalog {
         }
         Some(nearest)
     }
+
+    /// The zones as the short way needs them.
+    pub(crate) fn fast(&self) -> fast::Zones {
+        fast::Zones::new(self.zones.iter().map(|zone| {
+            let role = match &zone.role {
+                Role::List(list) => fast::Role::List(Arc::clone(list)),
+                Role::Origin { .. } | Role::Kind(_) => fast::Role::Long,
+            };
+            (on_the_wire(&zone.apex), zone.labels, role)
+        }))
+    }
 }
 
 /// What a zone holds.
@@ -100,6 +116,8 @@ pub enum Role {
     },
     /// Keys.
     Kind(Kind),
+    /// The operator's own lists.
+    List(Arc<List>),
 }
 
 /// A zone of ours.
@@ -113,9 +131,7 @@ pub struct Zone {
     pub role: Role,
     /// What limits its answers.
     pub caps: Caps,
-    name_servers: Vec<Name>,
-    mname: Name,
-    rname: Name,
+    authority: Authority,
 }
 
 impl Zone {
@@ -124,31 +140,125 @@ impl Zone {
         match self.role {
             Role::Origin { .. } => "origin",
             Role::Kind(kind) => kind.label(),
+            Role::List(_) => LIST,
         }
     }
 
-    /// The SOA record, owned by `apex` as the question spells it.
-    pub fn soa(&self, apex: Name, serial: u32) -> Record {
-        let (refresh, retry, expire) = SECONDARY_TIMES;
-        let minimum = self.caps.negative_ttl;
-        let (mname, rname) = (self.mname.clone(), self.rname.clone());
-        let soa = SOA::new(mname, rname, serial, refresh, retry, expire, minimum);
-        Record::from_rdata(apex, APEX_TTL, RData::SOA(soa))
+    /// Its SOA and NS; those of a list may come with its content.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+}
+
+/// The word for lists in metrics.
+pub(crate) const LIST: &str = "list";
+
+/// What SOA and NS of a zone are made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Authority {
+    mname: Name,
+    rname: Name,
+    name_servers: Vec<Name>,
+    soa_ttl: u32,
+    ns_ttl: u32,
+    /// Refresh, retry, expire, minimum, in seconds.
+    times: [u32; 4],
+    /// `None` for that of the ledger.
+    pub(crate) serial: Option<u32>,
+}
+
+impl Authority {
+    pub(crate) fn new(
+        mname: Name,
+        rname: Name,
+        name_servers: Vec<Name>,
+        negative_ttl: u32,
+    ) -> Self {
+        let [refresh, retry, expire] = SECONDARY_TIMES;
+        let times = [refresh, retry, expire, negative_ttl];
+        let (soa_ttl, ns_ttl) = (APEX_TTL, APEX_TTL);
+        Self { mname, rname, name_servers, soa_ttl, ns_ttl, times, serial: None }
     }
 
-    /// The SOA record of a negative answer that holds for `ttl` seconds (RFC 2308 section 3).
-    pub fn negative_soa(&self, apex: Name, serial: u32, ttl: u32) -> Record {
-        let mut record = self.soa(apex, serial);
-        record.ttl = APEX_TTL.min(self.caps.negative_ttl).min(ttl);
+    /// Takes the `$SOA` of a file; `newest` stands for a serial of 0.
+    pub(crate) fn set_soa(&mut self, soa: &lists::Soa, newest: u32) {
+        (self.mname, self.rname) = (name_of(&soa.origin), name_of(&soa.person));
+        self.soa_ttl = soa.ttl;
+        self.times = [soa.refresh, soa.retry, soa.expire, soa.minimum];
+        self.serial = Some(if soa.serial == 0 { newest } else { soa.serial });
+    }
+
+    /// Takes the `$NS` of a file.
+    pub(crate) fn set_ns(&mut self, ns: &lists::Ns) {
+        self.ns_ttl = ns.ttl;
+        self.name_servers = ns.names.iter().map(name_of).collect();
+    }
+
+    /// The SOA record, owned by `apex` as the question spells it.
+    pub(crate) fn soa(&self, apex: Name, ledger: u32) -> Record {
+        let [refresh, retry, expire, minimum] = self.times;
+        let seconds = |time: u32| i32::try_from(time).unwrap_or(i32::MAX);
+        let soa = SOA::new(
+            self.mname.clone(),
+            self.rname.clone(),
+            self.serial.unwrap_or(ledger),
+            seconds(refresh),
+            seconds(retry),
+            seconds(expire),
+            minimum,
+        );
+        Record::from_rdata(apex, self.soa_ttl, RData::SOA(soa))
+    }
+
+    /// For how many seconds a negative answer holds (RFC 2308 section 3).
+    pub(crate) fn negative_ttl(&self) -> u32 {
+        let [.., minimum] = self.times;
+        self.soa_ttl.min(minimum)
+    }
+
+    /// The SOA record of a negative answer that holds for `ttl` seconds, and no longer than any of the zone.
+    pub(crate) fn negative_soa(&self, apex: Name, ledger: u32, ttl: u32) -> Record {
+        let mut record = self.soa(apex, ledger);
+        record.ttl = self.negative_ttl().min(ttl);
         record
     }
 
     /// The NS records.
-    pub fn ns(&self, apex: &Name) -> Vec<Record> {
-        let record =
-            |host: &Name| Record::from_rdata(apex.clone(), APEX_TTL, RData::NS(NS(host.clone())));
+    pub(crate) fn ns(&self, apex: &Name) -> Vec<Record> {
+        let record = |host: &Name| {
+            Record::from_rdata(apex.clone(), self.ns_ttl, RData::NS(NS(host.clone())))
+        };
         self.name_servers.iter().map(record).collect()
     }
+
+    /// The SOA for the short way.
+    pub(crate) fn on_the_wire(&self, apex: &Name) -> Soa {
+        let [refresh, retry, expire, minimum] = self.times;
+        let positive = |time: u32| time.min(i32::MAX as u32);
+        Soa {
+            apex: on_the_wire(apex).len(),
+            mname: on_the_wire(&self.mname),
+            rname: on_the_wire(&self.rname),
+            numbers: [
+                self.serial.unwrap_or_default(),
+                positive(refresh),
+                positive(retry),
+                positive(expire),
+                minimum,
+            ],
+        }
+    }
+}
+
+/// A name's octets: its labels behind their lengths, and the root.
+fn on_the_wire(name: &Name) -> Box<[u8]> {
+    let mut octets = Vec::new();
+    for label in name {
+        octets.push(label.len() as u8);
+        octets.extend_from_slice(label);
+    }
+    octets.push(0);
+    octets.into()
 }
 
 impl Role {
@@ -209,22 +319,37 @@ fn zones_of(config: &ZoneConfig) -> Result<Vec<Zone>, ConfigError> {
         apex,
         role,
         caps: config.caps.clone(),
-        name_servers: name_servers.clone(),
-        mname: mname.clone(),
-        rname: rname.clone(),
+        authority: Authority::new(
+            mname.clone(),
+            rname.clone(),
+            name_servers.clone(),
+            config.caps.negative_ttl,
+        ),
     };
     Ok(roles.into_iter().map(zone).collect())
 }
 
+fn zone_of_list(list: &Arc<List>) -> Zone {
+    let apex = LowerName::new(list.apex());
+    let held = list.held();
+    Zone {
+        labels: apex.iter().count(),
+        apex,
+        role: Role::List(Arc::clone(list)),
+        caps: Caps::default(),
+        authority: held.authority.clone(),
+    }
+}
+
 /// An absolute name; `None` for what is none, and for the root, which is nobody's zone.
-fn parse_name(text: &str) -> Option<Name> {
+pub(crate) fn parse_name(text: &str) -> Option<Name> {
     let mut name = Name::from_ascii(text).ok()?;
     name.set_fqdn(true);
     (!name.is_root()).then_some(name)
 }
 
 /// `hostmaster@example.net` in the dotted form of RFC 1035 section 8.
-fn mailbox(text: &str) -> String {
+pub(crate) fn mailbox(text: &str) -> String {
     match text.split_once('@') {
         Some((local, domain)) => format!("{}.{domain}", local.replace('.', "\\.")),
         None => text.to_owned(),
@@ -256,7 +381,7 @@ mod tests {
     fn catalog() -> Catalog {
         let mut config = ZoneConfig::new("rep.example", "a.ns.rep.example");
         config.name_servers.push(NameServer { name: "ns.example.net".into(), addresses: vec![] });
-        Catalog::new(&[config, ZoneConfig::new("z", "ns.example.net")]).expect("sound zones")
+        Catalog::new(&[config, ZoneConfig::new("z", "ns.example.net")], &[]).expect("sound zones")
     }
 
     #[test]
@@ -323,7 +448,7 @@ mod tests {
                 },
             ),
         ] {
-            assert_eq!(Catalog::new(&configs).expect_err("unsound"), error);
+            assert_eq!(Catalog::new(&configs, &[]).expect_err("unsound"), error);
         }
     }
 
@@ -331,9 +456,9 @@ mod tests {
     fn mailboxes_become_names() {
         let rname = Some("dns.admin@example.net".to_owned());
         let config = ZoneConfig { rname, ..ZoneConfig::new("rep.example", "ns.rep.example") };
-        let catalog = Catalog::new(&[config]).expect("sound zones");
+        let catalog = Catalog::new(&[config], &[]).expect("sound zones");
         let zone = catalog.find(&lower("rep.example"), RecordType::SOA).expect("the origin");
-        let labels: Vec<_> = zone.rname.iter().map(<[u8]>::to_vec).collect();
+        let labels: Vec<_> = zone.authority.rname.iter().map(<[u8]>::to_vec).collect();
         assert_eq!(labels, [b"dns.admin".to_vec(), b"example".to_vec(), b"net".to_vec()]);
     }
 }

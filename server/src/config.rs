@@ -5,11 +5,14 @@
 //! [`crate::listen::Listeners::bind`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use helostat_zones::answer::Caps;
 use helostat_zones::key::Kind;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::list::List;
 
 /// The DNS side of the daemon.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct DnsConfig {
     pub threads: usize,
     /// Origins and what stands below them.
     pub zones: Vec<ZoneConfig>,
+    /// The operator's own lists, each a zone.
+    pub lists: Vec<Arc<List>>,
     /// Who may ask; everybody by default. The trusted may in any case.
     pub allow: Vec<IpNet>,
     /// Whose questions may cause live look-ups for the names they bring; loopback by default.
@@ -35,6 +40,7 @@ impl Default for DnsConfig {
             listen: Vec::new(),
             threads: 1,
             zones: Vec::new(),
+            lists: Vec::new(),
             allow: vec![prefix(Ipv4Addr::UNSPECIFIED, 0), prefix(Ipv6Addr::UNSPECIFIED, 0)],
             trusted: vec![prefix(Ipv4Addr::new(127, 0, 0, 0), 8), prefix(Ipv6Addr::LOCALHOST, 128)],
             limits: Limits::default(),

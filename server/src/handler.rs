@@ -22,22 +22,26 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use async_trait::async_trait;
 use helostat_zones::answer::{Answer, Exists};
 use helostat_zones::key::{Key, Kind};
+use helostat_zones::lists::{self, ListAnswer, Wanted};
+use helostat_zones::time::Time;
 use hickory_proto::op::{Header, HeaderCounts, LowerQuery, Metadata, OpCode, ResponseCode};
-use hickory_proto::rr::rdata::{A, TXT};
+use hickory_proto::rr::rdata::{A, MX, TXT};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use hickory_server::net::runtime::{Time, TokioTime};
+use hickory_server::net::runtime::{Time as Clock, TokioTime};
 use hickory_server::net::xfer::Protocol;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponseBuilder;
 
 use crate::access::Access;
-use crate::catalog::{Catalog, ConfigError, Role, Zone};
+use crate::catalog::{Authority, Catalog, ConfigError, Role, Zone};
 use crate::config::DnsConfig;
+use crate::fast::{self, Fast};
 use crate::judge::{Asker, Judge};
+use crate::list::{Held, name_of};
 use crate::metrics::Metrics;
 use crate::wire::{self, ExtendedError, Outbox, Triage};
 
@@ -59,17 +63,22 @@ pub struct Handler<J> {
 
 /// What the configuration says, swapped whole when it is read again.
 #[derive(Debug)]
-struct Told {
+pub(crate) struct Told {
     catalog: Catalog,
+    short: fast::Zones,
     access: Access,
 }
 
 impl Told {
     fn new(config: &DnsConfig) -> Result<Self, ConfigError> {
-        Ok(Self {
-            catalog: Catalog::new(&config.zones)?,
-            access: Access::new(&config.allow, &config.trusted),
-        })
+        let catalog = Catalog::new(&config.zones, &config.lists)?;
+        let short = catalog.fast();
+        Ok(Self { catalog, short, access: Access::new(&config.allow, &config.trusted) })
+    }
+
+    /// The short way, at a moment.
+    pub(crate) fn fast(&self, now: Time) -> Fast<'_> {
+        Fast { zones: &self.short, access: &self.access, now }
     }
 }
 
@@ -89,6 +98,16 @@ impl<J: Judge> Handler<J> {
     pub fn reload(&self, config: &DnsConfig) -> Result<(), ConfigError> {
         self.told.store(Arc::new(Told::new(config)?));
         Ok(())
+    }
+
+    /// What the configuration says now.
+    pub(crate) fn told(&self) -> Guard<Arc<Told>> {
+        self.told.load()
+    }
+
+    /// The moment.
+    pub(crate) fn now(&self) -> Time {
+        self.judge.now()
     }
 
     /// The counters, for the transports.
@@ -185,14 +204,25 @@ impl<J: Judge> Handler<J> {
 
     async fn ask(&self, zone: &Zone, question: &LowerQuery, asker: Asker) -> Reply {
         let owner = question.original().name();
-        let at = Place { zone, owner, rtype: question.query_type(), serial: self.judge.serial() };
+        let held = match &zone.role {
+            Role::List(list) => Some(list.held()),
+            Role::Origin { .. } | Role::Kind(_) => None,
+        };
+        let authority = held.as_ref().map_or_else(|| zone.authority(), |held| &held.authority);
+        let rtype = question.query_type();
+        let at = Place { zone, authority, owner, rtype, serial: self.judge.serial() };
         let left = owner.iter().count().saturating_sub(zone.labels);
+        if let Some(held) = &held {
+            return at.in_list(held, left, self.judge.now());
+        }
         if left == 0 && at.rtype != RecordType::DS {
             return at.apex();
         }
         let kind = match &zone.role {
             Role::Origin { .. } => return at.in_origin(question),
             Role::Kind(kind) => *kind,
+            // Answered above.
+            Role::List(_) => return Reply::fail(ResponseCode::ServFail),
         };
         let labels: Vec<&[u8]> = owner.iter().take(left).collect();
         let key = Key::read(kind, &labels);
@@ -262,6 +292,7 @@ fn refuse_type(rtype: RecordType) -> Option<Reply> {
 /// Where a question points: everything that its records need.
 struct Place<'a> {
     zone: &'a Zone,
+    authority: &'a Authority,
     owner: &'a Name,
     rtype: RecordType,
     serial: u32,
@@ -271,10 +302,10 @@ impl Place<'_> {
     fn apex(&self) -> Reply {
         match self.rtype {
             RecordType::SOA | RecordType::ANY => {
-                Reply::data(self, vec![self.zone.soa(self.owner.clone(), self.serial)])
+                Reply::data(self, vec![self.authority.soa(self.owner.clone(), self.serial)])
             }
-            RecordType::NS => Reply::data(self, self.zone.ns(self.owner)),
-            _ => self.negative(Exists::NoData, self.zone.caps.negative_ttl),
+            RecordType::NS => Reply::data(self, self.authority.ns(self.owner)),
+            _ => self.negative(Exists::NoData, self.authority.negative_ttl()),
         }
     }
 
@@ -288,6 +319,42 @@ impl Place<'_> {
         let found = records.into_iter().filter(|record| Some(record.record_type()) == wanted);
         let found: Vec<_> = found.collect();
         if found.is_empty() { self.negative(Exists::NoData, ttl) } else { Reply::data(self, found) }
+    }
+
+    /// What lists say; `left` labels stand left of the apex.
+    fn in_list(&self, held: &Held, left: usize, now: Time) -> Reply {
+        // What was never read, or may be told no more, is no reason to say "not listed".
+        let Some(lists) = held.zone(now) else { return Reply::fail(ResponseCode::ServFail) };
+        if left == 0 && matches!(self.rtype, RecordType::SOA | RecordType::NS | RecordType::ANY) {
+            return self.apex();
+        }
+        let wanted = match self.rtype {
+            RecordType::A => Wanted::A,
+            RecordType::TXT => Wanted::Txt,
+            RecordType::MX => Wanted::Mx,
+            RecordType::ANY => Wanted::Any,
+            _ => Wanted::Other,
+        };
+        let labels: Vec<&[u8]> = self.owner.iter().take(left).collect();
+        let mut answer = ListAnswer::default();
+        lists.ask(&labels, wanted, &mut answer);
+        let ListAnswer { exists, a, txt, mx } = answer;
+        // RFC 8482: ANY gets one RRset.
+        let (ttl, data): (u32, Vec<RData>) = if !a.values.is_empty() {
+            (a.ttl, a.values.into_iter().map(|value| RData::A(A(value))).collect())
+        } else if !txt.values.is_empty() {
+            let text = |octets: Vec<u8>| RData::TXT(TXT::from_bytes(vec![&octets]));
+            (txt.ttl, txt.values.into_iter().map(text).collect())
+        } else {
+            let host = |mx: lists::Mx| RData::MX(MX::new(mx.preference, name_of(&mx.host)));
+            (mx.ttl, mx.values.into_iter().map(host).collect())
+        };
+        if data.is_empty() {
+            let exists = if exists == Exists::Exists { Exists::NoData } else { exists };
+            return self.negative(exists, self.authority.negative_ttl());
+        }
+        let record = |data| Record::from_rdata(self.owner.clone(), ttl, data);
+        Reply::data(self, data.into_iter().map(record).collect())
     }
 
     fn with(&self, answer: Answer) -> Reply {
@@ -318,7 +385,7 @@ impl Place<'_> {
             zone: self.zone.word(),
             result,
             answers: Vec::new(),
-            soa: Some(self.zone.negative_soa(apex, self.serial, ttl)),
+            soa: Some(self.authority.negative_soa(apex, self.serial, ttl)),
             error: None,
         }
     }
@@ -363,7 +430,7 @@ fn word(code: ResponseCode) -> &'static str {
 
 #[async_trait]
 impl<J: Judge> RequestHandler for Handler<J> {
-    async fn handle_request<R: ResponseHandler, T: Time>(
+    async fn handle_request<R: ResponseHandler, T: Clock>(
         &self,
         request: &Request,
         mut out: R,

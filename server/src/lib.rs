@@ -4,7 +4,9 @@
 //!
 //! - [`config`]: where to listen, which zones, who may ask, how much at once
 //! - [`listen`]: the sockets, UDP and TCP, and an orderly end
+//! - `fast`: plain questions answered where they lie, without the rest
 //! - [`handler`]: from a request to its response, over [`access`] and [`catalog`]
+//! - [`list`]: zones of the operator's own lists, and how their files come in
 //! - [`judge`]: what is asked of whoever judges; [`ledger_judge`]: history and evidence, judged
 //! - [`live`]: what the DNS says now about a pair, within limits
 //! - [`metrics`]: what is counted
@@ -15,9 +17,11 @@ pub mod ask;
 pub mod catalog;
 pub mod config;
 mod connections;
+mod fast;
 pub mod handler;
 pub mod judge;
 pub mod ledger_judge;
+pub mod list;
 pub mod listen;
 pub mod live;
 pub mod metrics;

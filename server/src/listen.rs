@@ -14,7 +14,8 @@ use std::net::{SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSoc
 use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -96,18 +97,22 @@ impl Listeners {
             give_up: CancellationToken::new(),
         });
         let mut udp_sockets = Vec::new();
+        let runtime = Handle::current();
         let mut tcp_listeners = Vec::new();
         for bound in self.bound {
             tcp_listeners.push(TcpListener::from_std(bound.tcp)?);
             for socket in bound.udp {
-                udp_sockets.push(UdpSocket::from_std(socket)?);
+                socket.set_nonblocking(false)?;
+                socket.set_read_timeout(Some(udp::STOP_CHECK))?;
+                udp_sockets.push(socket);
             }
         }
         for listener in tcp_listeners {
             shared.tasks.spawn(tcp::serve(listener, Arc::clone(&shared)));
         }
         for socket in udp_sockets {
-            shared.tasks.spawn(udp::serve(socket, Arc::clone(&shared)));
+            let (of_thread, runtime) = (Arc::clone(&shared), runtime.clone());
+            shared.tasks.spawn_blocking(move || udp::serve(socket, &of_thread, &runtime));
         }
         Ok(tokio::spawn(async move {
             shutdown.cancelled().await;

@@ -12,6 +12,8 @@
 
 use std::time::Duration;
 
+use crate::catalog::LIST;
+use crate::fast::Tally;
 use hickory_proto::rr::RecordType;
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
 
@@ -97,6 +99,23 @@ impl Metrics {
     pub(crate) fn answered(&self, zone: &str, rtype: RecordType, result: &str, took: Duration) {
         self.questions.with_label_values(&[zone, type_word(rtype), result]).inc();
         self.answer_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts what the short way answered of a batch, each after the time that the whole batch took.
+    pub(crate) fn answered_fast(&self, tally: &Tally, took: Duration) {
+        let types = [RecordType::A, RecordType::TXT];
+        for (counts, rtype) in tally.0.iter().zip(types) {
+            for (&count, result) in counts.iter().zip(["data", "nodata", "nxdomain"]) {
+                if count > 0 {
+                    self.questions
+                        .with_label_values(&[LIST, type_word(rtype), result])
+                        .inc_by(count.into());
+                    for _ in 0..count {
+                        self.answer_seconds.observe(took.as_secs_f64());
+                    }
+                }
+            }
+        }
     }
 
     /// Counts what got no answer.

@@ -25,9 +25,9 @@ use crate::metrics::Dropped;
 /// Octets of a DNS header.
 pub(crate) const HEADER: usize = 12;
 /// What we advertise and never exceed over UDP (DNS flag day 2020: no fragments).
-const UDP_MAX: u16 = 1232;
+pub(crate) const UDP_MAX: u16 = 1232;
 /// What everybody can take (RFC 1035 section 4.2.1).
-const UDP_MIN: u16 = 512;
+pub(crate) const UDP_MIN: u16 = 512;
 /// The option code of extended DNS errors (RFC 8914 section 2).
 const EDE: u16 = 15;
 
@@ -115,7 +115,7 @@ pub(crate) fn edns_of(request: &Request, error: Option<&ExtendedError>) -> Optio
 pub(crate) struct Outbox {
     bytes: Arc<Mutex<Vec<u8>>>,
     limit: u16,
-    question_end: usize,
+    question: Arc<[u8]>,
 }
 
 impl Outbox {
@@ -125,8 +125,7 @@ impl Outbox {
             Protocol::Udp => request.max_payload().clamp(UDP_MIN, UDP_MAX),
             _ => u16::MAX,
         };
-        let question_end = HEADER + request.queries.as_bytes().len();
-        Self { bytes: Arc::default(), limit, question_end }
+        Self { bytes: Arc::default(), limit, question: request.queries.as_bytes().into() }
     }
 
     /// The response; empty if there was none.
@@ -151,15 +150,35 @@ impl ResponseHandler for Outbox {
         let edns = response.edns().cloned();
         let mut bytes = Vec::with_capacity(usize::from(UDP_MIN));
         let mut encoder = BinEncoder::new(&mut bytes);
+        remember_names(&mut encoder, &self.question)?;
         encoder.set_max_size(self.limit);
         let info = response.destructive_emit(&mut encoder)?;
         if info.truncation {
             // The OPT record is written last, so it may be what was cut.
-            cut(&mut bytes, self.question_end, edns.as_ref())?;
+            cut(&mut bytes, HEADER + self.question.len(), edns.as_ref())?;
         }
         *self.bytes.lock() = bytes;
         Ok(info)
     }
+}
+
+/// Has the encoder compress names against the question (RFC 1035 section 4.1.4), which it writes as it came, without
+/// looking at its labels. The shorter names are remembered first: the encoder remembers so many at most, and the apex
+/// is what comes again.
+fn remember_names(encoder: &mut BinEncoder<'_>, question: &[u8]) -> Result<(), NetError> {
+    encoder.emit_vec(&[0; HEADER])?;
+    encoder.emit_vec(question)?;
+    let mut starts = Vec::new();
+    let mut at = 0;
+    while let Some(&length) = question.get(at).filter(|length| **length > 0) {
+        starts.push(HEADER + at);
+        at += 1 + usize::from(length);
+    }
+    for start in starts.into_iter().rev() {
+        encoder.store_label_pointer(start, HEADER + at);
+    }
+    encoder.set_offset(0);
+    Ok(())
 }
 
 /// Leaves header, question and OPT.

@@ -10,15 +10,16 @@ use super::place::{ConfigError, Place};
 use super::policy::Policy;
 use super::read::Given;
 use super::section::Section;
-use super::settings::{Dns, Journal, Live, Log, Syslog, Transport, Zone};
+use super::settings::{Dns, Journal, List, Live, Log, Syslog, Transport, Zone};
 use super::value::cut;
-use super::{Config, JOURNAL, LOG, POLICY, SYSLOG, ZONE, decisions};
+use super::{Config, JOURNAL, LIST, LOG, POLICY, SYSLOG, ZONE, decisions};
 use helostat_zones::observation::ReporterKind;
 
 /// Everything in which two values of the file cannot both hold.
 pub(super) fn disagreements(config: &Config, given: &Given) -> Vec<ConfigError> {
     let mut found = Vec::new();
     zones(&config.zones, given, &mut found);
+    lists(config, given, &mut found);
     logs(&config.logs, given, &mut found);
     journals(&config.journals, given, &mut found);
     reporters(config, given, &mut found);
@@ -72,6 +73,29 @@ fn zones(zones: &[Zone], given: &Given, found: &mut Vec<ConfigError>) {
             );
             disagree(given.place(ZONE, number, "origin"), sentence, found);
         }
+    }
+}
+
+/// A list has its name for itself: no other list, no origin and no kind of a zone has it.
+fn lists(config: &Config, given: &Given, found: &mut Vec<ConfigError>) {
+    let mut taken: BTreeMap<String, Option<&Place>> = BTreeMap::new();
+    for (number, zone) in config.zones.iter().enumerate() {
+        let place = given.place(ZONE, number, "origin");
+        taken.insert(zone.origin.to_string(), place);
+        taken.extend(
+            zone.kinds.iter().map(|kind| (format!("{}.{}", kind.word(), zone.origin), place)),
+        );
+    }
+    for (number, List { origin, .. }) in config.lists.iter().enumerate() {
+        if !given.is_sound(LIST, number, "origin") {
+            continue;
+        }
+        let place = given.place(LIST, number, "origin");
+        if let Some(&other) = taken.get(origin.as_str()) {
+            let sentence = format!("the zone {origin} is there already{}", seen(other));
+            disagree(place, sentence, found);
+        }
+        taken.insert(origin.to_string(), place);
     }
 }
 

@@ -10,7 +10,7 @@
 //! - `section`: what a key is, and the one declaration that makes both the table and the struct
 //! - `settings`, `evidence`, `policy`, `operator`: all sections with all keys
 //! - `decisions`: from the entries of `[[allow]]` and `[[deny]]` to the table of decisions
-//! - `value`, `address`, `duration`, `domain`: the types of values
+//! - `value`, `address`, `dataset`, `duration`, `domain`: the types of values
 //! - `read`: the walk from the TOML tree to the structs
 //! - `check`: whether the values agree with each other; warnings
 //! - `print`: back to TOML and JSON, and what of a change needs a restart
@@ -23,6 +23,7 @@
 
 mod address;
 mod check;
+mod dataset;
 mod decisions;
 mod domain;
 mod duration;
@@ -47,6 +48,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+pub use dataset::Dataset;
 pub use domain::DomainName;
 pub use evidence::Evidence;
 pub use operator::{Allow, Deny, Operator};
@@ -54,7 +56,7 @@ pub use place::{ConfigError, ConfigErrors, Place};
 pub use policy::Policy;
 pub use section::{Change, Key, Preset};
 pub use settings::{
-    Daemon, Dns, Http, Ingest, Journal, Ledger, Live, Log, LogLevel, Syslog, Transport, Zone,
+    Daemon, Dns, Http, Ingest, Journal, Ledger, List, Live, Log, LogLevel, Syslog, Transport, Zone,
     ZoneKind,
 };
 pub use size::Size;
@@ -67,6 +69,7 @@ use section::Section;
 
 /// The names of the sections that are more than a struct.
 const ZONE: &str = "zone";
+const LIST: &str = "list";
 const LOG: &str = "log";
 const SYSLOG: &str = "syslog";
 const JOURNAL: &str = "journal";
@@ -108,6 +111,8 @@ pub struct Config {
     pub operator: Operator,
     /// The origins under which verdicts are published.
     pub zones: Vec<Zone>,
+    /// The operator's own lists.
+    pub lists: Vec<List>,
     /// The mail logs to learn from.
     pub logs: Vec<Log>,
     /// Where other mail servers send theirs.
@@ -136,6 +141,7 @@ impl Default for Config {
             policy: Policy::initial(),
             operator: Operator::initial(),
             zones: Vec::new(),
+            lists: Vec::new(),
             logs: Vec::new(),
             syslog: Vec::new(),
             journals: Vec::new(),
@@ -265,7 +271,8 @@ impl Config {
 pub fn keys() -> impl Iterator<Item = &'static Key> {
     let before = [Daemon::KEYS, Ledger::KEYS, Dns::KEYS, Http::KEYS, Live::KEYS];
     let after = [Ingest::KEYS, Policy::KEYS, Operator::KEYS];
-    let entries = [Zone::KEYS, Log::KEYS, Syslog::KEYS, Journal::KEYS, Allow::KEYS, Deny::KEYS];
+    let entries =
+        [Zone::KEYS, List::KEYS, Log::KEYS, Syslog::KEYS, Journal::KEYS, Allow::KEYS, Deny::KEYS];
     let evidence = Evidence::KEYS.iter().copied();
     before.into_iter().chain(evidence).chain(after).chain(entries).flatten()
 }

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::read::bracketed;
 use super::section::{Change, Section};
-use super::{Config, JOURNAL, LOG, SYSLOG, ZONE};
+use super::{Config, JOURNAL, LIST, LOG, SYSLOG, ZONE};
 
 impl Config {
     /// The values in force, as a file that says them all.
@@ -23,6 +23,9 @@ impl Config {
         }
         for zone in &mut copy.zones {
             write_section(zone, &mut text);
+        }
+        for list in &mut copy.lists {
+            write_section(list, &mut text);
         }
         for log in &mut copy.logs {
             write_section(log, &mut text);
@@ -43,7 +46,7 @@ impl Config {
     }
 
     /// The keys that differ in `new` and take effect only when the daemon is started anew. Zones
-    /// are told apart by origin, logs by path, what is listened to by its addresses and journals by reporter;
+    /// and lists are told apart by origin, logs by path, what is listened to by its addresses and journals by reporter;
     /// `zone`, `log` and so on mean that one came or went.
     pub fn restart_needed(&self, new: &Self) -> Vec<&'static str> {
         let (mut old, mut new) = (self.clone(), new.clone());
@@ -52,6 +55,7 @@ impl Config {
             compare(old, new, &mut changed);
         }
         compare_entries(&mut old.zones, &mut new.zones, |zone| &zone.origin, ZONE, &mut changed);
+        compare_entries(&mut old.lists, &mut new.lists, |list| &list.origin, LIST, &mut changed);
         compare_entries(&mut old.logs, &mut new.logs, |log| &log.path, LOG, &mut changed);
         compare_entries(&mut old.syslog, &mut new.syslog, |it| &it.listen, SYSLOG, &mut changed);
         compare_entries(

@@ -19,9 +19,9 @@ use super::nearest::nearest;
 use super::operator::{Allow, Deny};
 use super::place::{ConfigError, Place, Source};
 use super::section::{Key, Preset, Section};
-use super::settings::{Journal, Log, Syslog, Zone};
+use super::settings::{Journal, List, Log, Syslog, Zone};
 use super::value::{Reading, cut};
-use super::{ALLOW, Config, DENY, EVIDENCE, JOURNAL, LOG, POLICY, SYSLOG, ZONE, keys};
+use super::{ALLOW, Config, DENY, EVIDENCE, JOURNAL, LIST, LOG, POLICY, SYSLOG, ZONE, keys};
 
 /// A file with more than this is not a configuration with slips, but something else.
 pub(super) const MOST_SYNTAX_ERRORS: usize = 100;
@@ -207,6 +207,7 @@ impl<'a> Reader<'a> {
             let place = self.source.place(&name.span());
             match (name.get_ref().as_ref(), value.get_ref()) {
                 (ZONE, value) => config.zones = self.entries(ZONE, place, value),
+                (LIST, value) => config.lists = self.entries(LIST, place, value),
                 (LOG, value) => config.logs = self.entries(LOG, place, value),
                 (SYSLOG, value) => config.syslog = self.entries(SYSLOG, place, value),
                 (JOURNAL, value) => config.journals = self.entries(JOURNAL, place, value),
@@ -346,6 +347,13 @@ impl Entry for Zone {
     }
 }
 
+impl Entry for List {
+    fn settle(&mut self, given: impl Fn(&Key) -> bool) {
+        let origin = self.origin.to_string();
+        self.follow_origin(&origin, given);
+    }
+}
+
 impl Entry for Log {
     fn settle(&mut self, _given: impl Fn(&Key) -> bool) {}
 }
@@ -376,7 +384,7 @@ fn is_empty(value: &DeValue<'_>) -> bool {
 
 /// The section as its line is written in the file.
 pub(super) fn bracketed(section: &str) -> String {
-    if [ZONE, LOG, SYSLOG, JOURNAL, ALLOW, DENY].contains(&section) {
+    if [ZONE, LIST, LOG, SYSLOG, JOURNAL, ALLOW, DENY].contains(&section) {
         format!("[[{section}]]")
     } else {
         format!("[{section}]")

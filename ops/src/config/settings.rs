@@ -13,6 +13,7 @@ use helostat_ingest::reader::FormatChoice;
 use helostat_zones::observation::ReporterKind;
 use ipnet::IpNet;
 
+use super::dataset::Dataset;
 use super::domain::DomainName;
 use super::section::Preset::{Is, Needed};
 use super::section::section;
@@ -85,6 +86,8 @@ section! {
             "TCP connections open at once, at most.";
         "tcp-idle" tcp_idle: Duration = Is(r#""10s""#), Lasting(ms(100), seconds(600)), Restart,
             "A TCP connection that is silent for this long is closed.";
+        "list-check" list_check: Duration = Is(r#""60s""#), LastingOrNever(seconds(1), DAY), Restart,
+            "How often it is looked whether files of a [[list]] have changed.";
         "pending" pending: u32 = Is("4096"), Between(1, 1_000_000), Restart,
             "Answers under way at once, at most.";
     }
@@ -179,6 +182,24 @@ section! {
             "How long \"nothing known\" may be kept by who asked.";
         "page" page: Option<String> = Is(r#""""#), Url, Reload,
             "A web page named in TXT answers: what you tell people whose mail was refused.";
+    }
+}
+
+section! {
+    /// `[[list]]`: a zone of the operator's own lists, in rbldnsd's formats.
+    List in "list" {
+        "origin" origin: DomainName = Needed(r#""dnsbl.example.net""#), Longest(ORIGIN_MAX), Restart,
+            "The name of the zone: 192.0.2.7 is asked for as 7.2.0.192.dnsbl.example.net.";
+        "data" data: Vec<Dataset> = Needed(r#"["ip4set:bad-clients"]"#), NotEmpty, Restart,
+            "What it holds, told as to rbldnsd: a format, a colon, files. Several answer together.";
+        "ns" ns: Vec<DomainName> = Is(r#"["ns.<origin>"]"#), NotEmpty, Restart,
+            "The name servers that the zone names, if no file says $NS.";
+        "contact" contact: DomainName = Is(r#""hostmaster.<origin>""#), Free, Restart,
+            "The mailbox of the zone's SOA, with a dot for its @, if no file says $SOA.";
+        "ttl" ttl: Duration = Is(r#""35m""#), Seconds(seconds(1), DAY), Restart,
+            "How long an answer may be kept by who asked, if no file says $TTL.";
+        "negative-ttl" negative_ttl: Duration = Is(r#""5m""#), Seconds(seconds(1), DAY), Restart,
+            "How long \"not listed\" may be kept by who asked, if no file says $SOA.";
     }
 }
 

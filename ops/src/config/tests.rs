@@ -501,7 +501,7 @@ fn key_tables() -> String {
 fn the_table_lists_every_section_in_the_order_of_printing() {
     let mut config = Config::default();
     let mut printed: Vec<_> = config.sections().iter().map(|section| section.name()).collect();
-    printed.extend([ZONE, LOG, SYSLOG, JOURNAL, ALLOW, DENY]);
+    printed.extend([ZONE, LIST, LOG, SYSLOG, JOURNAL, ALLOW, DENY]);
     let mut listed: Vec<_> = keys().map(|key| key.section).collect();
     listed.dedup();
     assert_eq!(listed, printed);
@@ -511,6 +511,9 @@ fn the_table_lists_every_section_in_the_order_of_printing() {
 fn file_with(key: &Key, value: &str) -> String {
     let needed = match key.section {
         ZONE if key.name != "origin" => "origin = \"rep.test\"\n",
+        LIST if key.name == "origin" => "data = [\"ip4set:bad\"]\n",
+        LIST if key.name == "data" => "origin = \"bl.test\"\n",
+        LIST => "origin = \"bl.test\"\ndata = [\"ip4set:bad\"]\n",
         LOG if key.name != "path" => "path = \"mail.log\"\n",
         SYSLOG if key.name != "listen" => "listen = [\"127.0.0.1:5514\"]\n",
         JOURNAL if key.name != "reporter" => "reporter = \"mx1\"\n",

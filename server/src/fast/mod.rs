@@ -1,0 +1,142 @@
+//! The short way: from the octets of a plain question to the octets of its answer.
+//!
+//! In goes a packet in the buffer in which it came, and who sent it; out comes the length of the answer that stands there
+//! now, or `None` for whatever goes the long way, with the packet untouched. A question is answered here if it is plain
+//! ([`question`]), asks a zone of lists for A or TXT, and may be asked by its sender. The octets are those of
+//! [`crate::handler`] for the same question (a law in `tests/`); there is no waiting, no lock that a writer holds,
+//! and for A records no allocation once [`Scratch`] has grown.
+//!
+//! Why: a hickory request costs more than everything else together (`docs/benchmarks.md`).
+
+mod question;
+mod response;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use helostat_zones::answer::Exists;
+use helostat_zones::lists::{ListAnswer, Wanted};
+use helostat_zones::time::Time;
+
+use self::question::Question;
+use self::response::{Nothing, Said};
+use crate::access::Access;
+use crate::list::List;
+
+pub(crate) use self::response::Soa;
+
+const TYPE_A: u16 = 1;
+const TYPE_TXT: u16 = 16;
+/// More labels than any key of ours has; who asks for more goes the long way.
+const KEY_LABELS: usize = 48;
+
+/// The zones, as the short way needs them.
+#[derive(Debug)]
+pub(crate) struct Zones {
+    /// Most labels first.
+    zones: Vec<(Apex, Role)>,
+}
+
+/// The apex of a zone.
+#[derive(Debug)]
+struct Apex {
+    /// On the wire, in lower case, with the root.
+    octets: Box<[u8]>,
+    labels: usize,
+}
+
+/// Who answers in a zone.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// A list.
+    List(Arc<List>),
+    /// The long way.
+    Long,
+}
+
+impl Zones {
+    /// From apexes on the wire, and their roles; most labels first.
+    pub(crate) fn new(zones: impl Iterator<Item = (Box<[u8]>, usize, Role)>) -> Self {
+        let zone = |(octets, labels, role)| (Apex { octets, labels }, role);
+        Self { zones: zones.map(zone).collect() }
+    }
+
+    /// The nearest enclosing zone.
+    fn find(&self, question: &Question) -> Option<(&Apex, &Role)> {
+        let name = question.name();
+        let encloses = |apex: &Apex| {
+            let Some(left) = question.labels().checked_sub(apex.labels) else { return false };
+            name.get(question.start(left)..).is_some_and(|end| *end == *apex.octets)
+        };
+        self.zones.iter().find(|(apex, _)| encloses(apex)).map(|(apex, role)| (apex, role))
+    }
+}
+
+/// What an answer is made in; kept for the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    answer: ListAnswer,
+}
+
+/// What was answered in a batch, for the counters: for A and for TXT, with data, without, and no such name.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally(pub(crate) [[u32; 3]; 2]);
+
+/// Answers plain questions.
+pub(crate) struct Fast<'a> {
+    pub(crate) zones: &'a Zones,
+    pub(crate) access: &'a Access,
+    pub(crate) now: Time,
+}
+
+impl Fast<'_> {
+    /// Answers the packet of `length` octets in `buffer`; the answer's length.
+    pub(crate) fn answer(
+        &self,
+        buffer: &mut [u8],
+        length: usize,
+        source: IpAddr,
+        scratch: &mut Scratch,
+        tally: &mut Tally,
+    ) -> Option<usize> {
+        let question = Question::read(buffer.get(..length)?)?;
+        let (wanted, row) = match question.rtype {
+            TYPE_A => (Wanted::A, 0),
+            TYPE_TXT => (Wanted::Txt, 1),
+            _ => return None,
+        };
+        let (apex, Role::List(list)) = self.zones.find(&question)? else { return None };
+        let left = question.labels() - apex.labels;
+        if left == 0 || left > KEY_LABELS || !self.access.may_ask(source) {
+            return None;
+        }
+        let held = list.held();
+        let zone = held.zone(self.now)?;
+        let mut labels: [&[u8]; KEY_LABELS] = [&[]; KEY_LABELS];
+        for (place, label) in labels.iter_mut().zip(0..left) {
+            *place = question.name().get(question.start(label) + 1..question.start(label + 1))?;
+        }
+        let ListAnswer { exists, a, txt, .. } = {
+            zone.ask(labels.get(..left)?, wanted, &mut scratch.answer);
+            &scratch.answer
+        };
+        let (said, column) = match (exists, txt.values.as_slice()) {
+            _ if !a.values.is_empty() => (Said::A(&a.values, a.ttl), 0),
+            (_, [text]) => (Said::Txt(text, txt.ttl), 0),
+            // Several texts are rare.
+            (_, [_, _, ..]) => return None,
+            (Exists::NxDomain, _) => {
+                (Said::Nothing(Nothing::NxDomain, held.soa(), held.negative_ttl()), 2)
+            }
+            _ => (Said::Nothing(Nothing::NoData, held.soa(), held.negative_ttl()), 1),
+        };
+        let length = response::write(buffer, &question, said)?;
+        if let Some(count) = tally.0.get_mut(row).and_then(|row| row.get_mut(column)) {
+            *count += 1;
+        }
+        Some(length)
+    }
+}
+
+#[cfg(test)]
+mod tests;
