@@ -50,8 +50,11 @@ pub fn dns(config: &Config) -> DnsConfig {
         lists: Vec::new(),
         allow: if config.dns.allow.is_empty() { everybody } else { config.dns.allow.clone() },
         trusted: config.live.trust.clone(),
+        nsid: config.dns.nsid.clone(),
         limits: Limits {
             waiting: config.dns.pending as usize,
+            answers_per_network: config.dns.answers_per_network,
+            slip: config.dns.slip,
             tcp_connections: config.dns.tcp_connections as usize,
             tcp_idle: config.dns.tcp_idle,
             ..Limits::default()
@@ -106,8 +109,10 @@ fn kind(kind: ZoneKind) -> Kind {
         ZoneKind::Bl => Kind::Bl,
         ZoneKind::Wl => Kind::Wl,
         ZoneKind::Score => Kind::Score,
+        ZoneKind::Bits => Kind::Bits,
         ZoneKind::Ehlo => Kind::Ehlo,
         ZoneKind::Pair => Kind::Pair,
+        ZoneKind::Fp => Kind::Fp,
         ZoneKind::Dna => Kind::Dna,
     }
 }

@@ -42,6 +42,9 @@ pub enum ConfigError {
     /// A zone without name servers cannot be delegated.
     #[error("zone '{0}' has no name server")]
     NoNameServer(String),
+    /// The system gave no secret for cookies.
+    #[error("the system gave no random octets for DNS cookies: {0}")]
+    Secret(String),
     /// The same apex twice.
     #[error("zone '{0}' is configured twice")]
     Twice(String),

@@ -30,6 +30,8 @@ pub struct DnsConfig {
     pub allow: Vec<IpNet>,
     /// Whose questions may cause live look-ups for the names they bring; loopback by default.
     pub trusted: Vec<IpNet>,
+    /// What we are called where somebody asks (RFC 5001); empty for nothing.
+    pub nsid: String,
     /// How much at once, and for how long.
     pub limits: Limits,
 }
@@ -43,6 +45,7 @@ impl Default for DnsConfig {
             lists: Vec::new(),
             allow: vec![prefix(Ipv4Addr::UNSPECIFIED, 0), prefix(Ipv6Addr::UNSPECIFIED, 0)],
             trusted: vec![prefix(Ipv4Addr::new(127, 0, 0, 0), 8), prefix(Ipv6Addr::LOCALHOST, 128)],
+            nsid: String::new(),
             limits: Limits::default(),
         }
     }
@@ -110,6 +113,11 @@ pub struct Limits {
     pub tcp_pipeline: usize,
     /// How long a TCP connection may take to send a question, or to take an answer.
     pub tcp_idle: Duration,
+    /// UDP answers of each sort that a network (IPv4 /24, IPv6 /56) gets in a second; 0 for no limit. Whoever is
+    /// trusted, or brings a cookie of ours, has none.
+    pub answers_per_network: u32,
+    /// Every so many of those beyond the limit is sent cut, the others are dropped; 0 for none.
+    pub slip: u32,
     /// How long answers under way may take at shutdown.
     pub drain: Duration,
 }
@@ -124,6 +132,8 @@ impl Default for Limits {
             tcp_pipeline: 16,
             // RFC 7766 section 6.2.3: "in the order of a few seconds".
             tcp_idle: Duration::from_secs(10),
+            answers_per_network: 0,
+            slip: 2,
             drain: Duration::from_secs(1),
         }
     }

@@ -29,6 +29,7 @@ use helostat_zones::key::{Key, Kind};
 use helostat_zones::lists::{self, ListAnswer, Wanted};
 use helostat_zones::time::Time;
 use hickory_proto::op::{Header, HeaderCounts, LowerQuery, Metadata, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::rdata::{A, MX, TXT};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_server::net::runtime::{Time as Clock, TokioTime};
@@ -39,6 +40,7 @@ use hickory_server::zone_handler::MessageResponseBuilder;
 use crate::access::Access;
 use crate::catalog::{Authority, Catalog, ConfigError, Role, Zone};
 use crate::config::DnsConfig;
+use crate::cookie::{Cookies, Offered};
 use crate::fast::{self, Fast};
 use crate::judge::{Asker, Judge};
 use crate::list::{Held, name_of};
@@ -57,6 +59,8 @@ const NXNAME: u16 = 128;
 pub struct Handler<J> {
     judge: Arc<J>,
     told: ArcSwap<Told>,
+    cookies: Cookies,
+    nsid: Box<[u8]>,
     metrics: Metrics,
     patience: Duration,
 }
@@ -75,11 +79,6 @@ impl Told {
         let short = catalog.fast();
         Ok(Self { catalog, short, access: Access::new(&config.allow, &config.trusted) })
     }
-
-    /// The short way, at a moment.
-    pub(crate) fn fast(&self, now: Time) -> Fast<'_> {
-        Fast { zones: &self.short, access: &self.access, now }
-    }
 }
 
 impl<J: Judge> Handler<J> {
@@ -88,6 +87,8 @@ impl<J: Judge> Handler<J> {
         Ok(Self {
             judge,
             told: ArcSwap::from_pointee(Told::new(config)?),
+            cookies: Cookies::draw().map_err(|error| ConfigError::Secret(error.to_string()))?,
+            nsid: config.nsid.as_bytes().into(),
             metrics,
             patience: config.limits.answer,
         })
@@ -98,6 +99,12 @@ impl<J: Judge> Handler<J> {
     pub fn reload(&self, config: &DnsConfig) -> Result<(), ConfigError> {
         self.told.store(Arc::new(Told::new(config)?));
         Ok(())
+    }
+
+    /// The short way, by one configuration and at one moment.
+    pub(crate) fn fast<'a>(&'a self, told: &'a Told, now: Time) -> Fast<'a> {
+        let Told { short, access, .. } = told;
+        Fast { zones: short, access, cookies: &self.cookies, nsid: &self.nsid, now }
     }
 
     /// What the configuration says now.
@@ -172,6 +179,20 @@ impl<J: Judge> Handler<J> {
         tokio::time::timeout(self.patience, caught).await.unwrap_or(false)
     }
 
+    /// What the response says of us.
+    fn options_of<'a>(
+        &'a self,
+        request: &Request,
+        error: Option<&'a ExtendedError>,
+    ) -> wire::Options<'a> {
+        let asked = |code| request.edns.as_ref().and_then(|edns| edns.option(code));
+        let nsid = asked(EdnsCode::NSID).map(|_| &*self.nsid).filter(|nsid| !nsid.is_empty());
+        let offered = offered(request).ok().flatten();
+        let source = request.src().ip().to_canonical();
+        let cookie = offered.map(|offered| self.cookies.answer(offered, source, self.judge.now()));
+        wire::Options { nsid, cookie, error }
+    }
+
     async fn reply(&self, request: &Request) -> Reply {
         let [question] = request.queries.queries() else {
             return Reply::fail(ResponseCode::FormErr);
@@ -181,6 +202,9 @@ impl<J: Judge> Handler<J> {
         }
         if request.version() > 0 {
             return Reply::fail(ResponseCode::BADVERS);
+        }
+        if offered(request).is_err() {
+            return Reply::fail(ResponseCode::FormErr);
         }
         let rtype = question.query_type();
         // The whole answer is by one configuration, even if it is read again meanwhile.
@@ -270,6 +294,15 @@ fn parse(packet: Vec<u8>, source: SocketAddr, protocol: Protocol) -> Option<Requ
     let parse = || Request::from_bytes(packet, source, protocol).ok();
     let request = catch_unwind(AssertUnwindSafe(parse)).ok().flatten()?;
     wire::question_is_plain(&request).then_some(request)
+}
+
+/// The cookie that came; fails if its length is wrong.
+fn offered(request: &Request) -> Result<Option<Offered>, ()> {
+    let option = request.edns.as_ref().and_then(|edns| edns.option(EdnsCode::Cookie));
+    match option {
+        Some(EdnsOption::Unknown(_, data)) => Offered::read(data).map(Some).ok_or(()),
+        _ => Ok(None),
+    }
 }
 
 fn unlisted(below: impl FnOnce() -> bool) -> Exists {
@@ -441,7 +474,7 @@ impl<J: Judge> RequestHandler for Handler<J> {
         metadata.response_code = reply.code;
         metadata.authoritative =
             matches!(reply.code, ResponseCode::NoError | ResponseCode::NXDomain);
-        let edns = wire::edns_of(request, reply.error.as_ref());
+        let edns = wire::edns_of(request, self.options_of(request, reply.error.as_ref()));
         let response = MessageResponseBuilder::new(&request.queries, edns.as_ref()).build(
             metadata,
             &reply.answers,

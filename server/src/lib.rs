@@ -7,6 +7,7 @@
 //! - `fast`: plain questions answered where they lie, without the rest
 //! - [`handler`]: from a request to its response, over [`access`] and [`catalog`]
 //! - [`list`]: zones of the operator's own lists, and how their files come in
+//! - `cookie`: who was asked before; `pace`: how many answers a network gets
 //! - [`judge`]: what is asked of whoever judges; [`ledger_judge`]: history and evidence, judged
 //! - [`live`]: what the DNS says now about a pair, within limits
 //! - [`metrics`]: what is counted
@@ -17,6 +18,7 @@ pub mod ask;
 pub mod catalog;
 pub mod config;
 mod connections;
+mod cookie;
 mod fast;
 pub mod handler;
 pub mod judge;
@@ -25,6 +27,7 @@ pub mod list;
 pub mod listen;
 pub mod live;
 pub mod metrics;
+mod pace;
 mod shared;
 mod tcp;
 mod udp;

@@ -25,6 +25,7 @@ use crate::config::{DnsConfig, Limits};
 use crate::connections::Connections;
 use crate::handler::Handler;
 use crate::judge::Judge;
+use crate::pace::Pace;
 use crate::shared::Shared;
 use crate::tcp;
 use crate::udp;
@@ -89,6 +90,7 @@ impl Listeners {
         let gauge = handler.metrics().tcp_connections.clone();
         let shared = Arc::new(Shared {
             handler,
+            pace: Pace::new(self.limits.answers_per_network, self.limits.slip),
             waiting: Arc::new(Semaphore::new(self.limits.waiting)),
             connections: Connections::new(&self.limits, gauge),
             limits: self.limits,

@@ -30,6 +30,10 @@ pub enum Dropped {
     Response,
     /// Too many answers were waiting.
     Shed,
+    /// Its network had enough answers in that second.
+    Pace,
+    /// The same, and it was sent cut.
+    PaceCut,
     /// The socket's send buffer was full, or the system refused the destination.
     Send,
     /// Too many TCP connections.
@@ -46,6 +50,8 @@ impl Dropped {
             Self::Short => "short",
             Self::Response => "response",
             Self::Shed => "shed",
+            Self::Pace => "pace",
+            Self::PaceCut => "pace-cut",
             Self::Send => "send",
             Self::TcpLimit => "tcp-limit",
             Self::TcpLength => "tcp-length",

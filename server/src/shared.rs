@@ -11,11 +11,14 @@ use crate::config::Limits;
 use crate::connections::Connections;
 use crate::handler::Handler;
 use crate::judge::Judge;
+use crate::pace::Pace;
 
 /// What the tasks of all sockets share.
 pub(crate) struct Shared<J> {
     pub(crate) handler: Arc<Handler<J>>,
     pub(crate) limits: Limits,
+    /// How many answers a network gets.
+    pub(crate) pace: Option<Pace>,
     /// Permits of UDP answers that wait for a verdict.
     pub(crate) waiting: Arc<Semaphore>,
     /// Who has how many TCP connections.

@@ -11,7 +11,7 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,9 +23,10 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
 use tokio::runtime::Handle;
 
-use crate::fast::{Scratch, Tally};
+use crate::fast::{Fast, Question, Scratch, Tally, cut};
 use crate::judge::Judge;
 use crate::metrics::Dropped;
+use crate::pace::{Pace, Pass, Sort};
 use crate::shared::Shared;
 
 /// Datagrams taken with one call. More gain nothing (measured).
@@ -64,6 +65,53 @@ struct Slot {
     octets: [u8; PACKET_MAX],
     length: usize,
     peer: Option<SockaddrStorage>,
+}
+
+impl Slot {
+    /// Puts the handler's answer here, if it is ready now; else nothing is to be sent.
+    fn answer_at_length<J: Judge>(
+        &mut self,
+        socket: &Arc<UdpSocket>,
+        source: SocketAddr,
+        shared: &Arc<Shared<J>>,
+    ) {
+        let packet = self.octets.get(..self.length).unwrap_or_default().to_vec();
+        let response = at_length(socket, packet, source, shared);
+        let place = response.as_ref().and_then(|response| self.octets.get_mut(..response.len()));
+        match (place, response) {
+            (Some(place), Some(response)) => {
+                place.copy_from_slice(&response);
+                self.length = response.len();
+            }
+            _ => self.peer = None,
+        }
+    }
+
+    /// Cuts the answer, or takes it back, if its network had enough.
+    fn keep_pace<J: Judge>(
+        &mut self,
+        pace: &Pace,
+        question: Option<&Question>,
+        source: IpAddr,
+        fast: &Fast<'_>,
+        shared: &Shared<J>,
+    ) {
+        let response = self.octets.get(..self.length).unwrap_or_default();
+        let pass = pace.pass(source, Sort::of(response), fast.now.0);
+        if pass == Pass::Whole || fast.knows(question, source) {
+            return;
+        }
+        match (pass, question) {
+            (Pass::Cut, Some(question)) => {
+                self.length = cut(&mut self.octets, question);
+                shared.handler.metrics().dropped(Dropped::PaceCut);
+            }
+            _ => {
+                self.peer = None;
+                shared.handler.metrics().dropped(Dropped::Pace);
+            }
+        }
+    }
 }
 
 /// Where a batch lies.
@@ -167,27 +215,25 @@ fn answer<J: Judge>(
     let start = Instant::now();
     let mut tally = Tally::default();
     let told = shared.handler.told();
-    let fast = told.fast(shared.handler.now());
+    let fast = shared.handler.fast(&told, shared.handler.now());
     for slot in room.slots.iter_mut().take(received) {
         let Some(source) = slot.peer.as_ref().and_then(address) else {
             slot.peer = None;
             continue;
         };
-        if let Some(length) =
-            fast.answer(&mut slot.octets, slot.length, source.ip(), &mut room.scratch, &mut tally)
-        {
-            slot.length = length;
-            continue;
+        let packet = slot.octets.get(..slot.length).unwrap_or_default();
+        let question = Question::read(packet);
+        let length = question.as_ref().and_then(|question| {
+            fast.answer(&mut slot.octets, question, source.ip(), &mut room.scratch, &mut tally)
+        });
+        match length {
+            Some(length) => slot.length = length,
+            None => slot.answer_at_length(socket, source, shared),
         }
-        let packet = slot.octets.get(..slot.length).unwrap_or_default().to_vec();
-        match at_length(socket, packet, source, shared) {
-            Some(response) if response.len() <= PACKET_MAX => {
-                slot.length = response.len();
-                if let Some(place) = slot.octets.get_mut(..response.len()) {
-                    place.copy_from_slice(&response);
-                }
-            }
-            _ => slot.peer = None,
+        if slot.peer.is_some()
+            && let Some(pace) = &shared.pace
+        {
+            slot.keep_pace(pace, question.as_ref(), source.ip(), &fast, shared);
         }
     }
     for slot in room.slots.iter_mut().skip(received) {

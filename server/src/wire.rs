@@ -20,6 +20,7 @@ use hickory_server::server::{Request, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponse;
 use parking_lot::Mutex;
 
+use crate::cookie;
 use crate::metrics::Dropped;
 
 /// Octets of a DNS header.
@@ -28,7 +29,9 @@ pub(crate) const HEADER: usize = 12;
 pub(crate) const UDP_MAX: u16 = 1232;
 /// What everybody can take (RFC 1035 section 4.2.1).
 pub(crate) const UDP_MIN: u16 = 512;
-/// The option code of extended DNS errors (RFC 8914 section 2).
+/// The option codes of names of servers (RFC 5001), cookies (RFC 7873), extended errors (RFC 8914).
+pub(crate) const NSID: u16 = 3;
+pub(crate) const COOKIE: u16 = 10;
 const EDE: u16 = 15;
 
 const QR: u8 = 0x80;
@@ -95,14 +98,31 @@ pub(crate) struct ExtendedError {
     pub(crate) text: String,
 }
 
+/// What a response says of us, where the request's EDNS asks for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options<'a> {
+    /// Our name (RFC 5001).
+    pub(crate) nsid: Option<&'a [u8]>,
+    /// The cookie (RFC 7873).
+    pub(crate) cookie: Option<[u8; cookie::WHOLE]>,
+    /// What is wrong (RFC 8914).
+    pub(crate) error: Option<&'a ExtendedError>,
+}
+
 /// The OPT record of a response, if the request had one. DO comes back (RFC 3225 section 3) though
-/// nothing is signed; other flags and options do not.
-pub(crate) fn edns_of(request: &Request, error: Option<&ExtendedError>) -> Option<Edns> {
+/// nothing is signed; other flags do not.
+pub(crate) fn edns_of(request: &Request, options: Options<'_>) -> Option<Edns> {
     let asked = request.edns.as_ref()?;
     let mut edns = Edns::new();
     edns.set_max_payload(UDP_MAX);
     edns.set_dnssec_ok(asked.flags().dnssec_ok);
-    if let Some(error) = error {
+    if let Some(nsid) = options.nsid {
+        edns.options_mut().insert(EdnsOption::Unknown(NSID, nsid.to_vec()));
+    }
+    if let Some(cookie) = options.cookie {
+        edns.options_mut().insert(EdnsOption::Unknown(COOKIE, cookie.to_vec()));
+    }
+    if let Some(error) = options.error {
         let mut data = error.code.to_be_bytes().to_vec();
         data.extend_from_slice(error.text.as_bytes());
         edns.options_mut().insert(EdnsOption::Unknown(EDE, data));

@@ -26,6 +26,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+mod bits;
+
 use crate::explain::remedy;
 use crate::key::{Key, Kind, is_also_above_ipv6};
 use crate::name::Name;
@@ -127,7 +129,8 @@ impl Answer {
             Kind::Bl => (list_values(&verdict.listings), Text::new(&list_words(&verdict.listings))),
             Kind::Wl => (trust_value(verdict.trust), Text::new("trusted")),
             Kind::Score => (score_value(verdict.score), Text::new("scored")),
-            Kind::Ehlo | Kind::Pair | Kind::Dna => (Vec::new(), Text::new("")),
+            Kind::Bits => (bits::value(verdict), Text::new("bits")),
+            Kind::Ehlo | Kind::Pair | Kind::Fp | Kind::Dna => (Vec::new(), Text::new("")),
         };
         let unlisted = if is_also_above_ipv6(ip) { Exists::NoData } else { Exists::NxDomain };
         if let (Kind::Wl, Some(trust)) = (kind, verdict.trust) {

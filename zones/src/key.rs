@@ -11,6 +11,8 @@
 //! - RFC 8020: a name above a possible key exists, so a part of an address is `Partial`. An IPv4
 //!   key of four single digits stands above IPv6 keys too (1.0.0.2 above 2001::/16): see
 //!   [`is_also_above_ipv6`].
+//! - `fp` has pairs with the address as it is written, `<name>.<a.b.c.d>`, which some filters can put together and no
+//!   reversed one; IPv4 only.
 //! - A pair key has the address next to the apex and is read from the right. The last label of a
 //!   name is never a single hexadecimal digit, so a fifth label that is one makes the address IPv6.
 //! - Names are letters, digits, hyphens and underscores. A name with any other octet is malformed
@@ -40,10 +42,14 @@ pub enum Kind {
     Wl,
     /// Scores of clients, by address.
     Score,
+    /// What speaks for and against clients, as bits, by address.
+    Bits,
     /// Listed names, by name.
     Ehlo,
     /// Pairs, by name and address.
     Pair,
+    /// The same, with the address in forward order.
+    Fp,
     /// Recommendations of names in the form of CSV-DNA, by name.
     Dna,
 }
@@ -57,11 +63,14 @@ pub enum Form {
     Name,
     /// A name, and a reversed address next to the apex.
     Pair,
+    /// A name, and an IPv4 address next to the apex.
+    ForwardPair,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [Self::Bl, Self::Wl, Self::Score, Self::Ehlo, Self::Pair, Self::Dna];
+    pub const ALL: [Self; 8] =
+        [Self::Bl, Self::Wl, Self::Score, Self::Bits, Self::Ehlo, Self::Pair, Self::Fp, Self::Dna];
 
     /// The label it lives at, below the origin; its name in configuration and metrics.
     pub fn label(self) -> &'static str {
@@ -69,8 +78,10 @@ impl Kind {
             Self::Bl => "bl",
             Self::Wl => "wl",
             Self::Score => "score",
+            Self::Bits => "bits",
             Self::Ehlo => "ehlo",
             Self::Pair => "pair",
+            Self::Fp => "fp",
             Self::Dna => "dna",
         }
     }
@@ -83,9 +94,10 @@ impl Kind {
     /// What its keys are made of.
     pub fn form(self) -> Form {
         match self {
-            Self::Bl | Self::Wl | Self::Score => Form::Address,
+            Self::Bl | Self::Wl | Self::Score | Self::Bits => Form::Address,
             Self::Ehlo | Self::Dna => Form::Name,
             Self::Pair => Form::Pair,
+            Self::Fp => Form::ForwardPair,
         }
     }
 }
@@ -120,7 +132,8 @@ impl Key {
         match kind.form() {
             Form::Address => address_key(kind, labels),
             Form::Name => name_key(labels),
-            Form::Pair => pair_key(labels),
+            Form::Pair => pair_key(split_address(labels)),
+            Form::ForwardPair => pair_key(split_forward(labels)),
         }
     }
 }
@@ -160,8 +173,8 @@ fn name_key(labels: &[&[u8]]) -> Key {
     }
 }
 
-fn pair_key(labels: &[&[u8]]) -> Key {
-    let (ip, rest) = match split_address(labels) {
+fn pair_key(address: Address<'_, '_>) -> Key {
+    let (ip, rest) = match address {
         Address::Whole(ip, rest) => (ip, rest),
         Address::Part => return Key::Partial,
         Address::None => return Key::Impossible,
@@ -192,6 +205,7 @@ fn test_address(kind: Kind, ip: Ipv4Addr) -> Option<Key> {
         // The lowest trust that says anything: a test that leaks into a filter does little.
         (Kind::Wl, [127, 0, 0, 2]) => Ipv4Addr::new(127, 0, 4, 1),
         (Kind::Score, [127, 0, 0, 2]) => Ipv4Addr::new(127, 0, 4, 50),
+        (Kind::Bits, [127, 0, 0, 2]) => Ipv4Addr::new(127, 0, 2, 2),
         _ => return None,
     };
     Some(Key::TestListed(value))
@@ -236,6 +250,20 @@ fn split_address<'a, 'l>(labels: &'a [&'l [u8]]) -> Address<'a, 'l> {
         return Address::Whole(IpAddr::V4(Ipv4Addr::from(octets)), rest);
     }
     if nibbles == labels.len() || found == labels.len() { Address::Part } else { Address::None }
+}
+
+/// The same for an IPv4 address in forward order.
+fn split_forward<'a, 'l>(labels: &'a [&'l [u8]]) -> Address<'a, 'l> {
+    let Some((rest, last)) = labels.split_last_chunk::<4>() else {
+        let is_part = labels.iter().all(|label| octet(label).is_some());
+        return if is_part { Address::Part } else { Address::None };
+    };
+    match last.map(octet) {
+        [Some(a), Some(b), Some(c), Some(d)] => {
+            Address::Whole(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), rest)
+        }
+        _ => Address::None,
+    }
 }
 
 fn whole_v6<'a, 'l>(labels: &'a [&'l [u8]]) -> Address<'a, 'l> {
@@ -303,6 +331,26 @@ mod tests {
 
     fn listed(value: [u8; 4]) -> Key {
         Key::TestListed(value.into())
+    }
+
+    #[test]
+    fn reads_pairs_in_forward_order() {
+        use Key::{Apex, Impossible, Partial, TestUnlisted};
+        for (text, key) in [
+            ("", Apex),
+            ("7", Partial),
+            ("0.2.7", Partial),
+            ("192.0.2.7", Partial),
+            ("192.0.2.256", Impossible),
+            ("mail.0.2.7", Impossible),
+            ("mail.example.com.192.0.2.7", pair("192.0.2.7", "mail.example.com")),
+            ("a.1.2.3.4", pair("1.2.3.4", "a")),
+            ("test.127.0.0.2", listed([127, 0, 2, 2])),
+            ("mail.example.com.127.0.0.1", TestUnlisted),
+            ("mail.example.com.7.2.0.192", pair("7.2.0.192", "mail.example.com")),
+        ] {
+            assert_eq!(read(Kind::Fp, text), key, "{text}");
+        }
     }
 
     #[test]

@@ -86,6 +86,12 @@ section! {
             "TCP connections open at once, at most.";
         "tcp-idle" tcp_idle: Duration = Is(r#""10s""#), Lasting(ms(100), seconds(600)), Restart,
             "A TCP connection that is silent for this long is closed.";
+        "answers-per-network" answers_per_network: u32 = Is("0"), Between(0, 10_000_000), Restart,
+            "UDP answers of each sort that a network (/24, IPv6 /56) gets in a second; 0 is no limit.";
+        "slip" slip: u32 = Is("2"), Between(0, 10), Restart,
+            "Every so many of the answers beyond that limit is sent cut, so that honest askers come over TCP; 0 is none.";
+        "nsid" nsid: String = Is(r#""""#), Text(64), Restart,
+            "What this server is called where somebody asks for it (dig +nsid); \"\" says nothing.";
         "list-check" list_check: Duration = Is(r#""60s""#), LastingOrNever(seconds(1), DAY), Restart,
             "How often it is looked whether files of a [[list]] have changed.";
         "pending" pending: u32 = Is("4096"), Between(1, 1_000_000), Restart,
@@ -327,10 +333,14 @@ pub enum ZoneKind {
     Wl,
     /// A number for each known client.
     Score,
+    /// Signs for and against each known client, as bits.
+    Bits,
     /// Names.
     Ehlo,
     /// Names with clients.
     Pair,
+    /// Names with clients in forward order.
+    Fp,
     /// Recommendations of names.
     Dna,
 }
@@ -340,8 +350,10 @@ impl Choice for ZoneKind {
         ("bl", Self::Bl),
         ("wl", Self::Wl),
         ("score", Self::Score),
+        ("bits", Self::Bits),
         ("ehlo", Self::Ehlo),
         ("pair", Self::Pair),
+        ("fp", Self::Fp),
         ("dna", Self::Dna),
     ];
 }

@@ -1,8 +1,8 @@
 //! The short way: from the octets of a plain question to the octets of its answer.
 //!
-//! In goes a packet in the buffer in which it came, and who sent it; out comes the length of the answer that stands there
-//! now, or `None` for whatever goes the long way, with the packet untouched. A question is answered here if it is plain
-//! ([`question`]), asks a zone of lists for A or TXT, and may be asked by its sender. The octets are those of
+//! In goes a plain [`Question`] with the buffer in which it came, and who sent it; out comes the length of the answer that
+//! stands there now, or `None` for whatever goes the long way, with the packet untouched. A question is answered here if it
+//! asks a zone of lists for A or TXT, and may be asked by its sender. The octets are those of
 //! [`crate::handler`] for the same question (a law in `tests/`); there is no waiting, no lock that a writer holds,
 //! and for A records no allocation once [`Scratch`] has grown.
 //!
@@ -18,12 +18,14 @@ use helostat_zones::answer::Exists;
 use helostat_zones::lists::{ListAnswer, Wanted};
 use helostat_zones::time::Time;
 
-use self::question::Question;
 use self::response::{Nothing, Said};
 use crate::access::Access;
+use crate::cookie::Cookies;
 use crate::list::List;
+use crate::wire::Options;
 
-pub(crate) use self::response::Soa;
+pub(crate) use self::question::Question;
+pub(crate) use self::response::{Soa, cut};
 
 const TYPE_A: u16 = 1;
 const TYPE_TXT: u16 = 16;
@@ -86,26 +88,34 @@ pub(crate) struct Tally(pub(crate) [[u32; 3]; 2]);
 pub(crate) struct Fast<'a> {
     pub(crate) zones: &'a Zones,
     pub(crate) access: &'a Access,
+    pub(crate) cookies: &'a Cookies,
+    pub(crate) nsid: &'a [u8],
     pub(crate) now: Time,
 }
 
 impl Fast<'_> {
-    /// Answers the packet of `length` octets in `buffer`; the answer's length.
+    /// Is it certain that the question came from its address, or from somebody we trust?
+    pub(crate) fn knows(&self, question: Option<&Question>, source: IpAddr) -> bool {
+        let cookie = question.and_then(|question| question.edns?.cookie);
+        let ours = |offered| self.cookies.is_ours(offered, source.to_canonical(), self.now);
+        cookie.is_some_and(ours) || self.access.asker(source).is_some_and(|asker| asker.trusted)
+    }
+
+    /// Answers the question that lies in `buffer`; the answer's length.
     pub(crate) fn answer(
         &self,
         buffer: &mut [u8],
-        length: usize,
+        question: &Question,
         source: IpAddr,
         scratch: &mut Scratch,
         tally: &mut Tally,
     ) -> Option<usize> {
-        let question = Question::read(buffer.get(..length)?)?;
         let (wanted, row) = match question.rtype {
             TYPE_A => (Wanted::A, 0),
             TYPE_TXT => (Wanted::Txt, 1),
             _ => return None,
         };
-        let (apex, Role::List(list)) = self.zones.find(&question)? else { return None };
+        let (apex, Role::List(list)) = self.zones.find(question)? else { return None };
         let left = question.labels() - apex.labels;
         if left == 0 || left > KEY_LABELS || !self.access.may_ask(source) {
             return None;
@@ -130,7 +140,14 @@ impl Fast<'_> {
             }
             _ => (Said::Nothing(Nothing::NoData, held.soa(), held.negative_ttl()), 1),
         };
-        let length = response::write(buffer, &question, said)?;
+        let options = question.edns.map(|edns| Options {
+            nsid: Some(self.nsid).filter(|nsid| edns.nsid && !nsid.is_empty()),
+            cookie: edns
+                .cookie
+                .map(|offered| self.cookies.answer(offered, source.to_canonical(), self.now)),
+            error: None,
+        });
+        let length = response::write(buffer, question, said, options.unwrap_or_default())?;
         if let Some(count) = tally.0.get_mut(row).and_then(|row| row.get_mut(column)) {
             *count += 1;
         }

@@ -2,10 +2,11 @@
 //!
 //! In goes a packet as it came; out comes a [`Question`], or `None` for whatever is not plain: that goes the long way,
 //! whose parser also says what is wrong with it. Plain is: a standard query (RFC 1035 section 4.1.1) for one name of
-//! class IN, the name written out, nothing after it but at most one OPT record of EDNS version 0 without options
-//! (RFC 6891). Nothing is allocated.
+//! class IN, the name written out, nothing after it but at most one OPT record of EDNS version 0 (RFC 6891) with no options
+//! but those that resolvers send all the time: a cookie (RFC 7873) and a wish for our name (RFC 5001). Nothing is allocated.
 
-use crate::wire::HEADER;
+use crate::cookie::Offered;
+use crate::wire::{COOKIE, HEADER, NSID};
 
 /// The longest name on the wire (RFC 1035 section 2.3.4), the root's octet included.
 const NAME_MAX: usize = 255;
@@ -13,7 +14,7 @@ const NAME_MAX: usize = 255;
 const LABELS_MAX: usize = 64;
 /// Type and class.
 const TAIL: usize = 4;
-/// An OPT record without options: root, type, class, TTL, length.
+/// An OPT record before its options: root, type, class, TTL, length.
 const OPT: usize = 11;
 
 const QR_OPCODE_TC: u8 = 0x80 | 0x78 | 0x02;
@@ -27,6 +28,10 @@ pub(crate) struct Edns {
     pub(crate) payload: u16,
     /// It wants DNSSEC records, too; comes back as it is (RFC 3225 section 3).
     pub(crate) dnssec_ok: bool,
+    /// It wants to know what we are called.
+    pub(crate) nsid: bool,
+    /// Its cookie.
+    pub(crate) cookie: Option<Offered>,
 }
 
 /// A plain question.
@@ -87,10 +92,12 @@ impl Question {
             return None;
         }
         let end = HEADER + at + TAIL;
-        let edns = if edns { Some(read_opt(packet.get(end..)?)?) } else { None };
-        if packet.len() != end + if edns.is_some() { OPT } else { 0 } {
-            return None;
-        }
+        let rest = packet.get(end..)?;
+        let edns = match edns {
+            true => Some(read_opt(rest)?),
+            false if rest.is_empty() => None,
+            false => return None,
+        };
         let rtype = u16::from_be_bytes([type_high, type_low]);
         Some(Self { name, length: at, starts, labels, rtype, end, edns })
     }
@@ -114,16 +121,31 @@ impl Question {
 
 /// An OPT record and nothing after it.
 fn read_opt(record: &[u8]) -> Option<Edns> {
-    let &[root, type_high, type_low, size_high, size_low, _, version, flags, _, 0, 0] =
-        record.first_chunk::<OPT>()?
-    else {
+    let (
+        &[root, type_high, type_low, size_high, size_low, _, version, flags, _, high, low],
+        options,
+    ) = record.split_first_chunk::<OPT>()?;
+    if options.len() != usize::from(u16::from_be_bytes([high, low])) {
         return None;
-    };
+    }
     if root != 0 || u16::from_be_bytes([type_high, type_low]) != TYPE_OPT || version != 0 {
         return None;
     }
     let payload = u16::from_be_bytes([size_high, size_low]);
-    Some(Edns { payload, dnssec_ok: flags & 0x80 != 0 })
+    let mut edns = Edns { payload, dnssec_ok: flags & 0x80 != 0, nsid: false, cookie: None };
+    let mut rest = options;
+    while let Some((&[high, low, length_high, length_low], behind)) = rest.split_first_chunk::<4>()
+    {
+        let length = usize::from(u16::from_be_bytes([length_high, length_low]));
+        let (data, behind) = behind.split_at_checked(length)?;
+        match u16::from_be_bytes([high, low]) {
+            NSID if !edns.nsid => edns.nsid = true,
+            COOKIE if edns.cookie.is_none() => edns.cookie = Some(Offered::read(data)?),
+            _ => return None,
+        }
+        rest = behind;
+    }
+    rest.is_empty().then_some(edns)
 }
 
 #[cfg(test)]
@@ -149,14 +171,15 @@ mod tests {
         assert_eq!(question.end, HEADER + NAME.len() + TAIL);
         let question =
             Question::read(&packet(0, [1, 0, 0, 1], &[NAME, A_IN, EDNS])).expect("plain");
-        assert_eq!(question.edns, Some(Edns { payload: 1232, dnssec_ok: true }));
+        let edns = Edns { payload: 1232, dnssec_ok: true, nsid: false, cookie: None };
+        assert_eq!(question.edns, Some(edns));
     }
 
     #[test]
     fn everything_else_goes_the_long_way() {
         let long: Vec<u8> = [&[63; 64][..]; 4].concat();
         let many: Vec<u8> = [&b"\x01a"[..]; 65].concat();
-        let option = [EDNS.split_at(9).0, &[0, 4, 0, 3, 0, 0]].concat();
+        let option = [EDNS.split_at(9).0, &[0, 4, 0, 8, 0, 0]].concat();
         let version = [0, 0, 41, 4, 208, 0, 1, 0, 0, 0, 0];
         for (why, packet) in [
             ("empty", vec![]),
@@ -174,7 +197,7 @@ mod tests {
             ("many labels", packet(0, [1, 0, 0, 0], &[&many, &[0], A_IN])),
             ("trailing", packet(0, [1, 0, 0, 0], &[NAME, A_IN, &[0]])),
             ("no OPT", packet(0, [1, 0, 0, 1], &[NAME, A_IN])),
-            ("option", packet(0, [1, 0, 0, 1], &[NAME, A_IN, &option])),
+            ("subnet", packet(0, [1, 0, 0, 1], &[NAME, A_IN, &option])),
             ("version", packet(0, [1, 0, 0, 1], &[NAME, A_IN, &version])),
         ] {
             assert!(Question::read(&packet).is_none(), "{why}");

@@ -8,9 +8,10 @@
 use std::net::Ipv4Addr;
 
 use super::question::Question;
-use crate::wire::{HEADER, UDP_MAX, UDP_MIN};
+use crate::wire::{COOKIE, HEADER, NSID, Options, UDP_MAX, UDP_MIN};
 
 const QR_AA: u8 = 0x84;
+const TC: u8 = 0x02;
 const RD: u8 = 0x01;
 const CD: u8 = 0x10;
 const NXDOMAIN: u8 = 3;
@@ -54,7 +55,12 @@ pub(crate) struct Soa {
 }
 
 /// Writes the response; its length.
-pub(crate) fn write(buffer: &mut [u8], question: &Question, said: Said<'_>) -> Option<usize> {
+pub(crate) fn write(
+    buffer: &mut [u8],
+    question: &Question,
+    said: Said<'_>,
+    options: Options<'_>,
+) -> Option<usize> {
     let limit = match question.edns {
         Some(edns) => edns.payload.clamp(UDP_MIN, UDP_MAX),
         None => UDP_MIN,
@@ -85,7 +91,16 @@ pub(crate) fn write(buffer: &mut [u8], question: &Question, said: Said<'_>) -> O
     if let Some(edns) = question.edns {
         let [size_high, size_low] = UDP_MAX.to_be_bytes();
         let flags = if edns.dnssec_ok { 0x80 } else { 0 };
-        out.put(&[0, 0, 41, size_high, size_low, 0, 0, flags, 0, 0, 0])?;
+        let length = options.nsid.map_or(0, |nsid| 4 + nsid.len())
+            + options.cookie.map_or(0, |cookie| 4 + cookie.len());
+        let [length_high, length_low] = u16::try_from(length).ok()?.to_be_bytes();
+        out.put(&[0, 0, 41, size_high, size_low, 0, 0, flags, 0, length_high, length_low])?;
+        if let Some(nsid) = options.nsid {
+            out.option(NSID, nsid)?;
+        }
+        if let Some(cookie) = &options.cookie {
+            out.option(COOKIE, cookie)?;
+        }
     }
     let code = match said {
         Said::Nothing(Nothing::NxDomain, ..) => NXDOMAIN,
@@ -98,6 +113,23 @@ pub(crate) fn write(buffer: &mut [u8], question: &Question, said: Said<'_>) -> O
     *counts =
         [0, u8::try_from(answers).ok()?, 0, authorities, 0, u8::from(question.edns.is_some())];
     Some(length)
+}
+
+/// Writes a response without records that says TC, over whatever stands in the buffer; its length.
+pub(crate) fn cut(buffer: &mut [u8], question: &Question) -> usize {
+    let mut length = question.end;
+    let opt = [0, 0, 41, UDP_MAX.to_be_bytes()[0], UDP_MAX.to_be_bytes()[1], 0, 0, 0, 0, 0, 0];
+    let has_opt = question.edns.is_some();
+    if has_opt && let Some(room) = buffer.get_mut(length..length + opt.len()) {
+        room.copy_from_slice(&opt);
+        length += opt.len();
+    }
+    if let Some([_, _, flags, code, _, _, counts @ ..]) = buffer.first_chunk_mut::<HEADER>() {
+        *flags |= TC;
+        *code &= CD;
+        *counts = [0, 0, 0, 0, 0, u8::from(has_opt)];
+    }
+    length
 }
 
 /// The rest of a buffer.
@@ -118,6 +150,12 @@ impl Out<'_> {
         let ([o, p], [t, y], [c, l]) = (owner, rtype, CLASS_IN);
         let [a, b, d, e] = ttl.to_be_bytes();
         self.put(&[o, p, t, y, c, l, a, b, d, e])
+    }
+
+    fn option(&mut self, code: u16, data: &[u8]) -> Option<()> {
+        self.put(&code.to_be_bytes())?;
+        self.put(&u16::try_from(data.len()).ok()?.to_be_bytes())?;
+        self.put(data)
     }
 
     fn soa(&mut self, question: &Question, soa: &Soa, ttl: u32) -> Option<()> {
