@@ -47,7 +47,7 @@ pub struct Mx {
 /// Records of one type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RrSet<T> {
-    /// For how many seconds they hold: the least that any source says.
+    /// For how many seconds they hold: the least that any source says; `u32::MAX` if there are none.
     pub ttl: u32,
     /// Each value once, in the order of datasets and lines.
     pub values: Vec<T>,
