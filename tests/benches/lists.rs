@@ -10,7 +10,9 @@
 
 #[expect(dead_code, reason = "the other benches need the rest")]
 mod measure;
+#[expect(dead_code, reason = "the other benches need the rest")]
 mod options;
+#[expect(dead_code, reason = "the other benches need the rest")]
 mod report;
 
 use std::fs::{self, File};

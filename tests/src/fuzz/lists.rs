@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use helostat_zones::answer::Exists;
 use helostat_zones::lists::{
-    COMPLAINTS_MAX, Complaint, Complaints, Dataset, Format, ListAnswer, ListZone, LoadError, Loader, Options,
-    Wanted,
+    COMPLAINTS_MAX, Complaint, Complaints, Dataset, Format, ListAnswer, ListZone, LoadError,
+    Loader, Options, Wanted,
 };
 use helostat_zones::time::Time;
 

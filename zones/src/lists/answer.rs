@@ -49,7 +49,7 @@ pub struct Mx {
 pub struct RrSet<T> {
     /// For how many seconds they hold: the least that any source says; `u32::MAX` if there are none.
     pub ttl: u32,
-    /// Each value once, in the order of datasets and lines.
+    /// Each value once, in the order of datasets, and in each of them in the order of first mention.
     pub values: Vec<T>,
 }
 

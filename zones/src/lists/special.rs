@@ -254,8 +254,8 @@ fn read_section(cursor: &mut Cursor<'_>) -> Result<Section, Fault> {
         let column = cursor.column();
         match cursor.word() {
             b"@" => section.subzones.push(Vec::new()),
-            word => match wire::parse(&word.to_ascii_lowercase()) {
-                Some(name) => section.subzones.push(name),
+            word => match wire::parse(word) {
+                Some(name) => section.subzones.push(name.to_ascii_lowercase()),
                 None => section.faults.push(Fault::line(
                     column,
                     "no name of a subzone",

@@ -596,7 +596,7 @@ proptest! {
             let about = || lines.iter().filter(|(_, wild, name, _)| {
                 name == key && (wild == "." || (wild == "*.") == is_wild)
             });
-            if about().next().is_none() { return None }
+            about().next()?;
             let mut values: Vec<u8> = about().map(|&(.., value)| value).collect();
             values.sort_unstable();
             values.dedup();
