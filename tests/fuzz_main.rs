@@ -93,6 +93,7 @@ targets! {
     gz_history
     ledger_batch
     ledger_record
+    list_file
     log_line
     position
     reader_state

@@ -11,6 +11,7 @@
 mod dns;
 mod evidence;
 mod ledger;
+mod lists;
 mod logs;
 pub mod mutate;
 mod reply;
@@ -24,6 +25,7 @@ use helostat_zones::name::{Name, NameKind};
 pub use dns::{dns_key, dns_packet};
 pub use evidence::{evidence_lines, evidence_pool};
 pub use ledger::{ledger_batch, ledger_record};
+pub use lists::list_file;
 pub use logs::{framing, gz_history, log_line, position, reader_state, wrapped_text};
 pub use reply::dns_reply;
 pub use syslog::syslog_frames;
@@ -32,7 +34,7 @@ pub use syslog::syslog_frames;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("config", config),
     ("dns_key", dns_key),
     ("dns_packet", dns_packet),
@@ -44,6 +46,7 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("gz_history", gz_history),
     ("ledger_batch", ledger_batch),
     ("ledger_record", ledger_record),
+    ("list_file", list_file),
     ("log_line", log_line),
     ("position", position),
     ("reader_state", reader_state),

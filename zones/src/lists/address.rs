@@ -16,6 +16,29 @@ pub(super) fn mask6(bits: u32) -> u128 {
     u128::MAX.checked_shl(128 - bits).unwrap_or(0)
 }
 
+/// An address alone: four octets and nothing else, as most lines of most lists are. What is `None` here may be an
+/// address all the same.
+#[inline]
+pub(super) fn alone4(text: &[u8]) -> Option<u32> {
+    let (mut address, mut octet, mut digits, mut dots) = (0, 0, 0, 0);
+    for &byte in text {
+        if let Some(value) = digit(byte) {
+            octet = octet * 10 + value;
+            digits += 1;
+            if digits > 3 {
+                return None;
+            }
+        } else if byte == b'.' && digits > 0 && octet < 256 {
+            address = address << 8 | octet;
+            (octet, digits) = (0, 0);
+            dots += 1;
+        } else {
+            return None;
+        }
+    }
+    (dots == 3 && digits > 0 && octet < 256).then_some(address << 8 | octet)
+}
+
 /// One to four octets: the address with zeros for what is missing, and 8, 16, 24 or 32.
 #[inline]
 pub(super) fn prefix4(cursor: &mut Cursor<'_>) -> Option<(u32, u32)> {
@@ -184,6 +207,8 @@ pub(super) fn cidr6(cursor: &mut Cursor<'_>) -> Option<(u128, u32)> {
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn ip(text: &str) -> u32 {
@@ -215,6 +240,20 @@ mod tests {
         ] {
             let range = range.map(|(a, b, bits)| Range4 { first: ip(a), last: ip(b), bits });
             assert_eq!(range4(&mut Cursor::new(text.as_bytes())), range, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_alone_is_the_same_prefix(text in "[0-9]{1,4}(\\.[0-9]{1,4}){2,4}[.x]?") {
+            let mut cursor = Cursor::new(text.as_bytes());
+            let whole = prefix4(&mut cursor).filter(|_| cursor.is_end());
+            let whole = whole.filter(|&(_, bits)| bits == 32).map(|(address, _)| address);
+            match alone4(text.as_bytes()) {
+                Some(address) => prop_assert_eq!(Some(address), whole),
+                // More than three digits are left to the other.
+                None => prop_assert!(whole.is_none() || text.split('.').any(|octet| octet.len() > 3)),
+            }
         }
     }
 

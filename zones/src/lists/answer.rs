@@ -47,9 +47,9 @@ pub struct Mx {
 /// Records of one type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RrSet<T> {
-    /// For how many seconds they hold: the least that any source says.
+    /// For how many seconds they hold: the least that any source says; `u32::MAX` if there are none.
     pub ttl: u32,
-    /// Each value once, in the order of datasets and lines.
+    /// Each value once, in the order of datasets, and in each of them in the order of first mention.
     pub values: Vec<T>,
 }
 

@@ -4,6 +4,7 @@
 //! subzones share are there once.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -60,7 +61,7 @@ impl Combined {
 
     /// Adds what is said of a name.
     pub(super) fn ask(&self, name: &[u8], wanted: Wanted, answer: &mut ListAnswer) {
-        if self.subzones.get(name).is_some_and(|_| !name.is_empty()) {
+        if !name.is_empty() && self.subzones.contains_key(name) {
             answer.raise(Exists::NoData);
         }
         let mut end = Some(name);
@@ -79,7 +80,7 @@ impl Combined {
     }
 
     /// Adds what the zone itself says of a client.
-    pub(super) fn ask_client(&self, ip: std::net::IpAddr, wanted: Wanted, answer: &mut ListAnswer) {
+    pub(super) fn ask_client(&self, ip: IpAddr, wanted: Wanted, answer: &mut ListAnswer) {
         let Some(subzone) = self.subzones.get(&[][..]) else { return };
         let addresses = Addresses::of(ip, subzone.families);
         for part in &subzone.parts {

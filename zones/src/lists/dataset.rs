@@ -31,7 +31,7 @@ pub struct Dataset {
 }
 
 pub(super) enum Content {
-    One(Part),
+    One(Box<Part>),
     Several(Combined),
 }
 
@@ -68,7 +68,7 @@ impl Dataset {
 
     fn parts(&self) -> impl Iterator<Item = &Part> {
         let (one, several) = match &self.content {
-            Content::One(part) => (Some(part), None),
+            Content::One(part) => (Some(&**part), None),
             Content::Several(combined) => (None, Some(combined.parts())),
         };
         one.into_iter().chain(several.into_iter().flatten())

@@ -3,7 +3,7 @@
 //! A range is cut at the borders of octets into addresses, /24, /16 and /8. Of what covers an address the
 //! narrowest of these widths holds, with all values that were given at that width, or none if one of them excludes.
 
-use super::address::{mask4, range4};
+use super::address::{alone4, mask4, range4};
 use super::complaint::{Fault, Notes};
 use super::dataset::Table;
 use super::line::Cursor;
@@ -101,6 +101,10 @@ impl Build for Ip4SetBuilder {
     }
 
     fn line(&mut self, mut cursor: Cursor<'_>, reading: &mut Reading<'_>) -> Result<(), Fault> {
+        if let Some(address) = alone4(cursor.raw()) {
+            self.singles.add(address, self.default);
+            return Ok(());
+        }
         if cursor.peek() == b':' {
             self.default = self.values.read(&mut cursor, PLAIN, reading.notes)?;
             return Ok(());

@@ -1,6 +1,6 @@
 //! `ip4trie`: IPv4 prefixes, each with a value. The narrowest holds; of equal ones the first.
 
-use super::address::{cidr4, mask4};
+use super::address::{alone4, cidr4, mask4};
 use super::complaint::{Fault, Notes};
 use super::dataset::Table;
 use super::ip4set::{host_bits, listed_twice};
@@ -59,6 +59,10 @@ impl Build for Ip4TrieBuilder {
     }
 
     fn line(&mut self, mut cursor: Cursor<'_>, reading: &mut Reading<'_>) -> Result<(), Fault> {
+        if let Some(address) = alone4(cursor.raw()) {
+            self.singles.add(address, self.default);
+            return Ok(());
+        }
         if cursor.peek() == b':' {
             self.default = self.values.read(&mut cursor, PLAIN, reading.notes)?;
             return Ok(());

@@ -1,6 +1,6 @@
 //! `ip4tset`: single IPv4 addresses with one value for all. What stands behind an address is not read.
 
-use super::address::prefix4;
+use super::address::{alone4, prefix4};
 use super::complaint::{Fault, Notes};
 use super::dataset::Table;
 use super::line::Cursor;
@@ -36,6 +36,10 @@ impl Ip4TsetBuilder {
 
 impl Build for Ip4TsetBuilder {
     fn line(&mut self, mut cursor: Cursor<'_>, reading: &mut Reading<'_>) -> Result<(), Fault> {
+        if let Some(address) = alone4(cursor.raw()) {
+            self.singles.add(address, PLAIN);
+            return Ok(());
+        }
         if cursor.peek() == b':' {
             if self.number.is_none() {
                 self.number = Some(self.values.read(&mut cursor, PLAIN, reading.notes)?);

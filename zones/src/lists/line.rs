@@ -62,6 +62,12 @@ impl<'a> Cursor<'a> {
         matches!(self.peek(), 0 | b' ' | b'\t' | b'#' | b';' | b':')
     }
 
+    /// All that is left, with what stands behind an octet 0.
+    #[inline]
+    pub(super) fn raw(self) -> &'a [u8] {
+        self.line.get(self.at..).unwrap_or_default()
+    }
+
     /// All that is left.
     pub(super) fn rest(self) -> &'a [u8] {
         let rest = self.line.get(self.at..).unwrap_or_default();

@@ -195,7 +195,7 @@ impl Loader {
     pub fn finish(mut self) -> Loaded {
         self.end_part();
         let content = match self.own.finish(&mut self.notes) {
-            Some(part) => Content::One(part),
+            Some(part) => Content::One(Box::new(part)),
             None => Content::Several(Combined::new(self.parts)),
         };
         let dataset = Dataset {

@@ -9,8 +9,11 @@
 
 use super::values::{EXCLUDED, Hit, Numbers, Twice};
 
-/// Entries of a drawer that are allocated at once.
-const CHUNK: usize = 8192;
+/// Entries of a drawer's first piece, which lists of few addresses need not exceed.
+const FIRST_PIECE: usize = 1024;
+/// Entries of a later piece: above 128 KiB, from where on allocators give each block back by itself. Smaller pieces of
+/// many drawers share pages, and none of these is free before the last drawer is empty (measured: twice the memory).
+const PIECE: usize = 40 * 1024;
 
 /// The table.
 pub(super) struct Singles {
@@ -110,10 +113,12 @@ struct Pieces<E> {
 impl<E: Entry> Pieces<E> {
     #[inline]
     fn push(&mut self, entry: E) {
-        self.open.push(entry);
-        if self.open.len() == CHUNK {
-            self.full.push(std::mem::take(&mut self.open));
+        let most = if self.full.is_empty() { FIRST_PIECE } else { PIECE };
+        if self.open.len() == most {
+            let next = Vec::with_capacity(PIECE);
+            self.full.push(std::mem::replace(&mut self.open, next));
         }
+        self.open.push(entry);
     }
 
     fn into_pieces(self) -> impl Iterator<Item = Vec<E>> {
@@ -124,8 +129,8 @@ impl<E: Entry> Pieces<E> {
         self.full.iter().chain([&self.open]).flatten().copied()
     }
 
-    fn len(&self) -> usize {
-        self.full.len() * CHUNK + self.open.len()
+    fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.open.is_empty()
     }
 }
 
@@ -211,7 +216,7 @@ impl<E: Entry> Scratch<E> {
         twice: Twice,
         passed_over: &mut u64,
     ) -> Option<Box<Octet>> {
-        if pieces.len() == 0 {
+        if pieces.is_empty() {
             return None;
         }
         let ends = self.scatter(pieces);

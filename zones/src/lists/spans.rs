@@ -21,7 +21,7 @@ impl Address for u128 {
 }
 
 /// A prefix and the number of its value.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Prefix<A> {
     pub(super) first: A,
     pub(super) last: A,

@@ -254,8 +254,8 @@ fn read_section(cursor: &mut Cursor<'_>) -> Result<Section, Fault> {
         let column = cursor.column();
         match cursor.word() {
             b"@" => section.subzones.push(Vec::new()),
-            word => match wire::parse(&word.to_ascii_lowercase()) {
-                Some(name) => section.subzones.push(name),
+            word => match wire::parse(word) {
+                Some(name) => section.subzones.push(name.to_ascii_lowercase()),
                 None => section.faults.push(Fault::line(
                     column,
                     "no name of a subzone",
@@ -268,10 +268,10 @@ fn read_section(cursor: &mut Cursor<'_>) -> Result<Section, Fault> {
 }
 
 fn read_timestamp(cursor: &mut Cursor<'_>, now: Time) -> Result<Special, Fault> {
-    let column = cursor.column();
+    let start = cursor.column();
     let shape = "write $TIMESTAMP yyyy:mm:dd:hh:mi:ss, or 0, and when it expires, if it does";
     let wrong = |column| Fault::line(column, "no time", shape);
-    let made = timestamp(cursor).ok_or_else(|| wrong(column))?;
+    let made = timestamp(cursor).ok_or_else(|| wrong(start))?;
     let column = cursor.column();
     let expires = match cursor.peek() {
         0 => None,
@@ -288,7 +288,7 @@ fn read_timestamp(cursor: &mut Cursor<'_>, now: Time) -> Result<Special, Fault> 
     }
     if let Some(made) = made.filter(|&made| made > i64::from(now.0)) {
         return Err(Fault::dataset(
-            column,
+            start,
             format!("made {} seconds in the future", made - i64::from(now.0)),
             "set the clock, or the time in the file",
         ));
