@@ -432,11 +432,15 @@ fn the_shipped_file_says_every_key_with_its_default() {
     let (zones, logs) = (std::mem::take(&mut config.zones), std::mem::take(&mut config.logs));
     let (syslog, journals) =
         (std::mem::take(&mut config.syslog), std::mem::take(&mut config.journals));
+    let lists = std::mem::take(&mut config.lists);
     let (allow, deny) = (std::mem::take(&mut config.allow), std::mem::take(&mut config.deny));
     config.decisions = Arc::default();
     assert_eq!(config, Config::default(), "the shipped file has a value that is not the default");
 
     let ([zone], [log]) = (zones.as_slice(), logs.as_slice()) else { panic!("a zone, a log") };
+    let given = r#"data = ["ip4set:bad-clients"]"#;
+    let file = format!("[[list]]\norigin = \"dnsbl.example.net\"\n{given}");
+    assert_eq!(lists, parse(&file).lists);
     let needed = format!(
         "[[zone]]\norigin = \"{}\"\n[[log]]\npath = \"{}\"\n[[syslog]]\nlisten = [\"127.0.0.1:5514\"]\n[[journal]]\nreporter = \"mx1\"\n{DECIDED}",
         zone.origin,
