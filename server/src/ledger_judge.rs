@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use helostat_zones::client::{Client, Network};
 use helostat_zones::evidence::{Finding, FindingSet, System};
 use helostat_zones::explain::{AllFindings, Explanation, Facts, Told};
-use helostat_zones::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory};
+use helostat_zones::history::{ClientHistory, Clients, NameHistory, NetworkHistory, PairHistory};
 use helostat_zones::ledger::Ledger;
 use helostat_zones::name::Name;
 use helostat_zones::operator::Decisions;
@@ -43,7 +43,8 @@ const SMALL_NETWORK: usize = 8;
 pub struct LedgerJudge {
     ledger: Arc<Ledger>,
     live: Arc<Live>,
-    policy: ArcSwap<Policy>,
+    /// What clients are measured by: the policy.
+    clients: ArcSwap<Clients>,
     decisions: ArcSwap<Decisions>,
     networks: Networks,
 }
@@ -51,9 +52,9 @@ pub struct LedgerJudge {
 /// What the ledger knows of an address.
 struct Known {
     ip: IpAddr,
-    client: ClientHistory,
+    client: Arc<ClientHistory>,
     network: Arc<NetworkHistory>,
-    policy: Arc<Policy>,
+    by: Arc<Clients>,
     decisions: Arc<Decisions>,
     feed: Feed,
     now: Time,
@@ -69,7 +70,7 @@ impl Known {
             decisions: &self.decisions,
             feed: self.feed,
             rdns: None,
-            policy: &self.policy,
+            policy: self.by.policy(),
             now: self.now,
             in_words,
         }
@@ -86,7 +87,7 @@ impl LedgerJudge {
         Self {
             ledger,
             live,
-            policy: ArcSwap::from_pointee(policy),
+            clients: ArcSwap::from_pointee(Clients::new(policy)),
             decisions: ArcSwap::default(),
             networks: Networks::new(),
         }
@@ -94,7 +95,7 @@ impl LedgerJudge {
 
     /// Judges by other numbers from now on.
     pub fn set_policy(&self, policy: Policy) {
-        self.policy.store(Arc::new(policy));
+        self.clients.store(Arc::new(Clients::new(policy)));
     }
 
     /// Follows other decisions of the operator's from now on.
@@ -109,9 +110,9 @@ impl LedgerJudge {
 
     fn known(&self, ip: IpAddr) -> Known {
         let ip = ip.to_canonical();
-        let (policy, now) = (self.policy.load_full(), now());
+        let (by, now) = (self.clients.load_full(), now());
         let network = Client::of(ip).network();
-        let client = ClientHistory::of(&self.ledger, Client::of(ip), &policy, now);
+        let client = by.history(&self.ledger, Client::of(ip), now);
         // Of who was never seen nothing depends on the neighbours.
         let network = if client.is_empty() {
             Arc::new(NetworkHistory::unknown(network))
@@ -120,10 +121,10 @@ impl LedgerJudge {
         };
         let feed = Feed {
             reporters: self.ledger.reporter_kinds().len(),
-            warm_since: self.ledger.warm_since(policy.crowded_warm_up_days),
+            warm_since: self.ledger.warm_since(by.policy().crowded_warm_up_days),
         };
         let decisions = self.decisions.load_full();
-        Known { ip, client, network, policy, decisions, feed, now }
+        Known { ip, client, network, by, decisions, feed, now }
     }
 
     /// What must be known of the name of a client's firmest pair.
@@ -136,13 +137,13 @@ impl LedgerJudge {
 
     /// What must be known of a name that the client says.
     fn of_name(&self, known: &Known, name: &Name) -> NameHistory {
-        let Known { policy, now, .. } = known;
+        let Known { by, now, .. } = known;
         // Where else the name stands is only told of newcomers.
         if known.client.pair(name).is_some_and(PairHistory::is_established) {
             let network = known.client.client.network();
-            return NameHistory::near(&self.ledger, name, network, policy, *now);
+            return NameHistory::near(&self.ledger, name, network, by, *now);
         }
-        NameHistory::of(&self.ledger, name, policy, *now)
+        NameHistory::of(&self.ledger, name, by.policy(), *now)
     }
 
     /// What the DNS says of an address with a name, waiting no longer than an answer may.
@@ -184,7 +185,7 @@ impl LedgerJudge {
             _ => evidence.clone(),
         };
         let name_history =
-            name.map(|name| NameHistory::of(&self.ledger, name, &known.policy, known.now));
+            name.map(|name| NameHistory::of(&self.ledger, name, known.by.policy(), known.now));
         let pair = name.zip(name_history.as_ref()).map(|(name, history)| {
             rules::judge_pair(&known.case(&evidence.found, true), name, history)
         });
@@ -195,7 +196,7 @@ impl LedgerJudge {
             name: asked.as_ref(),
             client: &known.client,
             network: &known.network,
-            policy: &known.policy,
+            policy: known.by.policy(),
             now: known.now,
         };
         Explanation {
@@ -208,9 +209,9 @@ impl LedgerJudge {
             name_history,
             evidence: self.shown(&findings),
             name: asked,
-            crowd: known.network.crowding(&known.policy, known.now).count(),
+            crowd: known.network.crowding(known.by.policy(), known.now).count(),
             network: known.network.as_ref().clone(),
-            history: known.client,
+            history: known.client.as_ref().clone(),
         }
     }
 }
@@ -231,8 +232,8 @@ impl Judge for LedgerJudge {
     }
 
     async fn name(&self, name: &Name, asker: Asker) -> NameVerdict {
-        let (policy, now) = (self.policy.load_full(), now());
-        let history = NameHistory::of(&self.ledger, name, &policy, now);
+        let (by, now) = (self.clients.load_full(), now());
+        let history = NameHistory::of(&self.ledger, name, by.policy(), now);
         // What the publisher says of a name is the same for every client; take one that said it.
         let said_by = self.ledger.clients_of_name(name, now.day()).clients;
         let said_by = said_by.first().map(|client| client.first_ip());
@@ -247,7 +248,7 @@ impl Judge for LedgerJudge {
             &history,
             rules::Findings(Some(&evidence.found)),
             &self.decisions.load(),
-            &policy,
+            by.policy(),
             now,
         );
         verdict.until = evidence.limit(verdict.until, now);

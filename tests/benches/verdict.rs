@@ -28,7 +28,7 @@ use helostat_server::live::{Live, LiveConfig};
 use helostat_tests::program::Random;
 use helostat_zones::client::Client;
 use helostat_zones::evidence::{Finding, FindingResult, FindingSet, System};
-use helostat_zones::history::{ClientHistory, NameHistory, NetworkHistory};
+use helostat_zones::history::{Clients, NameHistory, NetworkHistory};
 use helostat_zones::ledger::{Batch, Bounds, Ledger};
 use helostat_zones::name::Name;
 use helostat_zones::observation::{Observation, Outcome, ReporterKind};
@@ -187,6 +187,7 @@ fn judge(options: &Options) {
     let ledger = Arc::new(Ledger::in_memory(Bounds::default()));
     let sorts = fill(&ledger, options.number("pairs", 1_000_000), now);
     let policy = Policy::default();
+    let clients = Clients::new(policy.clone());
     let found = findings();
     let decisions = Decisions::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -207,11 +208,11 @@ fn judge(options: &Options) {
             .map(|(ip, _)| NetworkHistory::of(&ledger, Client::of(*ip).network()))
             .collect();
         let rules = |(ip, name): &Pair, network: &NetworkHistory, in_words: bool| {
-            let client = ClientHistory::of(&ledger, Client::of(*ip), &policy, now);
+            let client = clients.history(&ledger, Client::of(*ip), now);
             let of_name = if in_words {
                 NameHistory::of(&ledger, name, &policy, now)
             } else {
-                NameHistory::near(&ledger, name, network.network, &policy, now)
+                NameHistory::near(&ledger, name, network.network, &clients, now)
             };
             let case = Case {
                 ip: *ip,

@@ -11,25 +11,29 @@
 //! how steadily a *pair* was seen; distinct registrable domains, never bare names, per client; and
 //! fresh families per network.
 
+mod clients;
 mod name;
 mod network;
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Serialize;
 
+pub use self::clients::Clients;
 pub use self::name::{NameHistory, is_akin};
 pub use self::network::{Crowd, FamilyHere, NetworkHistory};
 
 use crate::client::Client;
-use crate::ledger::activity::Days;
+use crate::ledger::activity::{DAYS_KEPT, Days};
 use crate::ledger::distinct::{Count, Distinct, hash48};
 use crate::ledger::{Ledger, PairView, RowView, Trace, hash_of_text};
 use crate::name::{Name, NameKind};
 use crate::observation::{Outcome, ReporterKind};
 use crate::policy::Policy;
-use crate::time::Time;
+use crate::time::{DAY_SECONDS, Time};
 
 /// How firmly a pair stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -61,6 +65,9 @@ pub struct PairHistory {
     pub seen_on: Days,
     /// Days with accepted mail in the last 64, as reporters that count saw it.
     pub accepted_days: u32,
+    /// Which days.
+    #[serde(skip)]
+    pub accepted_on: Days,
     /// Messages accepted, as reporters that count saw it.
     pub accepted: u32,
     /// Messages and sessions refused for good, other than by our own answer.
@@ -111,6 +118,9 @@ impl Said {
     }
 }
 
+/// A client with more pairs than this has many: looking for one among them in order takes too long.
+const MANY_PAIRS: usize = 32;
+
 /// One client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClientHistory {
@@ -121,8 +131,11 @@ pub struct ClientHistory {
     pub last_ip: Option<IpAddr>,
     /// The reverse name last logged as verified.
     pub rdns: Option<String>,
-    /// Its pairs, the firmest and most used first.
+    /// Its pairs, the firmest and most used first, equals in the order of their names.
     pub pairs: Vec<PairHistory>,
+    /// Where among them each is, in the order of their names; empty if they are few.
+    #[serde(skip)]
+    by_name: Vec<u32>,
     /// Distinct families in the counting window, of the pairs that are held.
     pub families: Vec<String>,
     /// Distinct families in the watching window, of the pairs that are held.
@@ -153,6 +166,7 @@ impl ClientHistory {
             last_ip: None,
             rdns: None,
             pairs: Vec::new(),
+            by_name: Vec::new(),
             families: Vec::new(),
             watched_families: Vec::new(),
             family_count: none,
@@ -164,41 +178,101 @@ impl ClientHistory {
     fn of_row(row: &RowView<'_>, kinds: &[ReporterKind], policy: &Policy, now: Time) -> Self {
         let mut history = Self::never_seen(row.client());
         history.pairs.reserve_exact(row.pair_count());
-        let (mut families, mut watched) = (Vec::new(), Vec::new());
         let (facts, trace) = row.walk(|pair| {
-            let name = pair.name;
-            let pair = PairHistory::of(&pair, kinds, policy, now);
-            if let Some(family) = name.family() {
-                if pair.in_family_window {
-                    families.push(family);
-                }
-                if pair.in_watch_window {
-                    watched.push(family);
-                }
-            }
-            history.pairs.push(pair);
+            history.pairs.push(PairHistory::of(&pair, kinds, policy, now));
         });
         history.last_ip = facts.last_ip.map(|(_, ip)| ip);
         history.rdns = facts.rdns.map(|(_, rdns)| rdns.into());
         history.trace = trace;
-        // They come in the order of their names, and equals stay in it.
-        history.pairs.sort_by_cached_key(|pair| {
-            std::cmp::Reverse((pair.standing, pair.accepted, pair.observations))
-        });
-        let each_once = |mut families: Vec<&str>| {
+        history.rank();
+        history.count_families(policy, now);
+        history
+    }
+
+    /// Puts the pairs, which are in the order of their names, into that of their ranks.
+    fn rank(&mut self) {
+        self.by_name.clear();
+        if self.pairs.len() <= MANY_PAIRS {
+            self.pairs.sort_by_cached_key(PairHistory::rank);
+            return;
+        }
+        let mut ranked: Vec<_> = (0u32..)
+            .zip(self.pairs.drain(..))
+            .map(|(place, pair)| (pair.rank(), place, pair))
+            .collect();
+        ranked.sort_unstable_by_key(|(rank, place, _)| (*rank, *place));
+        self.by_name.resize(ranked.len(), 0);
+        for (to, (_, from, pair)) in (0u32..).zip(ranked) {
+            self.by_name[from as usize] = to;
+            self.pairs.push(pair);
+        }
+    }
+
+    /// Measures anew what depends on the moment; of a client with many pairs, none of which went.
+    fn measure_at(&mut self, policy: &Policy, now: Time) {
+        let (mut ranks, mut windows) = (false, false);
+        for pair in &mut self.pairs {
+            let before = (pair.rank(), pair.in_family_window, pair.in_watch_window);
+            pair.measure_at(policy, now);
+            ranks |= before.0 != pair.rank();
+            windows |= (before.1, before.2) != (pair.in_family_window, pair.in_watch_window);
+        }
+        if ranks {
+            self.pairs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+            self.rank();
+        }
+        if windows {
+            self.count_families(policy, now);
+        }
+    }
+
+    /// Puts a pair in the place of that of the same name, which is so many places behind the first of all names; of a
+    /// client with many pairs.
+    fn replace(&mut self, number: usize, pair: PairHistory) {
+        let Some(old) = self.by_name.get(number).map(|place| *place as usize) else { return };
+        let (Some(before), Some(behind)) = (self.pairs.get(..old), self.pairs.get(old + 1..))
+        else {
+            return;
+        };
+        let is_before =
+            |other: &PairHistory| (other.rank(), &other.name) < (pair.rank(), &pair.name);
+        let up = before.partition_point(is_before);
+        let new = if up < old { up } else { old + behind.partition_point(is_before) };
+        self.pairs[old] = pair;
+        if new < old {
+            self.pairs[new..=old].rotate_right(1);
+        } else {
+            self.pairs[old..=new].rotate_left(1);
+        }
+        for place in &mut self.by_name {
+            let at = *place as usize;
+            if new <= at && at < old {
+                *place += 1;
+            } else if old < at && at <= new {
+                *place -= 1;
+            }
+        }
+        self.by_name[number] = new as u32;
+    }
+
+    /// Counts the families that its pairs said in both windows.
+    fn count_families(&mut self, policy: &Policy, now: Time) {
+        let each_once = |wanted: fn(&PairHistory) -> bool| -> Vec<String> {
+            let pairs = self.pairs.iter().filter(|pair| wanted(pair));
+            let mut families: Vec<&str> = pairs.filter_map(|pair| pair.name.family()).collect();
             families.sort_unstable();
             families.dedup();
             families.into_iter().map(str::to_owned).collect()
         };
-        (history.families, history.watched_families) = (each_once(families), each_once(watched));
-        let count = |held: &[String], window| {
-            count_with(held, history.trace.as_ref().map(|trace| &trace.families), now, window)
-        };
-        (history.family_count, history.watched_count) = (
-            count(&history.families, policy.families_window_days),
-            count(&history.watched_families, policy.watch_window_days),
+        let families = each_once(|pair| pair.in_family_window);
+        let watched = each_once(|pair| pair.in_watch_window);
+        let trace = self.trace.as_ref().map(|trace| &trace.families);
+        let counts = (
+            count_with(&families, trace, now, policy.families_window_days),
+            count_with(&watched, trace, now, policy.watch_window_days),
         );
-        history
+        (self.family_count, self.watched_count) = counts;
+        (self.families, self.watched_families) = (families, watched);
     }
 
     /// How many families it said within so many days, with those of pairs that are not held any more.
@@ -229,7 +303,19 @@ impl ClientHistory {
 
     /// The pair with this name.
     pub fn pair(&self, name: &Name) -> Option<&PairHistory> {
-        self.pairs.iter().find(|pair| pair.name == *name)
+        if self.by_name.is_empty() {
+            return self.pairs.iter().find(|pair| pair.name == *name);
+        }
+        let at = |place: &u32| self.pairs.get(*place as usize);
+        let place = self
+            .by_name
+            .binary_search_by(|place| at(place).map(|pair| &pair.name).cmp(&Some(name)));
+        at(self.by_name.get(place.ok()?)?)
+    }
+
+    /// The pairs that stand, the firmest first.
+    pub fn established(&self) -> impl Iterator<Item = &PairHistory> {
+        self.pairs.iter().take_while(|pair| pair.is_established())
     }
 
     /// The firmest pair.
@@ -260,7 +346,6 @@ impl PairHistory {
 
     /// The same without the name: for who knows it and needs no memory for it.
     fn nameless(pair: &PairView<'_>, kinds: &[ReporterKind], policy: &Policy, now: Time) -> Self {
-        let today = now.day();
         let mut history = Self {
             name: Name::absent(),
             kind: pair.name.kind(),
@@ -269,6 +354,7 @@ impl PairHistory {
             days: 0,
             seen_on: Days::default(),
             accepted_days: 0,
+            accepted_on: Days::default(),
             accepted: 0,
             rejected: 0,
             observations: 0,
@@ -282,13 +368,11 @@ impl PairHistory {
             in_family_window: false,
             in_watch_window: false,
         };
-        let mut days = Days::default();
-        let mut accepted_days = days;
         for (by, seen) in pair.seen() {
             history.seen_by += 1;
             history.first = history.first.min(seen.first);
             history.last = history.last.max(seen.last);
-            days = days.merge(seen.days);
+            history.seen_on = history.seen_on.merge(seen.days);
             history.by_us = history.by_us.saturating_add(seen.by_us);
             history.rejected = history.rejected.saturating_add(seen.count(Outcome::Rejected));
             for outcome in Outcome::ALL {
@@ -307,19 +391,38 @@ impl PairHistory {
             }
             history.accepted = history.accepted.saturating_add(accepted);
             history.reporters += 1;
-            accepted_days = accepted_days.merge(seen.accepted_days);
+            history.accepted_on = history.accepted_on.merge(seen.accepted_days);
             history.first_accepted = match (history.first_accepted, seen.first_accepted) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
         }
-        history.days = days.within(today, 64);
-        history.seen_on = days;
-        history.accepted_days = accepted_days.within(today, 64);
-        history.in_family_window = days.within(today, policy.families_window_days) > 0;
-        history.in_watch_window = days.within(today, policy.watch_window_days) > 0;
-        history.standing = history.stands(policy, now);
+        history.measure_at(policy, now);
         history
+    }
+
+    /// Measures anew what depends on the moment.
+    fn measure_at(&mut self, policy: &Policy, now: Time) {
+        let today = now.day();
+        self.days = self.seen_on.within(today, DAYS_KEPT);
+        self.accepted_days = self.accepted_on.within(today, DAYS_KEPT);
+        self.in_family_window = self.seen_on.within(today, policy.families_window_days) > 0;
+        self.in_watch_window = self.seen_on.within(today, policy.watch_window_days) > 0;
+        self.standing = self.stands(policy, now);
+    }
+
+    /// The next moment at which it is old enough for something, if it is not yet.
+    fn comes_of_age(&self, policy: &Policy, now: Time) -> Option<Time> {
+        let first = self.first_accepted?;
+        let ages = [policy.established_age_days, policy.strong_age_days];
+        let age =
+            |days: u32| first.after(Duration::from_secs(u64::from(days) * u64::from(DAY_SECONDS)));
+        ages.into_iter().map(age).filter(|moment| *moment > now).min()
+    }
+
+    /// What it is sorted by: the firmest and most used first.
+    fn rank(&self) -> Reverse<(Standing, u32, u32)> {
+        Reverse((self.standing, self.accepted, self.observations))
     }
 
     fn stands(&self, policy: &Policy, now: Time) -> Standing {

@@ -10,6 +10,7 @@
 //! What the DNS says *now* is not measured here ([`crate::testimony`]). What the logs said of the reverse name *then*
 //! is, and only where the DNS was not asked: both would count the same thing twice.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use crate::client::Client;
@@ -45,25 +46,6 @@ pub enum Form {
     Unusable,
 }
 
-impl Form {
-    /// The form of what the client at `ip` said.
-    pub fn of(name: &Name, ip: IpAddr) -> Self {
-        match name.kind() {
-            NameKind::Fqdn if !has_known_tld(name.text()) => Self::UnknownTld,
-            NameKind::Fqdn if generic::is_made(name, ip) => Self::Generic,
-            NameKind::Fqdn => Self::Host,
-            NameKind::Single => Self::Single,
-            NameKind::Reserved => Self::Reserved,
-            NameKind::Literal if name.ip().map(Client::of) == Some(Client::of(ip)) => {
-                Self::OwnLiteral
-            }
-            NameKind::Literal | NameKind::BareIp | NameKind::Malformed | NameKind::Absent => {
-                Self::Unusable
-            }
-        }
-    }
-}
-
 fn has_known_tld(name: &str) -> bool {
     psl::suffix(name.as_bytes()).is_some_and(|suffix| suffix.is_known())
 }
@@ -84,12 +66,61 @@ pub enum Reverse {
     Generic,
 }
 
-impl Reverse {
-    /// What a verified reverse name says of the client at `ip` that says `name`.
-    pub fn of(rdns: Option<&str>, name: &Name, ip: IpAddr) -> Self {
-        let Some(rdns) = rdns else { return Self::Unknown };
+/// What the names of a pair look like. Reading a name letter by letter costs as much as half a verdict, so each question
+/// is answered once, and only if somebody asks.
+#[derive(Debug)]
+pub struct Looks<'a> {
+    name: &'a Name,
+    ip: IpAddr,
+    rdns: Option<&'a str>,
+    is_made: OnceCell<bool>,
+    reverse: OnceCell<Reverse>,
+}
+
+impl<'a> Looks<'a> {
+    /// Of what the client at `ip` said, and of its verified reverse name.
+    pub fn new(name: &'a Name, ip: IpAddr, rdns: Option<&'a str>) -> Self {
+        Self { name, ip, rdns, is_made: OnceCell::new(), reverse: OnceCell::new() }
+    }
+
+    /// The form of the name.
+    pub fn form(&self) -> Form {
+        let Self { name, ip, .. } = *self;
+        match name.kind() {
+            NameKind::Fqdn if !has_known_tld(name.text()) => Form::UnknownTld,
+            NameKind::Fqdn if self.is_made() => Form::Generic,
+            NameKind::Fqdn => Form::Host,
+            NameKind::Single => Form::Single,
+            NameKind::Reserved => Form::Reserved,
+            NameKind::Literal if name.ip().map(Client::of) == Some(Client::of(ip)) => {
+                Form::OwnLiteral
+            }
+            NameKind::Literal | NameKind::BareIp | NameKind::Malformed | NameKind::Absent => {
+                Form::Unusable
+            }
+        }
+    }
+
+    /// What the reverse name says of the client.
+    pub fn reverse(&self) -> Reverse {
+        *self.reverse.get_or_init(|| self.read_reverse())
+    }
+
+    /// The same for an established pair: whether a machine made the name was settled by time.
+    fn reverse_of_established(&self) -> Reverse {
+        match self.rdns {
+            None => Reverse::Unknown,
+            Some(rdns) if rdns.eq_ignore_ascii_case(self.name.text()) => Reverse::Same,
+            Some(rdns) if is_akin(rdns, self.name) => Reverse::Family,
+            Some(_) => Reverse::Named,
+        }
+    }
+
+    fn read_reverse(&self) -> Reverse {
+        let Self { name, ip, rdns, .. } = *self;
+        let Some(rdns) = rdns else { return Reverse::Unknown };
         if name.is_fqdn() && rdns == name.text() {
-            return if generic::is_made(name, ip) { Self::Generic } else { Self::Same };
+            return if self.is_made() { Reverse::Generic } else { Reverse::Same };
         }
         let host = Name::parse(rdns.as_bytes());
         // But for a final dot it must be the text itself: nothing that reading it as a name has cut off.
@@ -100,7 +131,11 @@ impl Reverse {
             DnsName::parse(rdns)
                 .is_none_or(|it| generic::looks_generic(&it, ip) && !generic::says_mail(&it))
         };
-        if generic { Self::Generic } else { Self::of_established(Some(rdns), name) }
+        if generic { Reverse::Generic } else { self.reverse_of_established() }
+    }
+
+    fn is_made(&self) -> bool {
+        *self.is_made.get_or_init(|| generic::is_made(self.name, self.ip))
     }
 }
 
@@ -152,10 +187,10 @@ pub struct Measures {
 /// Where the measures of a pair come from.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
-    /// The address.
-    pub ip: IpAddr,
-    /// The name it says.
+    /// The name.
     pub name: &'a Name,
+    /// What it looks like, and the reverse name.
+    pub looks: &'a Looks<'a>,
     /// What the ledger knows of the client.
     pub client: &'a ClientHistory,
     /// What it knows of the network.
@@ -164,8 +199,6 @@ pub struct Sources<'a> {
     pub warm_since: Option<Time>,
     /// Networks that say the name without a tie to it.
     pub name_networks: u32,
-    /// The reverse name that the log of this very message told; `None` to take what the ledger has.
-    pub rdns: Option<&'a str>,
     /// The DNS of the name says that the client has it.
     pub vouched: bool,
 }
@@ -173,8 +206,7 @@ pub struct Sources<'a> {
 impl Measures {
     /// Measures a pair.
     pub fn of(sources: Sources<'_>, policy: &Policy, now: Time) -> Self {
-        let Sources { ip, name, client, network, warm_since, name_networks, rdns, vouched } =
-            sources;
+        let Sources { name, looks, client, network, warm_since, name_networks, vouched } = sources;
         let pair = client.pair(name);
         let established = pair.is_some_and(PairHistory::is_established);
         let reporters = pair.map_or(0, |pair| pair.reporters);
@@ -185,10 +217,9 @@ impl Measures {
         let families = client.family_count.n.saturating_add(u64::from(new_family));
         // What an established pair says and how its reverse name looks was judged by time.
         let (form, reverse) = if established && name.is_fqdn() {
-            let known = Reverse::of_established(rdns.or(client.rdns.as_deref()), name);
-            (Form::Host, known)
+            (Form::Host, looks.reverse_of_established())
         } else {
-            (Form::of(name, ip), Reverse::of(rdns.or(client.rdns.as_deref()), name, ip))
+            (looks.form(), looks.reverse())
         };
         Self {
             form,
@@ -205,9 +236,9 @@ impl Measures {
             is_safe: established && reporters >= policy.safe_reporters,
             families: u32::try_from(families).unwrap_or(u32::MAX),
             same_family: family.is_some()
-                && client.pairs.iter().any(|other| {
-                    other.is_established() && other.name.family() == family && other.name != *name
-                }),
+                && client
+                    .established()
+                    .any(|other| other.name.family() == family && other.name != *name),
             network_days: here.map_or(0, |here| here.days(now)),
             network_reporters: here.map_or(0, |here| here.reporters.count_ones()),
             network_age_days: here.map_or(0, |here| here.age_days(now)),
@@ -282,18 +313,6 @@ impl Measures {
         add(Measure::NameNetworks, points.points_name_networks, log(self.name_networks));
         add(Measure::Traps, points.points_traps, log(self.trapped));
         add(Measure::TrapShare, points.points_trap_share, self.trap_share);
-    }
-}
-
-impl Reverse {
-    /// The same for an established pair: whether a machine made the name was settled by time.
-    fn of_established(rdns: Option<&str>, name: &Name) -> Self {
-        match rdns {
-            None => Self::Unknown,
-            Some(rdns) if rdns.eq_ignore_ascii_case(name.text()) => Self::Same,
-            Some(rdns) if is_akin(rdns, name) => Self::Family,
-            Some(_) => Self::Named,
-        }
     }
 }
 

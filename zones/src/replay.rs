@@ -14,12 +14,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
 use crate::client::{Client, Network};
 use crate::evidence::FindingSet;
-use crate::history::{ClientHistory, NameHistory, NetworkHistory, Standing};
+use crate::history::{ClientHistory, Clients, NameHistory, NetworkHistory, Standing};
 use crate::ledger::activity::Activity;
 use crate::ledger::distinct::Count;
 use crate::ledger::{Batch, Bounds, Ledger, ReporterId};
@@ -77,7 +78,8 @@ struct Asked<'a> {
 /// Judges and learns.
 pub struct Player {
     ledger: Ledger,
-    policies: Vec<Policy>,
+    /// What clients are measured by, for each policy.
+    policies: Vec<Clients>,
     decisions: Decisions,
     gathered: Batch,
     /// Hashes of whatever a verdict may ask for that has gathered: clients, names, families in their networks. That
@@ -97,7 +99,7 @@ impl Player {
     pub fn new(policies: Vec<Policy>, decisions: Decisions, bounds: Bounds) -> Self {
         Self {
             ledger: Ledger::in_memory(bounds),
-            policies,
+            policies: policies.into_iter().map(Clients::new).collect(),
             decisions,
             gathered: Batch::default(),
             waiting: HashSet::default(),
@@ -122,7 +124,7 @@ impl Player {
         for at in 0..self.policies.len() {
             let Some(history) = self.prepare(at, ip, name, now) else { continue };
             let verdict = self.ask(at, &history, asked, |case| {
-                let of_name = self.of_name(name, case);
+                let of_name = self.of_name(at, name, case);
                 rules::judge_pair(case, name, &of_name)
             });
             judged.extend(verdict.map(Judged::from));
@@ -142,7 +144,7 @@ impl Player {
         let history = self.prepare(0, ip, name, now)?;
         let asked = Asked { ip, rdns: None, findings, now, in_words: true };
         self.ask(0, &history, asked, |case| {
-            let of_name = self.of_name(name, case);
+            let of_name = self.of_name(0, name, case);
             rules::judge_pair(case, name, &of_name)
         })
     }
@@ -163,7 +165,7 @@ impl Player {
             };
             let findings = dns(name);
             let case = Case { findings: Findings(findings.as_ref()), ..*case };
-            let of_name = self.of_name(name, &case);
+            let of_name = self.of_name(0, name, &case);
             rules::judge_client(&case, &of_name)
         })
     }
@@ -205,11 +207,11 @@ impl Player {
     /// Everything known of a pair at a moment, in sentences, as the first policy sees it. Call [`Player::settle`]
     /// before.
     pub fn explain(&self, ip: IpAddr, name: &Name, now: Time) -> Vec<String> {
-        let Some(policy) = self.policies.first() else { return Vec::new() };
-        let history = ClientHistory::of(&self.ledger, Client::of(ip), policy, now);
+        let Some(by) = self.policies.first() else { return Vec::new() };
+        let history = by.history(&self.ledger, Client::of(ip), now);
         let asked = Asked { ip, rdns: None, findings: Findings::default(), now, in_words: true };
         let verdict = self.ask(0, &history, asked, |case| {
-            let of_name = self.of_name(name, case);
+            let of_name = self.of_name(0, name, case);
             rules::judge_pair(case, name, &of_name)
         });
         let reasons = verdict.into_iter().flat_map(|verdict| verdict.reasons);
@@ -235,13 +237,19 @@ impl Player {
 
     /// Takes in what has gathered if it may be asked for; what is known of the client then. `None` where there is no
     /// such policy.
-    fn prepare(&mut self, at: usize, ip: IpAddr, name: &Name, now: Time) -> Option<ClientHistory> {
+    fn prepare(
+        &mut self,
+        at: usize,
+        ip: IpAddr,
+        name: &Name,
+        now: Time,
+    ) -> Option<Arc<ClientHistory>> {
         self.begin_day(now);
         let client = Client::of(ip);
         if self.waiting.contains(&self.hash(client)) {
             self.commit();
         }
-        let history = ClientHistory::of(&self.ledger, client, self.policies.get(at)?, now);
+        let history = self.policies.get(at)?.history(&self.ledger, client, now);
         if asks_for_name(name, &history) && self.is_waiting(name, client.network()) {
             self.commit();
         }
@@ -271,14 +279,14 @@ impl Player {
             decisions: &self.decisions,
             feed,
             rdns,
-            policy: self.policies.get(at)?,
+            policy: self.policies.get(at)?.policy(),
             now,
             in_words,
         }))
     }
 
     /// What must be known of the name: nothing, if the pair is strong.
-    fn of_name(&self, name: &Name, case: &Case<'_>) -> NameHistory {
+    fn of_name(&self, at: usize, name: &Name, case: &Case<'_>) -> NameHistory {
         let Case { client, policy, now, in_words, .. } = *case;
         if !name.is_fqdn() {
             let mut history = NameHistory::unknown();
@@ -291,10 +299,10 @@ impl Player {
         if !asks_for_name(name, client) {
             return NameHistory::unknown();
         }
-        if in_words {
-            return NameHistory::of(&self.ledger, name, policy, now);
+        match self.policies.get(at).filter(|_| !in_words) {
+            Some(by) => NameHistory::near(&self.ledger, name, client.client.network(), by, now),
+            None => NameHistory::of(&self.ledger, name, policy, now),
         }
-        NameHistory::near(&self.ledger, name, client.client.network(), policy, now)
     }
 
     /// On each day's first message what gathered is taken in, and it is looked whether the ledger is warm.
@@ -306,7 +314,7 @@ impl Player {
     }
 
     fn look_whether_warm(&mut self, now: Time) {
-        let warm = |policy: &Policy| self.ledger.warm_since(policy.crowded_warm_up_days);
+        let warm = |by: &Clients| self.ledger.warm_since(by.policy().crowded_warm_up_days);
         self.warm = (now.day(), self.policies.iter().map(warm).collect());
     }
 

@@ -34,7 +34,7 @@ use crate::client::Client;
 use crate::evidence::System;
 use crate::history::{ClientHistory, NameHistory, NetworkHistory, PairHistory, Standing};
 use crate::ledger::activity::{DAYS_KEPT, Days};
-use crate::measures::{Measure, Measures, Reverse, Sources};
+use crate::measures::{Looks, Measure, Measures, Reverse, Sources};
 use crate::name::{Name, NameKind};
 use crate::operator::{Decision, Decisions, Kind};
 use crate::policy::Policy;
@@ -100,17 +100,16 @@ struct Weighed {
 }
 
 impl Case<'_> {
-    fn weigh(&self, name: &Name, name_history: &NameHistory) -> Weighed {
-        let Self { ip, client, network, policy, now, .. } = *self;
+    fn weigh(&self, name: &Name, looks: &Looks<'_>, name_history: &NameHistory) -> Weighed {
+        let Self { client, network, policy, now, .. } = *self;
         let name_networks = name_history.untied_networks(name);
         let sources = Sources {
-            ip,
             name,
+            looks,
             client,
             network,
             warm_since: self.feed.warm_since,
             name_networks,
-            rdns: self.rdns,
             vouched: self.findings.agrees(),
         };
         let measures = Measures::of(sources, policy, now);
@@ -360,13 +359,14 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
     let Case { client, findings, policy, .. } = *case;
     let pair = client.pair(name);
     let stands = pair.filter(|pair| pair.is_established());
-    let logged = || Reverse::of(case.rdns.or(client.rdns.as_deref()), name, case.ip);
-    let agrees = findings.agrees() || (!findings.asked_reverse() && logged() == Reverse::Same);
+    let looks = Looks::new(name, case.ip, case.rdns.or(client.rdns.as_deref()));
+    let says_same = || !findings.asked_reverse() && looks.reverse() == Reverse::Same;
+    let agrees = findings.agrees() || says_same();
     if let Some(decision) = case.decision(name, agrees || stands.is_some()) {
         return decided(case, decision, pair, name);
     }
     let Weighed { measures, points, blamed, excused, is_crowd, cause, mut reasons } =
-        case.weigh(name, name_history);
+        case.weigh(name, &looks, name_history);
     let denial = findings.denial(&policy.weights);
     if let Some(denial) = denial {
         // A publisher may make a mistake; a long history keeps answering, and says so.
@@ -389,7 +389,7 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
             PairCode::Established
         });
         // Who got a new name brings the witnesses of the old one, if the DNS agrees.
-        let old_names = client.pairs.iter().filter(|old| agrees && old.is_established());
+        let old_names = client.established().filter(|_| agrees);
         let witnesses = old_names.map(|old| old.reporters).fold(pair.reporters, u32::max);
         // Where a name that is strong moved, and its DNS agrees, time need not be served twice.
         let strong = pair.standing == Standing::Strong || (agrees && name_history.is_strong);
@@ -482,12 +482,9 @@ fn moved(
     let Case { ip, client, .. } = *case;
     let family = name.family();
     let mut tell = |word, text: String| reasons.push(Reason { word, points: 0, text });
-    if let Some(steady) = client.pairs.iter().find(|pair| pair.is_established()) {
-        let same_family = family.is_some()
-            && client
-                .pairs
-                .iter()
-                .any(|pair| pair.is_established() && pair.name.family() == family);
+    if let Some(steady) = client.established().next() {
+        let same_family =
+            family.is_some() && client.established().any(|pair| pair.name.family() == family);
         tell(
             if same_family { "same-family-name" } else { "new-name" },
             case.say(|| format!("a new name on a client that stands as {}", steady.name)),
@@ -552,7 +549,7 @@ fn list_newcomer(
             reasons.push(Reason { word: "claims-others", points: -10, text });
         }
     }
-    if client.pairs.iter().any(PairHistory::is_established) {
+    if client.established().next().is_some() {
         return;
     }
     // Whose name leads here is a tenant among others, or the next one; names that bots make up lead nowhere.

@@ -6,13 +6,15 @@
 //! holds the two together.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{PairHistory, Standing};
+use super::clients::Found;
+use super::{Clients, PairHistory, Standing};
 use crate::client::{Client, Network};
 use crate::ledger::distinct::Count;
-use crate::ledger::{Ledger, Sayers};
+use crate::ledger::{Ledger, RowView, Sayers};
 use crate::name::Name;
 use crate::observation::ReporterKind;
 use crate::policy::Policy;
@@ -104,15 +106,10 @@ impl NameHistory {
     /// As much of it as a verdict on a pair of a client in `network` needs, if nobody reads its sentences: no lists of
     /// clients; the family in this network alone; and where the name stands is looked at no further than it
     /// takes to see that it is strong somewhere, and whether it stands in this network.
-    pub fn near(
-        ledger: &Ledger,
-        name: &Name,
-        network: Network,
-        policy: &Policy,
-        now: Time,
-    ) -> Self {
+    pub fn near(ledger: &Ledger, name: &Name, network: Network, by: &Clients, now: Time) -> Self {
         let kinds = ledger.reporter_kinds();
-        let mut walk = Walk::new(ledger, name, &kinds, policy, now);
+        let mut walk = Walk::new(ledger, name, &kinds, by.policy(), now);
+        walk.clients = Some(by);
         let clients = ledger.some_of_name(name, |_| true);
         for client in clients.iter().filter(|client| client.network() == network) {
             walk.visit(*client);
@@ -130,7 +127,14 @@ impl NameHistory {
             return history;
         }
         for client in ledger.some_of_family(family, |client| client.network() == network) {
-            if stands_as_family(ledger, client, family, &kinds, policy, now) {
+            let stands = by.look(ledger, client, &kinds, now, |found| match found {
+                Some(Found::Kept(history)) => {
+                    history.established().any(|pair| pair.name.family() == Some(family))
+                }
+                Some(Found::Row(row)) => stands_in(row, family, &kinds, by.policy(), now),
+                None => false,
+            });
+            if stands {
                 history.family_networks.insert(network);
                 break;
             }
@@ -149,7 +153,9 @@ impl NameHistory {
         now: Time,
     ) {
         for client in said.clients {
-            let stands = stands_as_family(ledger, client, family, kinds, policy, now);
+            let stands = ledger.client(client, |row| {
+                row.is_some_and(|row| stands_in(row, family, kinds, policy, now))
+            });
             if stands {
                 self.family_networks.insert(client.network());
                 if self.family_on.len() < CLIENTS_NAMED {
@@ -165,31 +171,28 @@ impl NameHistory {
     }
 }
 
-/// True if some name of the family is established on the client.
-fn stands_as_family(
-    ledger: &Ledger,
-    client: Client,
+/// True if some name of the family is established in a client's row.
+fn stands_in(
+    row: RowView<'_>,
     family: &str,
     kinds: &[ReporterKind],
     policy: &Policy,
     now: Time,
 ) -> bool {
-    ledger.client(client, |row| {
-        row.is_some_and(|row| {
-            row.pairs()
-                .filter(|pair| pair.name.family() == Some(family))
-                .any(|pair| PairHistory::nameless(&pair, kinds, policy, now).is_established())
-        })
-    })
+    row.pairs()
+        .filter(|pair| pair.name.family() == Some(family))
+        .any(|pair| PairHistory::nameless(&pair, kinds, policy, now).is_established())
 }
 
 /// A walk over the clients that said a name.
 struct Walk<'a> {
     ledger: &'a Ledger,
     name: &'a Name,
-    kinds: &'a [ReporterKind],
+    kinds: &'a Arc<[ReporterKind]>,
     policy: &'a Policy,
     now: Time,
+    /// Who keeps the histories of clients with many pairs, if somebody does.
+    clients: Option<&'a Clients>,
     history: NameHistory,
     /// Networks in which it was said lately; those without a tie to it.
     networks: Vec<Network>,
@@ -202,11 +205,12 @@ impl<'a> Walk<'a> {
     fn new(
         ledger: &'a Ledger,
         name: &'a Name,
-        kinds: &'a [ReporterKind],
+        kinds: &'a Arc<[ReporterKind]>,
         policy: &'a Policy,
         now: Time,
     ) -> Self {
         Self {
+            clients: None,
             ledger,
             name,
             kinds,
@@ -220,14 +224,27 @@ impl<'a> Walk<'a> {
     }
 
     fn visit(&mut self, client: Client) {
-        let Self { name, kinds, policy, now, .. } = *self;
-        let found = self.ledger.client(client, |row| {
-            let row = row?;
-            let pair = PairHistory::nameless(&row.pair(name)?, kinds, policy, now);
+        let Self { ledger, name, kinds, policy, now, clients, .. } = *self;
+        let is_own = |pair: &PairHistory, rdns: &dyn Fn() -> Option<Box<str>>| {
             let is_newcomer = pair.in_family_window && !pair.is_established();
-            let own = is_newcomer && row.facts().rdns.is_some_and(|(_, rdns)| is_akin(&rdns, name));
+            is_newcomer && rdns().is_some_and(|rdns| is_akin(&rdns, name))
+        };
+        let of_row = |row: RowView<'_>| {
+            let pair = PairHistory::nameless(&row.pair(name)?, kinds, policy, now);
+            let own = is_own(&pair, &|| row.facts().rdns.map(|(_, rdns)| rdns));
             Some((pair, own))
-        });
+        };
+        let found = match clients {
+            Some(clients) => clients.look(ledger, client, kinds, now, |found| match found? {
+                Found::Row(row) => of_row(row),
+                Found::Kept(history) => {
+                    let pair = history.pair(name)?;
+                    let own = is_own(pair, &|| history.rdns.as_deref().map(Into::into));
+                    Some((pair.clone(), own))
+                }
+            }),
+            None => ledger.client(client, |row| of_row(row?)),
+        };
         let Some((pair, own)) = found else {
             self.stood_last = false;
             return;
@@ -328,7 +345,7 @@ mod tests {
                 let name = Name::parse(format!("m{name}.example.com").as_bytes());
                 let network = Client::of([192, 0, network, 1].into()).network();
                 let whole = NameHistory::of(&ledger, &name, &policy, NOW);
-                let near = NameHistory::near(&ledger, &name, network, &policy, NOW);
+                let near = NameHistory::near(&ledger, &name, network, &Clients::new(policy.clone()), NOW);
                 let asked = |history: &NameHistory| (
                     history.is_established(),
                     history.is_strong,

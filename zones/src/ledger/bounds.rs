@@ -59,6 +59,11 @@ impl Worth {
         Self(rank << 62 | u64::from(last.0) << CHANCE_BITS | chance)
     }
 
+    /// The most that a pair can be worth that was last seen on this day.
+    pub(super) fn most(last: Day) -> Self {
+        Self::new(u32::MAX, last, u64::MAX)
+    }
+
     /// The day it was last seen.
     pub fn last(self) -> Day {
         Day((self.0 >> CHANCE_BITS) as u16)

@@ -95,6 +95,40 @@ impl<'a> RowView<'a> {
         found.filter(|pair| pair.name == name.view())
     }
 
+    /// Its octets behind the number of its pairs.
+    pub(crate) fn octets(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// Where in these octets each pair begins, and where the last one ends.
+    pub(crate) fn places(&self) -> Vec<usize> {
+        let mut pairs = self.pairs();
+        let mut places = Vec::with_capacity(self.pairs + 1);
+        places.push(0);
+        while pairs.next().is_some() {
+            places.push(self.body.len() - pairs.reader.rest().len());
+        }
+        places
+    }
+
+    /// The pair that begins there, and where it ends.
+    pub(crate) fn pair_at(&self, place: usize) -> Option<(PairView<'a>, usize)> {
+        let mut reader = Reader::bare(self.body.get(place..)?);
+        let pair = read_pair(&mut reader).ok()?;
+        Some((pair, self.body.len() - reader.rest().len()))
+    }
+
+    /// What stands there behind the pairs, of which `name` knows the names by their numbers. Of its facts the times
+    /// are not all true.
+    pub(crate) fn tail_at<'b>(
+        &self,
+        place: usize,
+        name: impl FnOnce(usize) -> Option<&'b str>,
+    ) -> Option<(ClientFacts, Option<Trace>)> {
+        let mut reader = Reader::bare(self.body.get(place..)?);
+        read_tail(&mut reader, self.client, Time::default(), name).ok()
+    }
+
     /// What there is beside its pairs: facts and trace.
     pub fn rest(&self) -> (ClientFacts, Option<Trace>) {
         self.tail().unwrap_or_default()
@@ -118,13 +152,22 @@ impl<'a> RowView<'a> {
             newest = newest.max(pair.last());
             each(pair);
         }
-        read_tail(&mut pairs.reader, self, newest).unwrap_or_default()
+        self.read_tail(&mut pairs.reader, newest).unwrap_or_default()
     }
 
     fn tail(&self) -> Result<(ClientFacts, Option<Trace>), DecodeError> {
         let mut pairs = self.pairs();
         let newest = (&mut pairs).map(|pair| pair.last()).max().unwrap_or_default();
-        read_tail(&mut pairs.reader, self, newest)
+        self.read_tail(&mut pairs.reader, newest)
+    }
+
+    fn read_tail(
+        &self,
+        reader: &mut Reader<'a>,
+        newest: Time,
+    ) -> Result<(ClientFacts, Option<Trace>), DecodeError> {
+        let name = |number| self.pairs().nth(number).map(|pair| pair.name.text());
+        read_tail(reader, self.client, newest, name)
     }
 }
 
@@ -193,57 +236,104 @@ fn kind_of(kinds: &[ReporterKind], by: ReporterId) -> ReporterKind {
     kinds.get(usize::from(by)).copied().unwrap_or_default()
 }
 
-#[inline]
-fn read_pair<'a>(reader: &mut Reader<'a>) -> Result<PairView<'a>, DecodeError> {
-    let begin = reader.rest();
-    let head = reader.octet()?;
-    let kind = *NameKind::ALL.get(usize::from(head & KIND)).ok_or(DecodeError::Malformed)?;
-    let length = usize::from(reader.octet()?);
-    let family = if kind == NameKind::Fqdn { reader.octet()? } else { u8::MAX };
-    let text = std::str::from_utf8(reader.take(length)?).map_err(|_| DecodeError::Malformed)?;
-    let reporters = if head & BY_SEVERAL == 0 { 1 } else { reader.count()? };
-    let by_first = head & BY_FIRST != 0;
-    let seen = reader.rest();
-    let mut last = Time::default();
-    for _ in 0..reporters {
-        if !by_first {
-            reader.varint()?;
-        }
-        last = last.max(reader.skip_activity()?);
-    }
-    let left = reader.rest().len();
-    Ok(PairView {
-        name: NameRef::from_parts(kind, text, family),
-        last,
-        reporters,
-        by_first,
-        seen: seen.get(..seen.len() - left).unwrap_or_default(),
-        raw: begin.get(..begin.len() - left).unwrap_or_default(),
-    })
+/// A name as octets: who only compares names need not know that they are text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct RawName<'a> {
+    kind: NameKind,
+    text: &'a [u8],
+    family: u8,
 }
 
-fn read_tail(
+impl<'a> RawName<'a> {
+    fn of(name: NameRef<'a>) -> Self {
+        Self { kind: name.kind(), text: name.text().as_bytes(), family: name.family_place() }
+    }
+
+    fn family(self) -> Option<&'a [u8]> {
+        self.text.get(usize::from(self.family)..)
+    }
+
+    fn name(self) -> Option<NameRef<'a>> {
+        let text = std::str::from_utf8(self.text).ok()?;
+        Some(NameRef::from_parts(self.kind, text, self.family))
+    }
+}
+
+/// A pair as a rewrite sees it.
+#[derive(Clone, Copy, Debug)]
+struct RawPair<'a> {
+    name: RawName<'a>,
+    last: Time,
+    reporters: usize,
+    by_first: bool,
+    seen: &'a [u8],
+    raw: &'a [u8],
+}
+
+impl<'a> RawPair<'a> {
+    #[inline]
+    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let begin = reader.rest();
+        let head = reader.octet()?;
+        let kind = *NameKind::ALL.get(usize::from(head & KIND)).ok_or(DecodeError::Malformed)?;
+        let length = usize::from(reader.octet()?);
+        let family = if kind == NameKind::Fqdn { reader.octet()? } else { u8::MAX };
+        let text = reader.take(length)?;
+        let reporters = if head & BY_SEVERAL == 0 { 1 } else { reader.count()? };
+        let by_first = head & BY_FIRST != 0;
+        let seen = reader.rest();
+        let mut last = Time::default();
+        for _ in 0..reporters {
+            if !by_first {
+                reader.varint()?;
+            }
+            last = last.max(reader.skip_activity()?);
+        }
+        let left = reader.rest().len();
+        Ok(Self {
+            name: RawName { kind, text, family },
+            last,
+            reporters,
+            by_first,
+            seen: seen.get(..seen.len() - left).unwrap_or_default(),
+            raw: begin.get(..begin.len() - left).unwrap_or_default(),
+        })
+    }
+
+    fn view(self) -> Option<PairView<'a>> {
+        let Self { name, last, reporters, by_first, seen, raw } = self;
+        Some(PairView { name: name.name()?, last, reporters, by_first, seen, raw })
+    }
+}
+
+#[inline]
+fn read_pair<'a>(reader: &mut Reader<'a>) -> Result<PairView<'a>, DecodeError> {
+    RawPair::read(reader)?.view().ok_or(DecodeError::Malformed)
+}
+
+/// Reads what stands behind the pairs of a row; `name` knows their names by their numbers.
+fn read_tail<'n>(
     reader: &mut Reader<'_>,
-    row: &RowView<'_>,
+    client: Client,
     newest: Time,
+    name: impl FnOnce(usize) -> Option<&'n str>,
 ) -> Result<(ClientFacts, Option<Trace>), DecodeError> {
     let mut facts = ClientFacts::default();
     let flags = reader.octet()?;
     if flags & LAST_IP != 0 {
         let time = if flags & LAST_IP_NEWEST != 0 { newest } else { Time(reader.small()?) };
-        let Client::V6(top) = row.client else { return Err(DecodeError::Malformed) };
+        let Client::V6(top) = client else { return Err(DecodeError::Malformed) };
         let ip = Ipv6Addr::from(u128::from(top) << 64 | u128::from(reader.u64()?));
         facts.last_ip = Some((time, IpAddr::V6(ip)));
     }
     if flags & RDNS != 0 {
         let time = if flags & RDNS_NEWEST != 0 { newest } else { Time(reader.small()?) };
         let text = if flags & RDNS_OF_PAIR != 0 {
-            let place = reader.small()?;
-            row.pairs().nth(place).ok_or(DecodeError::Malformed)?.name.text()
+            name(reader.small()?).ok_or(DecodeError::Malformed)?.into()
         } else {
-            reader.text()?
+            reader.text()?.into()
         };
-        facts.rdns = Some((time, text.into()));
+        facts.rdns = Some((time, text));
     }
     let trace = if flags & TRACE != 0 { Some(reader.trace()?) } else { None };
     Ok((facts, trace))
@@ -298,7 +388,7 @@ pub(super) fn admit(
         each(&name);
         before = Some(name);
     }
-    read_tail(&mut pairs, &row, newest)?;
+    row.read_tail(&mut pairs, newest)?;
     pairs.finish()?;
     Ok(reporters)
 }
@@ -332,15 +422,25 @@ pub(super) struct Change {
     pub(super) added: Vec<Name>,
     /// Names whose pairs went, and whether their family went with them.
     pub(super) removed: Vec<(Name, bool)>,
-    /// Names whose pairs were seen, with what these are worth now.
-    pub(super) touched: Vec<(Name, Worth)>,
+    /// Names whose pairs were seen.
+    pub(super) touched: Vec<Touched>,
     /// How many pairs are not held any more, or were not taken in.
     pub(super) lost: u64,
 }
 
+/// A name whose pair was seen.
+#[derive(Clone, Debug)]
+pub(super) struct Touched {
+    pub(super) name: Name,
+    /// What the pair is worth now.
+    pub(super) worth: Worth,
+    /// What the best pair of its family in the row is worth.
+    pub(super) best: Worth,
+}
+
 /// A pair on its way into the new row.
 struct Kept<'a> {
-    name: NameRef<'a>,
+    name: RawName<'a>,
     octets: std::ops::Range<usize>,
     worth: Worth,
     last: Time,
@@ -370,8 +470,13 @@ impl Rewriter {
         let mut change = Change::default();
         self.octets.0.clear();
         let mut kept = Vec::with_capacity(old.map_or(0, |row| row.pair_count()) + 1);
-        let mut pairs = old.map(|row| row.pairs());
-        let mut next = pairs.as_mut().and_then(Iterator::next);
+        let mut pairs = Reader::bare(old.map_or(&[], |row| row.body));
+        let mut left = old.map_or(0, |row| row.pair_count());
+        let mut read_next = || {
+            left = left.checked_sub(1)?;
+            RawPair::read(&mut pairs).ok()
+        };
+        let mut next = read_next();
         let mut newest_before = Time::default();
         let mut cells = cells.chunk_by(|a, b| a.name == b.name).peekable();
         // Worths are needed only where something may have to go.
@@ -382,13 +487,13 @@ impl Rewriter {
                 (None, None) => break,
                 (Some(_), None) => std::cmp::Ordering::Less,
                 (None, Some(_)) => std::cmp::Ordering::Greater,
-                (Some(pair), Some(news)) => pair.name.cmp(&news[0].name),
+                (Some(pair), Some(news)) => pair.name.cmp(&RawName::of(news[0].name)),
             };
             let begin = self.octets.0.len();
             let pair = if order.is_le() { next.take() } else { None };
             if let Some(pair) = &pair {
-                newest_before = newest_before.max(pair.last());
-                next = pairs.as_mut().and_then(Iterator::next);
+                newest_before = newest_before.max(pair.last);
+                next = read_next();
             }
             let news = if order.is_ge() { cells.next() } else { None };
             match (pair, news) {
@@ -397,30 +502,30 @@ impl Rewriter {
                     kept.push(Kept {
                         name: pair.name,
                         octets: begin..self.octets.0.len(),
-                        worth: if crowded {
-                            pair.worth(client, context.kinds, context.bounds.key)
-                        } else {
-                            Worth::default()
+                        worth: match if crowded { pair.view() } else { None } {
+                            Some(pair) => pair.worth(client, context.kinds, context.bounds.key),
+                            None => Worth::default(),
                         },
-                        last: pair.last(),
+                        last: pair.last,
                         is_new: false,
                     });
                 }
                 (pair, Some(news)) => {
                     let Some(name) = news.first().map(|cell| cell.name) else { continue };
                     let touched = wants_touched(&name);
+                    let known = pair.and_then(RawPair::view);
                     let (worthiness, last) =
-                        self.write_merged(name, pair.as_ref(), news, context.kinds);
+                        self.write_merged(name, known.as_ref(), news, context.kinds);
                     let worth = if crowded || touched {
                         worthiness.worth(client, name, context.bounds.key)
                     } else {
                         Worth::default()
                     };
                     if touched {
-                        change.touched.push((name.to_name(), worth));
+                        change.touched.push(Touched { name: name.to_name(), worth, best: worth });
                     }
                     kept.push(Kept {
-                        name,
+                        name: RawName::of(name),
                         octets: begin..self.octets.0.len(),
                         worth,
                         last,
@@ -431,11 +536,15 @@ impl Rewriter {
             }
         }
         // The pairs have been read, and behind them stands the rest.
-        let (mut known, mut trace) = match (old, pairs) {
-            (Some(row), Some(mut pairs)) => {
-                read_tail(&mut pairs.reader, &row, newest_before).unwrap_or_default()
+        let (mut known, mut trace) = match old {
+            Some(row) => {
+                let name = |number| {
+                    let pair = kept.iter().filter(|pair| !pair.is_new).nth(number)?;
+                    Some(pair.name.name()?.text())
+                };
+                read_tail(&mut pairs, row.client, newest_before, name).unwrap_or_default()
             }
-            _ => Default::default(),
+            None => Default::default(),
         };
         if let Some(facts) = beside.facts {
             known.merge(facts);
@@ -452,16 +561,41 @@ impl Rewriter {
             let trace = trace.get_or_insert_default();
             kept.retain(|pair| {
                 let stays = (pair.worth, pair.name) > last_gone;
-                if !stays {
-                    trace.note(pair.name, pair.last);
-                    gone.push((pair.name, pair.is_new));
+                if let Some(name) = pair.name.name().filter(|_| !stays) {
+                    trace.note(name, pair.last);
+                    gone.push((name, pair.is_new));
                 }
                 stays
             });
         }
+        for touched in &mut change.touched {
+            self.find_best(touched, &kept, client, context);
+        }
         finish(&mut change, &kept, &gone);
         self.write_row(&kept, &known, trace.as_ref());
         change
+    }
+
+    /// Finds what the best pair of a family is worth.
+    fn find_best(
+        &self,
+        touched: &mut Touched,
+        kept: &[Kept<'_>],
+        client: Client,
+        context: Context<'_>,
+    ) {
+        let Some(family) = touched.name.family().map(str::as_bytes) else { return };
+        for pair in kept.iter().filter(|pair| pair.name.family() == Some(family)) {
+            // To say what a pair is worth costs more than all else, and there may be hundreds.
+            if Worth::most(pair.last.day()) <= touched.best {
+                continue;
+            }
+            let octets = self.octets.0.get(pair.octets.clone()).unwrap_or_default();
+            if let Ok(pair) = read_pair(&mut Reader::bare(octets)) {
+                let worth = pair.worth(client, context.kinds, context.bounds.key);
+                touched.best = touched.best.max(worth);
+            }
+        }
     }
 
     /// Takes pairs out of a row: those for which `goes` is true. Nothing is noted of them. `rdns_goes` says
@@ -484,7 +618,7 @@ impl Rewriter {
             let begin = self.octets.0.len();
             self.octets.0.extend_from_slice(pair.raw);
             kept.push(Kept {
-                name: pair.name,
+                name: RawName::of(pair.name),
                 octets: begin..self.octets.0.len(),
                 worth: Worth::default(),
                 last: pair.last(),
@@ -550,13 +684,14 @@ impl Rewriter {
 /// Says what changed of the pairs of a row; `gone` in the order of names, as pairs are.
 fn finish(change: &mut Change, kept: &[Kept<'_>], gone: &[(NameRef<'_>, bool)]) {
     change.lost = gone.len() as u64;
-    change.added.extend(kept.iter().filter(|pair| pair.is_new).map(|pair| pair.name.to_name()));
+    let new = kept.iter().filter(|pair| pair.is_new);
+    change.added.extend(new.filter_map(|pair| Some(pair.name.name()?.to_name())));
     // Both may be thousands, so nothing is looked for one by one.
     let went: BTreeSet<_> = gone.iter().map(|(name, _)| *name).collect();
-    change.touched.retain(|(touched, _)| !went.contains(&touched.view()));
+    change.touched.retain(|touched| !went.contains(&touched.name.view()));
     let mut families: BTreeSet<&str> = BTreeSet::new();
     if !gone.is_empty() {
-        families.extend(kept.iter().filter_map(|pair| pair.name.family()));
+        families.extend(kept.iter().filter_map(|pair| pair.name.name()?.family()));
     }
     for (name, _) in gone.iter().filter(|(_, was_new)| !was_new) {
         let family_stays = name.family().is_some_and(|family| families.contains(family));
@@ -613,7 +748,7 @@ fn write_tail(writer: &mut Writer, kept: &[Kept<'_>], facts: &ClientFacts, trace
         } else {
             writer.varint(u64::from(time.0));
         }
-        match kept.iter().position(|pair| pair.name.text() == rdns.as_ref()) {
+        match kept.iter().position(|pair| pair.name.text == rdns.as_bytes()) {
             Some(pair) => {
                 flags |= RDNS_OF_PAIR;
                 writer.count(pair);

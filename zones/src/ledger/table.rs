@@ -197,8 +197,8 @@ impl Tables {
                 self.suffixes.add(name.text());
             }
         }
-        for (name, worth) in &change.touched {
-            self.list(client, name, *worth, context);
+        for touched in &change.touched {
+            self.list(client, &touched.name, touched.worth, &|| Some(touched.best), context);
         }
         self.unindex(client, change);
     }
@@ -215,8 +215,15 @@ impl Tables {
         }
     }
 
-    /// Tells the crowds of a name what the pair is worth.
-    fn list(&self, client: Client, name: &Name, worth: Worth, context: Context<'_>) {
+    /// Tells the crowds of a name what the pair is worth. `best` knows it of the best pair of its family.
+    fn list(
+        &self,
+        client: Client,
+        name: &Name,
+        worth: Worth,
+        best: &dyn Fn() -> Option<Worth>,
+        context: Context<'_>,
+    ) {
         let bound = context.bounds.clients_per_name;
         if self.names.list(name.text(), client, worth, bound) {
             self.note_crowd(name.text());
@@ -225,8 +232,7 @@ impl Tables {
         let mut worth = worth;
         // In the crowd of a family a client counts for the best of its pairs, which may be another.
         if self.families.listed(family, client).is_some_and(|listed| listed > worth) {
-            let found = self.client(client, |row| worth_of_family(row?, family, context));
-            worth = found.map_or(worth, |(worth, _)| worth);
+            worth = best().unwrap_or(worth);
         }
         if self.families.list(family, client, worth, bound) {
             self.note_crowd(family);
@@ -374,8 +380,13 @@ impl Tables {
             Some(row?.pair(name)?.worth(client, context.kinds, context.bounds.key))
         });
         if let Some(worth) = worth {
+            let best = || {
+                let family = name.family()?;
+                let found = self.client(client, |row| worth_of_family(row?, family, context));
+                found.map(|(worth, _)| worth)
+            };
             self.enter(client, name, context);
-            self.list(client, name, worth, context);
+            self.list(client, name, worth, &best, context);
         }
     }
 
@@ -1021,12 +1032,17 @@ fn tidy(place: &RwLock<Part>, more: usize) {
 
 /// What the best pair of a family is worth, and the day on which any of them was last seen.
 fn worth_of_family(row: RowView<'_>, family: &str, context: Context<'_>) -> Option<(Worth, Day)> {
-    let of_family = row.pairs().filter(|pair| pair.name.family() == Some(family));
-    let said = of_family.map(|pair| {
-        let worth = pair.worth(row.client(), context.kinds, context.bounds.key);
-        (worth, pair.last().day())
-    });
-    said.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)))
+    let mut said: Option<(Worth, Day)> = None;
+    for pair in row.pairs().filter(|pair| pair.name.family() == Some(family)) {
+        let day = pair.last().day();
+        // To say what a pair is worth costs more than all else, and a client may say hundreds of names of a family.
+        let (mut best, newest) = said.unwrap_or_default();
+        if said.is_none() || Worth::most(day) > best {
+            best = best.max(pair.worth(row.client(), context.kinds, context.bounds.key));
+        }
+        said = Some((best, newest.max(day)));
+    }
+    said
 }
 
 /// The shard a client lives in; part of the stored layout. All clients of a network live in one.
