@@ -41,9 +41,9 @@
 //! # How it lies in memory
 //!
 //! - Single IPv4 addresses: per first octet an index over the second octet (257 x 4 octets), two octets an
-//!   address in sorted order, and the number of its value in 0, 1, 2 or 4 octets, whatever the list's largest number
-//!   needs. 10 million addresses with four values take 3 octets each. While it is read: 4 octets an address, given
-//!   back octet by octet as the table is made.
+//!   address in sorted order, and the number of its value in 0, 1, 2 or 4 octets, whatever the largest number there
+//!   needs. 10 million addresses with four values take 3 octets each. While the list is read: 4 octets an address,
+//!   given back to the allocator as the table is made (`docs/benchmarks.md` has what that comes to).
 //! - Wider IPv4 entries of sets: sorted arrays, one a width. Of tries: the prefixes flattened to the places at
 //!   which the value changes, binary search. IPv6 the same with wider keys.
 //! - Names: one hash table of nodes (16 octets) over one run of text, a node for every name and for every name above.
