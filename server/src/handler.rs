@@ -13,6 +13,7 @@
 //! - RFC 2308: a negative answer carries the SOA of the nearest zone, for no longer than it holds.
 //! - RFC 8020: NXDOMAIN only where nothing lies below. In `pair` a client that is new may still
 //!   bring a name that is known elsewhere, so names known to the whole ledger count there too.
+//! - `whoami` and `_status` directly below every apex are ours: TXT on who asks, and on the data.
 //! - Owner names are the question's own octets, so that 0x20 comes back as it came.
 
 use std::future::poll_fn;
@@ -51,6 +52,9 @@ use crate::wire::{self, ExtendedError, Outbox, Triage};
 const PROHIBITED: u16 = 18;
 const NOT_AUTHORITATIVE: u16 = 20;
 const INVALID_QUERY_TYPE: u16 = 30;
+/// The names by which a zone tells of itself.
+const WHOAMI: &[u8] = b"whoami";
+const STATUS: &[u8] = b"_status";
 /// The pseudo-type NXNAME (RFC 9824 section 3.4).
 const NXNAME: u16 = 128;
 
@@ -236,6 +240,11 @@ impl<J: Judge> Handler<J> {
         let rtype = question.query_type();
         let at = Place { zone, authority, owner, rtype, serial: self.judge.serial() };
         let left = owner.iter().count().saturating_sub(zone.labels);
+        if left == 1
+            && let Some(text) = self.of_ourselves(owner, &at, asker)
+        {
+            return at.text(text);
+        }
         if let Some(held) = &held {
             return at.in_list(held, left, self.judge.now());
         }
@@ -253,6 +262,22 @@ impl<J: Judge> Handler<J> {
         let asker = Asker { in_words: at.rtype != RecordType::A, ..asker };
         let answer = self.answer(kind, &key, zone, asker).await;
         at.with(answer)
+    }
+
+    /// What every zone says of itself: `whoami` (who asks, and what it may) and `_status` (how old the data are).
+    fn of_ourselves(&self, owner: &Name, at: &Place<'_>, asker: Asker) -> Option<String> {
+        let label = owner.iter().next()?;
+        if label.eq_ignore_ascii_case(WHOAMI) {
+            let trusted = if asker.trusted { "yes" } else { "no" };
+            return Some(format!("ip={} trusted={trusted}", asker.ip));
+        }
+        if !label.eq_ignore_ascii_case(STATUS) {
+            return None;
+        }
+        let serial = at.authority.serial.unwrap_or(at.serial);
+        let node = String::from_utf8_lossy(&self.nsid);
+        let version = env!("CARGO_PKG_VERSION");
+        Some(format!("helostat={version} node={node} serial={serial} now={}", self.judge.now()))
     }
 
     async fn answer(&self, kind: Kind, key: &Key, zone: &Zone, asker: Asker) -> Answer {
@@ -352,6 +377,15 @@ impl Place<'_> {
         let found = records.into_iter().filter(|record| Some(record.record_type()) == wanted);
         let found: Vec<_> = found.collect();
         if found.is_empty() { self.negative(Exists::NoData, ttl) } else { Reply::data(self, found) }
+    }
+
+    /// A text of the moment, which nobody should keep.
+    fn text(&self, text: String) -> Reply {
+        if !matches!(self.rtype, RecordType::TXT | RecordType::ANY) {
+            return self.negative(Exists::NoData, 0);
+        }
+        let data = RData::TXT(TXT::new(vec![text]));
+        Reply::data(self, vec![Record::from_rdata(self.owner.clone(), 0, data)])
     }
 
     /// What lists say; `left` labels stand left of the apex.

@@ -14,6 +14,7 @@ mod learn;
 mod ledger;
 mod ledger_care;
 mod life;
+mod lists;
 mod load;
 mod replay;
 mod stats;

@@ -2,7 +2,7 @@
 //!
 //! In goes a plain [`Question`] with the buffer in which it came, and who sent it; out comes the length of the answer that
 //! stands there now, or `None` for whatever goes the long way, with the packet untouched. A question is answered here if it
-//! asks a zone of lists for A or TXT, and may be asked by its sender. The octets are those of
+//! asks a zone of lists for A or TXT of a name of two labels or more, and may be asked by its sender. The octets are those of
 //! [`crate::handler`] for the same question (a law in `tests/`); there is no waiting, no lock that a writer holds,
 //! and for A records no allocation once [`Scratch`] has grown.
 //!
@@ -117,7 +117,8 @@ impl Fast<'_> {
         };
         let (apex, Role::List(list)) = self.zones.find(question)? else { return None };
         let left = question.labels() - apex.labels;
-        if left == 0 || left > KEY_LABELS || !self.access.may_ask(source) {
+        // A single label may be a name by which the zone tells of itself.
+        if left < 2 || left > KEY_LABELS || !self.access.may_ask(source) {
             return None;
         }
         let held = list.held();

@@ -1,0 +1,94 @@
+//! The operator's own lists: served, changed, broken, mended.
+
+use std::fs;
+
+use helostat_tests::program::{Site, eventually};
+
+const LIST: &str = "[[list]]\norigin = \"bl.test\"\ndata = [\"ip4set:bad\", \"dnset:names\"]\n";
+const ADDRESSES: &str = "127.0.0.2\n192.0.2.7 :4:floods us, $\n198.51.100.0/24\n!198.51.100.9\n";
+
+fn site(addresses: &str) -> Site {
+    let site = Site::new(LIST);
+    site.rewrite("[dns]", "[dns]\nlist-check = \"1s\"");
+    site.write("bad", addresses);
+    site.write("names", ":127.0.0.3:a bad name\n.bad.example\n");
+    site
+}
+
+/// Puts a new file in the place of the old one, as who makes lists should.
+fn replace(site: &Site, content: &str) {
+    site.write("next", content);
+    fs::rename(site.path("next"), site.path("bad")).expect("renamed");
+}
+
+#[test]
+fn a_list_is_served_and_follows_its_file() {
+    let site = site(ADDRESSES);
+    assert!(site.ok(&["check"]).ends_with(": ok\n"));
+    let daemon = site.start();
+    let values = |name: &str| {
+        let reply = daemon.ask(&format!("{name}.bl.test"), "A");
+        reply.answers.into_iter().map(|record| record.data).collect::<Vec<_>>()
+    };
+    for (name, value) in [
+        ("2.0.0.127", Some("127.0.0.2")),
+        ("7.2.0.192", Some("127.0.0.4")),
+        ("8.2.0.192", None),
+        ("1.100.51.198", Some("127.0.0.2")),
+        ("9.100.51.198", None),
+        ("bad.example", Some("127.0.0.3")),
+        ("mail.bad.example", Some("127.0.0.3")),
+        ("good.example", None),
+    ] {
+        assert_eq!(values(name).first().map(String::as_str), value, "{name}");
+    }
+    let text = daemon.ask("7.2.0.192.bl.test", "TXT");
+    let text = &text.answers.first().expect("a text").data;
+    assert!(text.contains("floods us, 192.0.2.7"), "{text}");
+    for (name, rcode) in [("8.2.0.192", "NXDOMAIN"), ("2.0.192", "NOERROR"), ("x.y", "NXDOMAIN")] {
+        assert_eq!(daemon.ask(&format!("{name}.bl.test"), "A").rcode, rcode, "{name}");
+    }
+    let soa = daemon.ask("bl.test", "SOA");
+    assert!(soa.answers[0].data.starts_with("ns.bl.test. hostmaster.bl.test. "), "{soa:?}");
+
+    // A line that says nothing is skipped and told, the others hold.
+    replace(&site, "192.0.2.8\nwhat is this\n");
+    eventually("the new file", || (values("8.2.0.192") == ["127.0.0.2"]).then_some(()));
+    assert!(values("7.2.0.192").is_empty());
+    daemon.wait_said("bad:2");
+    let metrics = daemon.get("/metrics").1;
+    let skipped = metrics.lines().find(|line| line.starts_with("helostat_list_skipped_lines"));
+    assert!(skipped.is_some_and(|line| line.ends_with(" 1")), "{skipped:?}");
+
+    // A file that is gone takes nothing away.
+    fs::remove_file(site.path("bad")).expect("removed");
+    daemon.wait_said("what was read before stays");
+    assert_eq!(values("8.2.0.192"), ["127.0.0.2"]);
+    let done = site.run(&["check"]);
+    assert_eq!(done.code, 0, "the other zones are needed all the same");
+    assert!(done.stderr.contains("would answer SERVFAIL for bl.test"), "{}", done.stderr);
+    site.write("bad", ADDRESSES);
+    eventually("the file again", || (values("7.2.0.192") == ["127.0.0.4"]).then_some(()));
+}
+
+#[test]
+fn without_its_files_a_list_answers_neither_yes_nor_no() {
+    let site = site(ADDRESSES);
+    fs::remove_file(site.path("bad")).expect("removed");
+    let daemon = site.start();
+    assert_eq!(daemon.ask("7.2.0.192.bl.test", "A").rcode, "SERVFAIL");
+    assert_eq!(daemon.ask("7.2.0.192.bl.rep.test", "A").rcode, "NXDOMAIN", "the others go on");
+}
+
+#[test]
+fn mistakes_have_a_place() {
+    for (section, says) in [
+        ("[[list]]\norigin = \"bl.test\"\ndata = [\"ip4:bad\"]\n", "there is no format \"ip4\""),
+        ("[[list]]\norigin = \"bl.test\"\n", "data"),
+        ("[[list]]\norigin = \"bl.rep.test\"\ndata = [\"ip4set:bad\"]\n", "is there already"),
+    ] {
+        let site = Site::new(section);
+        site.write("bad", "");
+        site.fails(&["check"], 2, &["helostat.toml:", says]);
+    }
+}
