@@ -260,7 +260,7 @@ fn compare(
         total.unfit += 1;
         return Ok(());
     }
-    let mut theirs: Vec<_> = reply.answers.iter().filter_map(|record| of_ours(record)).collect();
+    let mut theirs: Vec<_> = reply.answers.iter().filter_map(of_ours).collect();
     let mut ours: Vec<(u16, u32, Vec<u8>)> = Vec::new();
     ours.extend(answer.a.values.iter().map(|a| (1, answer.a.ttl, a.octets().to_vec())));
     ours.extend(answer.txt.values.iter().map(|text| (16, answer.txt.ttl, text.clone())));

@@ -298,6 +298,23 @@ mod tests {
         proptest::collection::vec((address, number), 0..200)
     }
 
+    #[test]
+    fn drawers_have_many_pieces_and_grow_wide() {
+        let mut builder = SinglesBuilder::new();
+        let address = |n: u32| 10 << 24 | n.wrapping_mul(0x9E37_79B1) >> 8;
+        // The numbers outgrow an octet in the third piece.
+        let number = |n: u32| if n < 2 * PIECE as u32 + 7 { n % 256 } else { n };
+        for n in 0..5 * PIECE as u32 {
+            builder.add(address(n), number(n));
+        }
+        let (table, passed_over) = builder.finish(Twice::First);
+        assert_eq!((table.len(), passed_over), (5 * PIECE, 0));
+        for n in 0..5 * PIECE as u32 {
+            let found: Vec<u32> = table.find(address(n)).into_iter().flatten().collect();
+            assert_eq!(found, [number(n)], "{n}");
+        }
+    }
+
     proptest! {
         #[test]
         fn the_table_holds_what_was_added(entries in addresses(), first in any::<bool>()) {
