@@ -100,21 +100,27 @@ struct Weighed {
 }
 
 impl Case<'_> {
-    fn weigh(&self, name: &Name, name_history: &NameHistory) -> Weighed {
+    /// The measures of the pair, and whether its network is crowded.
+    pub(crate) fn measure(&self, name: &Name, name_history: &NameHistory) -> (Measures, bool) {
         let Self { ip, client, network, policy, now, .. } = *self;
-        let name_networks = name_history.untied_networks(name);
         let sources = Sources {
             ip,
             name,
             client,
             network,
             warm_since: self.feed.warm_since,
-            name_networks,
+            name_networks: name_history.untied_networks(name),
             rdns: self.rdns,
             vouched: self.findings.agrees(),
         };
         let measures = Measures::of(sources, policy, now);
         let is_crowd = measures.crowd.fresh >= policy.crowd_bar(self.feed.reporters);
+        (measures, is_crowd)
+    }
+
+    fn weigh(&self, name: &Name, name_history: &NameHistory) -> Weighed {
+        let Self { network, policy, .. } = *self;
+        let (measures, is_crowd) = self.measure(name, name_history);
         let (mut points, mut blamed, mut excused) = (0.0, 0.0, 0.0);
         let mut reasons = Vec::with_capacity(8);
         let mut cause = (0.0, ListCode::Generic);
