@@ -213,6 +213,9 @@ impl Default for Points {
     }
 }
 
+/// One of the points.
+pub type PointsOf = fn(&mut Points) -> &mut i32;
+
 impl Points {
     /// Nothing adds anything.
     pub const NONE: Self = Self {
@@ -240,7 +243,7 @@ impl Points {
     };
 
     /// Each of them, by its key.
-    pub const KEYS: [(&'static str, fn(&mut Self) -> &mut i32); 21] = [
+    pub const KEYS: [(&'static str, PointsOf); 21] = [
         ("points-days", |points| &mut points.points_days),
         ("points-messages", |points| &mut points.points_messages),
         ("points-age", |points| &mut points.points_age),
