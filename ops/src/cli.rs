@@ -134,6 +134,9 @@ pub struct ReplayArgs {
     /// Write one line per message (CSV: seq, score, class, confidence, reason and more); - is standard output
     #[arg(long, value_name = "FILE")]
     pub per_message: Option<PathBuf>,
+    /// With each message also what was measured of it: one more column for each key of points
+    #[arg(long, requires = "per_message")]
+    pub measures: bool,
     /// Write the report as one page with plots
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,

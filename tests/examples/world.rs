@@ -6,6 +6,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use helostat::config::Config;
+use helostat::settings;
 use helostat_tests::maillog::Mta;
 use helostat_tests::world::{Class, Mix, Settings, World, scoring, write};
 use helostat_zones::policy::Policy;
@@ -16,7 +18,7 @@ Writes a made-up world of mail: 24 classes of senders, several sites that report
 
 Usage: world [--seed N] [--days N] [--senders N] [--reporters N] [--bad-reporters SHARE] [--start TIME]
              [--refused SHARE] [--only CLASS[,CLASS...]] [--format csv|json|postfix|exim] [--out FILE|DIR]
-             [--score] [--poison SHARE[,SHARE...]]
+             [--score] [--poison SHARE[,SHARE...]] [--policy FILE]
 
   --seed N               the same seed gives the same mail [default: 1]
   --days N               days of mail [default: 60]
@@ -30,8 +32,9 @@ Usage: world [--seed N] [--days N] [--senders N] [--reporters N] [--bad-reporter
   --format FORMAT        csv: a table with labels; json: observations as `helostat learn --to-json` writes them;
                          postfix, exim: a log for each site [default: csv]
   --out FILE|DIR         a file for csv and json, a folder for logs; without it only the summary is printed
-  --score                judges the world by the shipped policy, and prints tables in Markdown
+  --score                judges the world, and prints tables in Markdown
   --poison SHARES        judges it once with each of these parts of bad reporters, with their lies and without
+  --policy FILE          judges by this file (keys of `[policy]`) instead of the shipped policy
 
 The summary goes to standard error, and so do cases of the score that somebody should look at.
 ";
@@ -50,6 +53,7 @@ struct Request {
     out: Option<String>,
     score: bool,
     poison: Vec<f64>,
+    policy: Policy,
 }
 
 fn main() -> Result<(), String> {
@@ -64,9 +68,9 @@ fn main() -> Result<(), String> {
     }
     tell(&world).map_err(|error| error.to_string())?;
     let mut page = String::new();
-    let policy = Policy::default();
+    let policy = &request.policy;
     if request.score {
-        let score = scoring::score(&world, &policy);
+        let score = scoring::score(&world, policy);
         page += &score.to_string();
         io::stderr().write_all(score.cases().as_bytes()).map_err(|error| error.to_string())?;
     }
@@ -75,7 +79,7 @@ fn main() -> Result<(), String> {
         let mut rows = Vec::new();
         for share in &request.poison {
             let settings = Settings { bad_reporters: *share, ..request.settings.clone() };
-            let row = scoring::poison::poison(&settings, &policy);
+            let row = scoring::poison::poison(&settings, policy);
             let cases = row.cases.join("\n");
             writeln!(io::stderr(), "{share}:\n{cases}").map_err(|error| error.to_string())?;
             rows.push(row);
@@ -93,6 +97,7 @@ fn parse(args: &[String]) -> Result<Request, String> {
         out: None,
         score: false,
         poison: Vec::new(),
+        policy: Policy::default(),
     };
     let settings = &mut request.settings;
     let mut args = args.iter();
@@ -111,6 +116,11 @@ fn parse(args: &[String]) -> Result<Request, String> {
             "--poison" => {
                 let shares = value.split(',').map(|one| share(option, one));
                 request.poison = shares.collect::<Result<_, _>>()?;
+            }
+            "--policy" => {
+                let loaded = Config::load_policy(Path::new(value));
+                let loaded = loaded.map_err(|errors| errors.to_string())?;
+                request.policy = settings::policy(&loaded);
             }
             "--refused" => refuse(settings, share(option, value)?),
             "--start" => {

@@ -3,6 +3,7 @@
 use helostat_tests::mail::{days_ago, postfix};
 use helostat_tests::maillog::{MailLog, Mta};
 use helostat_tests::program::{Done, Site, project_file};
+use helostat_zones::policy::Points;
 use helostat_zones::time::Time;
 use serde_json::Value;
 
@@ -90,6 +91,25 @@ fn labels_are_not_seen_by_the_judge() {
     assert_eq!(lines("other.csv"), expected);
     assert_eq!(lines("none.csv"), expected);
     assert!(report(&site, &["none.csv"])["policies"][0]["labels"].is_null());
+}
+
+#[test]
+fn numbers_times_measures_are_the_sum_of_points() {
+    let site = labelled();
+    let text = site.ok(&["replay", "mail.csv", "--measures", "--per-message", "-"]);
+    let keys: Vec<_> = Points::KEYS.iter().map(|(key, _)| *key).collect();
+    let heading = text.lines().next().expect("a heading");
+    assert!(heading.ends_with(&format!(",logit,{},crowded", keys.join(","))), "{heading}");
+    let mut points = Points::default();
+    let numbers: Vec<_> = Points::KEYS.iter().map(|(_, of)| f64::from(*of(&mut points))).collect();
+    for row in rows(&text) {
+        let value = |text: &String| text.parse::<f64>().expect("a number");
+        let sum: f64 =
+            numbers.iter().zip(&row[10..]).map(|(number, text)| number * value(text)).sum();
+        assert!((sum - 10.0 * value(&row[9])).abs() < 0.01, "{sum}: {row:?}");
+    }
+    let alone = site.run(&["replay", "mail.csv", "--measures"]);
+    assert!(alone.stderr.contains("--per-message"), "{}", alone.stderr);
 }
 
 #[test]

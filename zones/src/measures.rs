@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::evidence::{DnsName, generic};
 use crate::history::{ClientHistory, Crowd, NetworkHistory, PairHistory, Standing, is_akin};
 use crate::name::{Name, NameKind};
-use crate::policy::Policy;
+use crate::policy::{Points, Policy};
 use crate::time::Time;
 use crate::verdict::{ListCode, Reason};
 use crate::words;
@@ -313,6 +313,20 @@ impl Measures {
         add(Measure::NameNetworks, points.points_name_networks, log(self.name_networks));
         add(Measure::Traps, points.points_traps, log(self.trapped));
         add(Measure::TrapShare, points.points_trap_share, self.trap_share);
+    }
+}
+
+impl Measures {
+    /// By how much each of the points is multiplied, in the order of [`Points::KEYS`].
+    pub fn amounts(&self) -> [f32; Points::KEYS.len()] {
+        let mut policy = Policy::default();
+        Points::KEYS.map(|(_, points_of)| {
+            policy.points = Points::NONE;
+            *points_of(&mut policy.points) = 1;
+            let mut amount = 0.0;
+            self.weigh(&policy, false, |_, add| amount += add);
+            amount
+        })
     }
 }
 

@@ -213,6 +213,61 @@ impl Default for Points {
     }
 }
 
+/// One of the points.
+pub type PointsOf = fn(&mut Points) -> &mut i32;
+
+impl Points {
+    /// Nothing adds anything.
+    pub const NONE: Self = Self {
+        points_days: 0,
+        points_messages: 0,
+        points_age: 0,
+        points_network_days: 0,
+        points_reporters: 0,
+        points_same_family: 0,
+        points_crowd: 0,
+        points_second_family: 0,
+        points_name_networks: 0,
+        points_traps: 0,
+        points_trap_share: 0,
+        points_reverse_agrees: 0,
+        points_reverse_named: 0,
+        points_reverse_generic: 0,
+        points_generic_name: 0,
+        points_unknown_tld: 0,
+        points_single: 0,
+        points_reserved: 0,
+        points_own_literal: 0,
+        points_refused: 0,
+        points_unusable: 0,
+    };
+
+    /// Each of them, by its key.
+    pub const KEYS: [(&'static str, PointsOf); 21] = [
+        ("points-days", |points| &mut points.points_days),
+        ("points-messages", |points| &mut points.points_messages),
+        ("points-age", |points| &mut points.points_age),
+        ("points-network-days", |points| &mut points.points_network_days),
+        ("points-reporters", |points| &mut points.points_reporters),
+        ("points-same-family", |points| &mut points.points_same_family),
+        ("points-crowd", |points| &mut points.points_crowd),
+        ("points-second-family", |points| &mut points.points_second_family),
+        ("points-name-networks", |points| &mut points.points_name_networks),
+        ("points-traps", |points| &mut points.points_traps),
+        ("points-trap-share", |points| &mut points.points_trap_share),
+        ("points-reverse-agrees", |points| &mut points.points_reverse_agrees),
+        ("points-reverse-named", |points| &mut points.points_reverse_named),
+        ("points-reverse-generic", |points| &mut points.points_reverse_generic),
+        ("points-generic-name", |points| &mut points.points_generic_name),
+        ("points-unknown-tld", |points| &mut points.points_unknown_tld),
+        ("points-single", |points| &mut points.points_single),
+        ("points-reserved", |points| &mut points.points_reserved),
+        ("points-own-literal", |points| &mut points.points_own_literal),
+        ("points-refused", |points| &mut points.points_refused),
+        ("points-unusable", |points| &mut points.points_unusable),
+    ];
+}
+
 impl Policy {
     /// Reporters that must have taken mail of a trusted pair, where so many tell of it: more than one in
     /// `trusted-reporters` of them, so that those few cannot make up trust.

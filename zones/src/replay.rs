@@ -24,6 +24,7 @@ use crate::history::{ClientHistory, Clients, NameHistory, NetworkHistory, Standi
 use crate::ledger::activity::Activity;
 use crate::ledger::distinct::Count;
 use crate::ledger::{Batch, Bounds, Ledger, ReporterId};
+use crate::measures::Measures;
 use crate::name::Name;
 use crate::observation::{Observation, Reporter, ReporterKind};
 use crate::operator::Decisions;
@@ -130,6 +131,17 @@ impl Player {
             judged.extend(verdict.map(Judged::from));
         }
         judged
+    }
+
+    /// What the first policy weighs of a message, and whether the network is crowded: what points are fitted on.
+    pub fn measure(&mut self, observation: &Observation) -> Option<(Measures, bool)> {
+        let Observation { ip, ref name, ref rdns, time: now, .. } = *observation;
+        let findings = Findings::default();
+        let asked = Asked { ip, rdns: rdns.as_deref(), findings, now, in_words: false };
+        let history = self.prepare(0, ip, name, now)?;
+        self.ask(0, &history, asked, |case| {
+            case.measure(name, &case.looks(name), &self.of_name(0, name, case))
+        })
     }
 
     /// What the first policy says of a pair at a moment, whether or not there is mail of it.

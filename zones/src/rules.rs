@@ -100,20 +100,36 @@ struct Weighed {
 }
 
 impl Case<'_> {
-    fn weigh(&self, name: &Name, looks: &Looks<'_>, name_history: &NameHistory) -> Weighed {
+    /// What its names look like.
+    pub(crate) fn looks<'a>(&'a self, name: &'a Name) -> Looks<'a> {
+        Looks::new(name, self.ip, self.rdns.or(self.client.rdns.as_deref()))
+    }
+
+    /// The measures of the pair, and whether its network is crowded.
+    pub(crate) fn measure(
+        &self,
+        name: &Name,
+        looks: &Looks<'_>,
+        name_history: &NameHistory,
+    ) -> (Measures, bool) {
         let Self { client, network, policy, now, .. } = *self;
-        let name_networks = name_history.untied_networks(name);
         let sources = Sources {
             name,
             looks,
             client,
             network,
             warm_since: self.feed.warm_since,
-            name_networks,
+            name_networks: name_history.untied_networks(name),
             vouched: self.findings.agrees(),
         };
         let measures = Measures::of(sources, policy, now);
         let is_crowd = measures.crowd.fresh >= policy.crowd_bar(self.feed.reporters);
+        (measures, is_crowd)
+    }
+
+    fn weigh(&self, name: &Name, looks: &Looks<'_>, name_history: &NameHistory) -> Weighed {
+        let Self { network, policy, .. } = *self;
+        let (measures, is_crowd) = self.measure(name, looks, name_history);
         let (mut points, mut blamed, mut excused) = (0.0, 0.0, 0.0);
         let mut reasons = Vec::with_capacity(8);
         let mut cause = (0.0, ListCode::Generic);
@@ -359,7 +375,7 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
     let Case { client, findings, policy, .. } = *case;
     let pair = client.pair(name);
     let stands = pair.filter(|pair| pair.is_established());
-    let looks = Looks::new(name, case.ip, case.rdns.or(client.rdns.as_deref()));
+    let looks = case.looks(name);
     let says_same = || !findings.asked_reverse() && looks.reverse() == Reverse::Same;
     let agrees = findings.agrees() || says_same();
     if let Some(decision) = case.decision(name, agrees || stands.is_some()) {

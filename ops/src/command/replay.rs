@@ -56,7 +56,8 @@ pub fn run(config: &Config, args: &ReplayArgs) -> Result<(), Failure> {
         kinds: &kinds,
         warm_days: args.warm,
         policies: policies.len(),
-        per_message: per_message(args.per_message.as_deref(), policies.len())?,
+        measures: args.measures,
+        per_message: per_message(args, policies.len())?,
         keep: keep(config, args.keep.as_deref())?,
     };
     let page = args.html.as_deref().map(|path| create(path).map(|file| (path, file)));
@@ -142,14 +143,15 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::say(Exit::Failed, format_args!("{} cannot be written: {error}", path.display()))
 }
 
-fn per_message(path: Option<&Path>, policies: usize) -> Result<Option<PerMessage>, Failure> {
-    let Some(path) = path else { return Ok(None) };
+fn per_message(args: &ReplayArgs, policies: usize) -> Result<Option<PerMessage>, Failure> {
+    let Some(path) = args.per_message.as_deref() else { return Ok(None) };
     let out: Box<dyn Write> = if path == Path::new("-") {
         Box::new(BufWriter::with_capacity(1 << 18, io::stdout()))
     } else {
         Box::new(create(path)?)
     };
-    PerMessage::new(out, policies).map(Some).map_err(|error| Failure::new(Exit::Failed, error))
+    let lines = PerMessage::new(out, policies, args.measures);
+    lines.map(Some).map_err(|error| Failure::new(Exit::Failed, error))
 }
 
 fn keep(config: &Config, path: Option<&Path>) -> Result<Option<Keep>, Failure> {

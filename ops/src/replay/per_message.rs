@@ -2,7 +2,8 @@
 //!
 //! Comma separated values with a heading (RFC 4180, but lines end with a line feed alone): `seq` as in the file, or the
 //! message's place in the order of time where the file has none; what the policy says; then when, who reported it, the
-//! address, the name in EHLO, and the score before it was rounded. With two policies the columns of the second follow.
+//! address, the name in EHLO, and the score before it was rounded. With two policies the columns of the second follow;
+//! with `--measures` one for each key of points, by how much the number is multiplied, and whether the network is crowded.
 
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -10,6 +11,8 @@ use std::net::IpAddr;
 use helostat_zones::time::{DAY_SECONDS, Day, Time};
 
 use super::account::first_reason;
+use helostat_zones::measures::Measures;
+use helostat_zones::policy::Points;
 use helostat_zones::replay::Judged;
 
 const HEADING: &str = "seq,score,class,confidence,reason,time,site,ip,name,logit";
@@ -35,19 +38,26 @@ pub struct Line<'a> {
     pub ip: IpAddr,
     /// The name, normalised.
     pub name: &'a str,
+    /// What was measured, and whether the network is crowded, where that is asked for.
+    pub measured: Option<(Measures, bool)>,
 }
 
 impl PerMessage {
     /// Begins with the heading.
-    pub fn new(mut out: Box<dyn Write>, policies: usize) -> io::Result<Self> {
+    pub fn new(mut out: Box<dyn Write>, policies: usize, measures: bool) -> io::Result<Self> {
         let second = if policies > 1 { HEADING_SECOND } else { "" };
-        writeln!(out, "{HEADING}{second}")?;
+        write!(out, "{HEADING}{second}")?;
+        if measures {
+            Points::KEYS.iter().try_for_each(|(key, _)| write!(out, ",{key}"))?;
+            out.write_all(b",crowded")?;
+        }
+        out.write_all(b"\n")?;
         Ok(Self { out, date: (Day(0), "1970-01-01".to_owned()) })
     }
 
     /// Writes a line.
     pub fn line(&mut self, line: &Line<'_>, judged: &[Judged]) -> io::Result<()> {
-        let Line { seq, time, site, ip, name } = *line;
+        let Line { seq, time, site, ip, name, measured } = *line;
         let Some((first, second)) = judged.split_first() else { return Ok(()) };
         if self.date.0 != time.day() {
             let text = time.to_string();
@@ -66,6 +76,13 @@ impl PerMessage {
         for judged in second {
             let Judged { score, class, confidence, logit, .. } = judged;
             write!(out, ",{score},{class},{confidence},{},{logit:.4}", first_reason(judged))?;
+        }
+        if let Some((measures, crowded)) = measured {
+            // Most of them are none.
+            for amount in measures.amounts() {
+                if amount == 0.0 { out.write_all(b",0")? } else { write!(out, ",{amount:.6}")? }
+            }
+            write!(out, ",{}", u8::from(crowded))?;
         }
         out.write_all(b"\n")
     }
@@ -109,7 +126,7 @@ mod tests {
     #[test]
     fn lines_are_rows() {
         let out = Shared::default();
-        let mut lines = PerMessage::new(Box::new(out.clone()), 1).expect("memory");
+        let mut lines = PerMessage::new(Box::new(out.clone()), 1, false).expect("memory");
         let judged = [Judged {
             class: Class::Listed,
             score: 3,
@@ -125,6 +142,7 @@ mod tests {
                 site,
                 ip: "192.0.2.7".parse().expect("an address"),
                 name,
+                measured: None,
             };
             lines.line(&line, &judged).expect("memory");
         }

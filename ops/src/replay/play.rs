@@ -31,6 +31,8 @@ pub struct Setting<'a> {
     pub warm_days: u32,
     /// How many policies the player judges by.
     pub policies: usize,
+    /// What was measured is written with each message.
+    pub measures: bool,
     /// Where each message is written to.
     pub per_message: Option<PerMessage>,
     /// Where what was learned is kept.
@@ -159,6 +161,7 @@ impl Played {
                     site: site_name.as_deref().unwrap_or_default(),
                     ip: observation.ip,
                     name: observation.name.text(),
+                    measured: setting.measures.then(|| player.measure(observation)).flatten(),
                 };
                 lines.line(&line, &judged)?;
             }

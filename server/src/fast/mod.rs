@@ -118,7 +118,7 @@ impl Fast<'_> {
         let (apex, Role::List(list)) = self.zones.find(question)? else { return None };
         let left = question.labels() - apex.labels;
         // A single label may be a name by which the zone tells of itself.
-        if left < 2 || left > KEY_LABELS || !self.access.may_ask(source) {
+        if !(2..=KEY_LABELS).contains(&left) || !self.access.may_ask(source) {
             return None;
         }
         let held = list.held();

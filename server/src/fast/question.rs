@@ -110,7 +110,7 @@ impl Question {
     /// Where a label begins, from the left; the name's length for the root.
     pub(crate) fn start(&self, label: usize) -> usize {
         let starts = self.starts.get(..self.labels).unwrap_or_default();
-        starts.get(label).map_or(self.length.saturating_sub(1), |start| usize::from(*start))
+        starts.get(label).map_or_else(|| self.length.saturating_sub(1), |start| usize::from(*start))
     }
 
     /// How many labels it has, without the root.
