@@ -73,6 +73,7 @@ fn zone(zone: &Zone) -> ZoneConfig {
             .map(|name| NameServer { name: name.to_string(), addresses: zone.ns_address.clone() })
             .collect(),
         rname: Some(zone.contact.to_string()),
+        allow: zone.allow.clone(),
         caps: Caps {
             positive_ttl: seconds(zone.ttl),
             negative_ttl: seconds(zone.negative_ttl),
@@ -95,6 +96,7 @@ pub fn lists(config: &Config) -> Result<Vec<Arc<List>>, ConfigError> {
             zone: list.origin.to_string(),
             datasets: list.data.iter().map(dataset).collect(),
             name_servers: list.ns.iter().map(ToString::to_string).collect(),
+            allow: list.allow.clone(),
             rname: list.contact.to_string(),
             ttl: seconds(list.ttl),
             negative_ttl: seconds(list.negative_ttl),

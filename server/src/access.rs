@@ -23,19 +23,16 @@ impl Access {
         Self { allow: allow.to_vec(), trusted: trusted.to_vec() }
     }
 
-    /// May `ip` ask at all?
-    pub fn may_ask(&self, ip: IpAddr) -> bool {
-        self.asker(ip).is_some()
-    }
-
-    /// How far `ip` is trusted; `None` if it may not ask.
-    pub fn asker(&self, ip: IpAddr) -> Option<Asker> {
+    /// How far `ip` is trusted; `None` if it may not ask in a zone that lets `zone` (all, if empty) ask instead of whoever
+    /// may ask at all.
+    pub fn asker(&self, ip: IpAddr, zone: &[IpNet]) -> Option<Asker> {
         let ip = ip.to_canonical();
         let within = |list: &[IpNet]| list.iter().any(|prefix| prefix.contains(&ip));
         if within(&self.trusted) {
             return Some(Asker { ip, trusted: true, in_words: true });
         }
-        within(&self.allow).then_some(Asker { ip, trusted: false, in_words: true })
+        let allow = if zone.is_empty() { &self.allow } else { zone };
+        within(allow).then_some(Asker { ip, trusted: false, in_words: true })
     }
 }
 
@@ -64,8 +61,15 @@ mod tests {
         ] {
             let address: IpAddr = ip.parse().expect(ip);
             let asker = |trusted| Asker { ip: address.to_canonical(), trusted, in_words: true };
-            assert_eq!(narrow.asker(address), in_narrow.map(asker), "{ip}");
-            assert_eq!(open.asker(address), in_open.map(asker), "{ip}");
+            assert_eq!(narrow.asker(address, &[]), in_narrow.map(asker), "{ip}");
+            assert_eq!(open.asker(address, &[]), in_open.map(asker), "{ip}");
+        }
+        let zone = nets(&["198.51.100.0/24"]);
+        for (ip, may) in [("198.51.100.1", true), ("192.0.2.7", false), ("127.0.0.1", true)] {
+            for access in [&narrow, &open] {
+                let asker = access.asker(ip.parse().expect(ip), &zone);
+                assert_eq!(asker.is_some(), may, "{ip} in a zone with a list of its own");
+            }
         }
     }
 }

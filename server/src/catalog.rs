@@ -16,6 +16,8 @@ use helostat_zones::lists;
 use hickory_proto::rr::rdata::{A, AAAA, NS, SOA};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 
+use ipnet::IpNet;
+
 use crate::config::ZoneConfig;
 use crate::fast::{self, Soa};
 use crate::list::{List, name_of};
@@ -99,7 +101,7 @@ impl Catalog {
     pub(crate) fn fast(&self) -> fast::Zones {
         fast::Zones::new(self.zones.iter().map(|zone| {
             let role = match &zone.role {
-                Role::List(list) => fast::Role::List(Arc::clone(list)),
+                Role::List(list) => fast::Role::List(Arc::clone(list), zone.allow.clone()),
                 Role::Origin { .. } | Role::Kind(_) => fast::Role::Long,
             };
             (on_the_wire(&zone.apex), zone.labels, role)
@@ -134,6 +136,8 @@ pub struct Zone {
     pub role: Role,
     /// What limits its answers.
     pub caps: Caps,
+    /// Who may ask in it; empty for whoever may ask at all.
+    pub(crate) allow: Vec<IpNet>,
     authority: Authority,
 }
 
@@ -322,6 +326,7 @@ fn zones_of(config: &ZoneConfig) -> Result<Vec<Zone>, ConfigError> {
         apex,
         role,
         caps: config.caps.clone(),
+        allow: config.allow.clone(),
         authority: Authority::new(
             mname.clone(),
             rname.clone(),
@@ -340,6 +345,7 @@ fn zone_of_list(list: &Arc<List>) -> Zone {
         apex,
         role: Role::List(Arc::clone(list)),
         caps: Caps::default(),
+        allow: list.config().allow.clone(),
         authority: held.authority.clone(),
     }
 }

@@ -70,6 +70,8 @@ pub struct ZoneConfig {
     /// The mailbox of the SOA, `hostmaster@example.net` or in dotted form; `hostmaster` at the
     /// origin by default.
     pub rname: Option<String>,
+    /// Who may ask in it; empty for whom [`DnsConfig::allow`] lets. The trusted may in any case.
+    pub allow: Vec<IpNet>,
     /// The TTLs, and the page that explains.
     pub caps: Caps,
 }
@@ -82,6 +84,7 @@ impl ZoneConfig {
             kinds: Kind::ALL.to_vec(),
             name_servers: vec![NameServer { name: name_server.to_owned(), addresses: Vec::new() }],
             rname: None,
+            allow: Vec::new(),
             caps: Caps::default(),
         }
     }

@@ -214,7 +214,8 @@ impl<J: Judge> Handler<J> {
         // The whole answer is by one configuration, even if it is read again meanwhile.
         let told = self.told.load_full();
         let zone = told.catalog.find(question.name(), rtype);
-        let Some(asker) = told.access.asker(request.src().ip()) else {
+        let allow = zone.map_or(&[][..], |zone| &zone.allow);
+        let Some(asker) = told.access.asker(request.src().ip(), allow) else {
             let page = zone.and_then(|zone| zone.caps.page.as_deref()).unwrap_or_default();
             return Reply::fail(ResponseCode::Refused).because(PROHIBITED, &page.replace("{}", ""));
         };

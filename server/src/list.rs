@@ -23,6 +23,7 @@ use helostat_zones::lists::{
 };
 use helostat_zones::time::Time;
 use hickory_proto::rr::Name;
+use ipnet::IpNet;
 use parking_lot::Mutex;
 
 use crate::catalog::{Authority, ConfigError, mailbox, parse_name};
@@ -41,6 +42,8 @@ pub struct ListConfig {
     pub datasets: Vec<DatasetConfig>,
     /// The name servers, where no file says `$NS`; the first is the SOA's where none says `$SOA`.
     pub name_servers: Vec<String>,
+    /// Who may ask; empty for whom the server's `allow` lets.
+    pub allow: Vec<IpNet>,
     /// The mailbox of the SOA, where no file says `$SOA`.
     pub rname: String,
     /// The TTL in seconds, where a file says none.

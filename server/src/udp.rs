@@ -13,6 +13,7 @@ use std::future::Future;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -48,8 +49,16 @@ pub(crate) fn serve<J: Judge>(socket: UdpSocket, shared: &Arc<Shared<J>>, runtim
         match room.receive(&socket) {
             Ok(0) => {}
             Ok(received) => {
-                answer(&socket, &mut room, received, shared);
-                room.send(&socket, shared);
+                // A fault of ours must cost this batch, not the socket.
+                let serve = AssertUnwindSafe(|| {
+                    answer(&socket, &mut room, received, shared);
+                    room.send(&socket, shared);
+                });
+                if catch_unwind(serve).is_err() {
+                    tracing::error!(
+                        "A batch of DNS questions was given up after a fault of our own"
+                    );
+                }
             }
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(error) => {

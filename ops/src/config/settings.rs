@@ -93,7 +93,7 @@ section! {
         "nsid" nsid: String = Is(r#""""#), Text(64), Restart,
             "What this server is called where somebody asks for it (dig +nsid); \"\" says nothing.";
         "list-check" list_check: Duration = Is(r#""60s""#), LastingOrNever(seconds(1), DAY), Restart,
-            "How often it is looked whether files of a [[list]] have changed.";
+            "How often it is looked whether the files of lists have changed.";
         "pending" pending: u32 = Is("4096"), Between(1, 1_000_000), Restart,
             "Answers under way at once, at most.";
     }
@@ -182,6 +182,8 @@ section! {
             "The addresses of those name servers that lie in the zone itself.";
         "contact" contact: DomainName = Is(r#""hostmaster.<origin>""#), Free, Reload,
             "The mailbox of the zone's SOA, with a dot for its @.";
+        "allow" allow: Vec<IpNet> = Is("[]"), Free, Reload,
+            "Who may ask in this zone, instead of `dns.allow`; empty is as there.";
         "ttl" ttl: Duration = Is(r#""5m""#), Seconds(seconds(1), DAY), Reload,
             "The longest that an answer may be kept by who asked.";
         "negative-ttl" negative_ttl: Duration = Is(r#""60s""#), Seconds(seconds(1), DAY), Reload,
@@ -202,6 +204,8 @@ section! {
             "The name servers that the zone names, if no file says $NS.";
         "contact" contact: DomainName = Is(r#""hostmaster.<origin>""#), Free, Restart,
             "The mailbox of the zone's SOA, with a dot for its @, if no file says $SOA.";
+        "allow" allow: Vec<IpNet> = Is("[]"), Free, Restart,
+            "Who may ask in this zone, instead of `dns.allow`; empty is as there.";
         "ttl" ttl: Duration = Is(r#""35m""#), Seconds(seconds(1), DAY), Restart,
             "How long an answer may be kept by who asked, if no file says $TTL.";
         "negative-ttl" negative_ttl: Duration = Is(r#""5m""#), Seconds(seconds(1), DAY), Restart,

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use helostat_zones::answer::Exists;
 use helostat_zones::lists::{ListAnswer, Wanted};
 use helostat_zones::time::Time;
+use ipnet::IpNet;
 
 use self::response::{Nothing, Said};
 use crate::access::Access;
@@ -50,8 +51,8 @@ struct Apex {
 /// Who answers in a zone.
 #[derive(Debug)]
 pub(crate) enum Role {
-    /// A list.
-    List(Arc<List>),
+    /// A list, and who may ask it: empty for whoever may ask at all.
+    List(Arc<List>, Vec<IpNet>),
     /// The long way.
     Long,
 }
@@ -98,7 +99,8 @@ impl Fast<'_> {
     pub(crate) fn knows(&self, question: Option<&Question>, source: IpAddr) -> bool {
         let cookie = question.and_then(|question| question.edns?.cookie);
         let ours = |offered| self.cookies.is_ours(offered, source.to_canonical(), self.now);
-        cookie.is_some_and(ours) || self.access.asker(source).is_some_and(|asker| asker.trusted)
+        cookie.is_some_and(ours)
+            || self.access.asker(source, &[]).is_some_and(|asker| asker.trusted)
     }
 
     /// Answers the question that lies in `buffer`; the answer's length.
@@ -115,10 +117,10 @@ impl Fast<'_> {
             TYPE_TXT => (Wanted::Txt, 1),
             _ => return None,
         };
-        let (apex, Role::List(list)) = self.zones.find(question)? else { return None };
+        let (apex, Role::List(list, allow)) = self.zones.find(question)? else { return None };
         let left = question.labels() - apex.labels;
         // A single label may be a name by which the zone tells of itself.
-        if !(2..=KEY_LABELS).contains(&left) || !self.access.may_ask(source) {
+        if !(2..=KEY_LABELS).contains(&left) || self.access.asker(source, allow).is_none() {
             return None;
         }
         let held = list.held();

@@ -83,6 +83,11 @@ fn handler(folder: &std::path::Path) -> Handler<Nothing> {
             zone: zone.to_owned(),
             datasets: datasets.collect(),
             name_servers: vec![format!("ns.{zone}")],
+            allow: if zone == "v4.test" {
+                vec!["192.0.2.0/24".parse().expect("a prefix")]
+            } else {
+                vec![]
+            },
             rname: "hostmaster@example".to_owned(),
             ttl: 2100,
             negative_ttl: 60,
@@ -208,10 +213,11 @@ fn the_short_way_says_what_the_long_way_says() {
     let folder = tempfile::tempdir().expect("a folder");
     let handler = handler(folder.path());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("one");
-    let source = SocketAddr::from(([127, 0, 0, 1], 53));
+    let sources = [[127, 0, 0, 1], [192, 0, 2, 1], [198, 51, 100, 1]];
     let answered = std::cell::Cell::new(0);
     let config = ProptestConfig { cases: 4000, ..ProptestConfig::default() };
-    proptest!(config, |(packet in packet())| {
+    proptest!(config, |(packet in packet(), source in prop::sample::select(sources.to_vec()))| {
+        let source = SocketAddr::from((source, 53));
         let long = runtime.block_on(handler.respond(packet.clone(), source, Protocol::Udp));
         let told = handler.told();
         let mut buffer = [0xaa; 4096];

@@ -11,6 +11,7 @@ fn list(file: &Path) -> List {
         zone: "bl.test".into(),
         datasets: vec![DatasetConfig { format: Format::Ip4Set, files: vec![file.into()] }],
         name_servers: vec!["ns.bl.test".into()],
+        allow: vec![],
         rname: "hostmaster.bl.test".into(),
         ttl: 2100,
         negative_ttl: 60,
