@@ -1,7 +1,7 @@
 //! `helostat run`: everything in one process, from its start to its orderly end.
 //!
 //! In this order, so that whatever is wrong is said before anything is changed: bind every address (for questions,
-//! HTTP, what other hosts log), look at the logs, say over HTTP how things stand, open the ledger, then answer, then follow. The end is the reverse: no new questions,
+//! HTTP, what other hosts log), look at the logs, give up every privilege, say over HTTP how things stand, open the ledger, then answer, then follow. The end is the reverse: no new questions,
 //! the batch in hand committed, the ledger folded, within two seconds. SIGTERM and Ctrl-C end; SIGHUP
 //! (and whoever asks on the control socket) reads the configuration again and takes over what can change while running.
 //!
@@ -46,6 +46,7 @@ use crate::health::Health;
 use crate::http::{self, Pages, Reload};
 use crate::lists::Lists;
 use crate::log::Log;
+use crate::privileges::{self, Dropped};
 use crate::settings::Place;
 use crate::snapshots::Keeper;
 use crate::{ledger_metrics, rescue, settings, welcome};
@@ -59,37 +60,74 @@ const LAST_MOMENT: Duration = Duration::from_millis(1900);
 pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let config = load_config(args)?;
     let log = Log::start(config.daemon.log_level);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.dns.thread_count().max(2))
-        .enable_all()
-        .build()?;
-    let served = runtime.block_on(serve(args, config, &log));
-    // Not waiting for what a disk may still hold up.
-    runtime.shutdown_background();
-    served
-}
-
-async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), Failure> {
-    // Heard from the first moment, since it ends who does not listen; what ends us may do so until there
-    // is something to end in order.
-    let hangup = signal(SignalKind::hangup())?;
     // The example takes the place of a file, its warnings are nobody's business.
     if !args.example {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
     }
-    let mut dns_config = settings::dns(&config);
-    let listeners =
-        Listeners::bind(&dns_config).map_err(|error| Failure::new(Exit::Listen, error))?;
+    let bound = Bound::new(args, &config)?;
+    // Before the first thread of the runtime, which would keep what it was born with.
+    match privileges::drop_all() {
+        Ok(Dropped::None) => {}
+        Ok(Dropped::These(capabilities)) => {
+            tracing::info!(?capabilities, "gave up what it needed for its ports");
+        }
+        Ok(Dropped::Root) => {
+            tracing::warn!("helostat runs as root, which it need not: see helostat.service");
+        }
+        Err(error) => tracing::warn!("Privileges could not be given up: {error}"),
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.dns.thread_count().max(2))
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(serve(args, config, bound, &log));
+    // Not waiting for what a disk may still hold up.
+    runtime.shutdown_background();
+    served
+}
+
+/// Everything that may take a privilege: every socket bound, every log looked at.
+struct Bound {
+    dns: DnsConfig,
+    listeners: Listeners,
+    http: Option<StdTcpListener>,
+    ears: Vec<Ear>,
+}
+
+impl Bound {
+    fn new(args: &ConfigArgs, config: &Config) -> Result<Self, Failure> {
+        let dns = settings::dns(config);
+        let listeners = Listeners::bind(&dns).map_err(|error| Failure::new(Exit::Listen, error))?;
+        let http = config.http.listen.map(bind_http).transpose()?;
+        if args.example {
+            refuse_second_example(&config.ledger.path)?;
+            example::prepare(&example::directory(), jiff::Zoned::now())?;
+        }
+        let ears = settings::followed(config).map_err(|error| Failure::new(Exit::Usage, error))?;
+        let ears: Vec<_> = ears
+            .into_iter()
+            .map(|(followed, place)| Ok(Ear { followed, what: Ready::of(place)? }))
+            .collect::<Result<_, Failure>>()?;
+        Ok(Self { dns, listeners, http, ears })
+    }
+}
+
+async fn serve(
+    args: &ConfigArgs,
+    mut config: Config,
+    bound: Bound,
+    log: &Log,
+) -> Result<(), Failure> {
+    // Heard from the first moment, since it ends who does not listen; what ends us may do so until there
+    // is something to end in order.
+    let hangup = signal(SignalKind::hangup())?;
+    let Bound { dns: mut dns_config, listeners, http, ears } = bound;
     let dns_addresses = listeners.local_addrs();
-    let http = config.http.listen.map(bind_http).transpose()?;
     let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
 
     let example_dns = if args.example {
-        let directory = example::directory();
-        refuse_second_example(&config.ledger.path)?;
-        example::prepare(&directory, jiff::Zoned::now())?;
         let dns = ExampleDns::start().await?;
         config.live.resolver = vec![dns.address()];
         // Those of the last time, whose file is gone by now.
@@ -98,11 +136,6 @@ async fn serve(args: &ConfigArgs, mut config: Config, log: &Log) -> Result<(), F
     } else {
         None
     };
-    let ears = settings::followed(&config).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let ears: Vec<_> = ears
-        .into_iter()
-        .map(|(followed, place)| Ok(Ear { followed, what: Ready::of(place)? }))
-        .collect::<Result<_, Failure>>()?;
 
     let health = Arc::new(Health::default());
     let registry = Registry::new();

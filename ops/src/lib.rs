@@ -7,6 +7,7 @@
 //! - [`example`], [`welcome`]: a working installation out of nothing
 //! - [`http`]: health, metrics, explanations; [`health`]: whether all is well; [`control`]: asking the
 //!   running daemon from the command line; [`stream`]: answers that are written while they are sent
+//! - [`privileges`]: none, once the sockets are bound
 //! - [`lists`]: the operator's lists, kept as their files are
 //! - [`rescue`], [`snapshots`]: what is done with a damaged ledger, and copies against it
 //! - [`ledger_metrics`], [`log`], [`out`]: sizes for dashboards, the daemon's log, standard output
@@ -24,6 +25,7 @@ pub mod ledger_metrics;
 pub mod lists;
 pub mod log;
 pub mod out;
+pub mod privileges;
 pub mod replay;
 pub mod rescue;
 pub mod settings;
