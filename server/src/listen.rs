@@ -31,7 +31,7 @@ use crate::tcp;
 use crate::udp;
 
 /// Room for a burst while a task is busy; the kernel gives what its limits allow.
-const RECEIVE_BUFFER: usize = 1 << 20;
+const RECEIVE_BUFFER: usize = 4 << 20;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 512;
 /// How often a free port is looked for that TCP and UDP both have.
