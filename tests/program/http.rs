@@ -147,7 +147,9 @@ async fn metrics_are_those_of_the_manual() {
     let address = dns.address();
     let asked = tokio::task::spawn_blocking(move || {
         let logs = ["mail.log", "mainlog"].map(|log| format!("[[log]]\npath = \"{log}\"\n"));
-        let site = Site::new(&logs.concat());
+        let list = "[[list]]\norigin = \"bl.test\"\ndata = [\"ip4set:bad\"]\n";
+        let site = Site::new(&format!("{}{list}", logs.concat()));
+        site.write("bad", "192.0.2.7\n");
         site.rewrite("enabled = false", &format!("enabled = true\nresolver = [\"{address}\"]"));
         let daemon = site.start();
         // Something of everything: observations, some of our own and of the future, answers, evidence.

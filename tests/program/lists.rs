@@ -83,12 +83,21 @@ fn without_its_files_a_list_answers_neither_yes_nor_no() {
 #[test]
 fn mistakes_have_a_place() {
     for (section, says) in [
-        ("[[list]]\norigin = \"bl.test\"\ndata = [\"ip4:bad\"]\n", "there is no format \"ip4\""),
-        ("[[list]]\norigin = \"bl.test\"\n", "data"),
-        ("[[list]]\norigin = \"bl.rep.test\"\ndata = [\"ip4set:bad\"]\n", "is there already"),
+        (
+            "[[list]]\norigin = \"bl.test\"\ndata = [\"ip4st:bad\"]\n",
+            "14:9: `data` in [[list]] has an item that should be a format, a colon, and files with commas between them such as \"ip4set:bad-clients\", but is the text \"ip4st:bad\": there is no format \"ip4st\", did you mean ip4set?",
+        ),
+        (
+            "[[list]]\norigin = \"bl.test\"\n",
+            "12:1: `data` is missing in [[list]]; write data = [\"ip4set:bad-clients\"]",
+        ),
+        (
+            "[[list]]\norigin = \"bl.rep.test\"\ndata = [\"ip4set:bad\"]\n",
+            "13:1: the zone bl.rep.test is there already at $DIR/helostat.toml:11:1",
+        ),
     ] {
         let site = Site::new(section);
         site.write("bad", "");
-        site.fails(&["check"], 2, &["helostat.toml:", says]);
+        site.fails(&["check"], 2, &[&format!("helostat: $DIR/helostat.toml:{says}")]);
     }
 }
