@@ -74,7 +74,7 @@ pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
             tracing::info!(?capabilities, "gave up what it needed for its ports");
         }
         Ok(Dropped::Root) => {
-            tracing::warn!("helostat runs as root, which it need not: see helostat.service");
+            tracing::info!("helostat runs as root, which it need not: see helostat.service");
         }
         Err(error) => tracing::warn!("Privileges could not be given up: {error}"),
     }
