@@ -71,7 +71,7 @@ many TXT second
 mail MX 10 mx.lists.example
 ";
 
-/// A handler with three zones of lists: one inside the origin of ours, one with names that say `$SOA`.
+/// A handler with zones of lists: one inside the origin of ours, one with names that say `$SOA`, one above another.
 fn handler(folder: &std::path::Path) -> Handler<Nothing> {
     let list = |zone: &str, datasets: &[(Format, &str)]| {
         let datasets = datasets.iter().enumerate().map(|(number, (format, text))| {
@@ -97,6 +97,8 @@ fn handler(folder: &std::path::Path) -> Handler<Nothing> {
             list("lists.example", &[(Format::Ip4Set, ADDRESSES), (Format::Dnset, NAMES)]),
             list("v4.test", &[(Format::Ip4Trie, ADDRESSES)]),
             list("generic.test", &[(Format::Generic, RECORDS)]),
+            list("above.test", &[(Format::Ip4Set, ADDRESSES)]),
+            list("below.17.2.0.192.above.test", &[(Format::Ip4Set, ADDRESSES)]),
         ],
         nsid: "here".into(),
         ..DnsConfig::default()
@@ -150,6 +152,7 @@ fn packet() -> impl Strategy<Value = Vec<u8>> {
         "lists.example",
         "v4.test",
         "generic.test",
+        "above.test",
         "bl.example",
         "example",
         "test",
