@@ -148,15 +148,11 @@ fn spell(packet: &mut [u8], pattern: u64) {
 }
 
 fn packet() -> impl Strategy<Value = Vec<u8>> {
-    let zone = prop::sample::select(vec![
-        "lists.example",
-        "v4.test",
-        "generic.test",
-        "above.test",
-        "bl.example",
-        "example",
-        "test",
-    ]);
+    let zone = prop_oneof![
+        4 => prop::sample::select(vec!["lists.example", "v4.test", "generic.test"]),
+        // None of these goes the short way.
+        3 => prop::sample::select(vec!["above.test", "bl.example", "example", "test"]),
+    ];
     let rtype = prop_oneof![
         8 => Just(1u16), 4 => Just(16), 1 => Just(15), 1 => Just(255), 1 => Just(6), 1 => any::<u16>(),
     ];
