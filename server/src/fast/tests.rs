@@ -98,7 +98,7 @@ fn handler(folder: &std::path::Path) -> Handler<Nothing> {
             list("v4.test", &[(Format::Ip4Trie, ADDRESSES)]),
             list("generic.test", &[(Format::Generic, RECORDS)]),
             list("above.test", &[(Format::Ip4Set, ADDRESSES)]),
-            list("below.17.2.0.192.above.test", &[(Format::Ip4Set, ADDRESSES)]),
+            list("below.bad.example.above.test", &[(Format::Ip4Set, ADDRESSES)]),
         ],
         nsid: "here".into(),
         ..DnsConfig::default()
