@@ -2,7 +2,7 @@
 //!
 //! Each probe is a question about the apex of a zone, in one line of a table; the complaints are those that the report
 //! has. The apexes are that of an origin, of a kind and of a list, and all is asked over UDP and over TCP, which is why
-//! `tcp` and `ednstcp` have no line of their own. `icmp` is the kernel's, and `dnswkk` asks for a signature with a key
+//! `tcp` and `ednstcp` have no line of their own. `signed` is read off the others, `icmp` is the kernel's, and `dnswkk` asks for a signature with a key
 //! that everybody knows, which proves nothing: nobody gets one here.
 //!
 //! Rules: RFC 8906 section 8 (what must be answered at all), RFC 1035 section 4.1.1 (flags), RFC 6891 section 6.1.3
