@@ -5,7 +5,7 @@
 //! [`ConfigError`] names what is wrong in the configuration; looking up never fails.
 //!
 //! Rules: RFC 1034 section 4.3.2 (nearest enclosing zone), RFC 4035 section 3.1.4.1 (DS belongs to
-//! the parent), RFC 8020 (what lies above a host exists).
+//! the parent), RFC 8020 (what lies above a host or a zone exists).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -75,6 +75,11 @@ impl Catalog {
         }
         zones.extend(lists.iter().map(zone_of_list));
         zones.sort_by_key(|zone: &Zone| std::cmp::Reverse(zone.labels));
+        let apexes: Vec<LowerName> = zones.iter().map(|zone| zone.apex.clone()).collect();
+        for zone in &mut zones {
+            let below = apexes.iter().filter(|apex| zone.apex.zone_of(apex) && zone.apex != **apex);
+            zone.cuts = below.cloned().collect();
+        }
         for (place, zone) in zones.iter().enumerate() {
             let before = zones.iter().take(place);
             if before.into_iter().any(|other| other.apex == zone.apex) {
@@ -101,8 +106,11 @@ impl Catalog {
     pub(crate) fn fast(&self) -> fast::Zones {
         fast::Zones::new(self.zones.iter().map(|zone| {
             let role = match &zone.role {
-                Role::List(list) => fast::Role::List(Arc::clone(list), zone.allow.clone()),
-                Role::Origin { .. } | Role::Kind(_) => fast::Role::Long,
+                // With zones below it a name may exist that the list does not know.
+                Role::List(list) if zone.cuts.is_empty() => {
+                    fast::Role::List(Arc::clone(list), zone.allow.clone())
+                }
+                Role::Origin { .. } | Role::Kind(_) | Role::List(_) => fast::Role::Long,
             };
             (on_the_wire(&zone.apex), zone.labels, role)
         }))
@@ -112,12 +120,10 @@ impl Catalog {
 /// What a zone holds.
 #[derive(Debug)]
 pub enum Role {
-    /// The apexes of the kinds, and hosts.
+    /// Hosts.
     Origin {
         /// Hosts with their addresses.
         hosts: Vec<(LowerName, Vec<IpAddr>)>,
-        /// The apexes of the kinds, which exist here too (as delegations do).
-        kinds: Vec<LowerName>,
     },
     /// Keys.
     Kind(Kind),
@@ -139,9 +145,16 @@ pub struct Zone {
     /// Who may ask in it; empty for whoever may ask at all.
     pub(crate) allow: Vec<IpNet>,
     authority: Authority,
+    /// The apexes of other zones below it, which exist here too (as delegations do).
+    cuts: Vec<LowerName>,
 }
 
 impl Zone {
+    /// True if `name` is an apex of another zone, or lies above one.
+    pub(crate) fn leads_to_another(&self, name: &LowerName) -> bool {
+        self.cuts.iter().any(|cut| name.zone_of(cut))
+    }
+
     /// The word for it in metrics.
     pub fn word(&self) -> &'static str {
         match self.role {
@@ -271,14 +284,13 @@ fn on_the_wire(name: &Name) -> Box<[u8]> {
 impl Role {
     /// The addresses at `name`, owned by `owner`; `None` if the name does not exist in this origin.
     pub fn host(&self, name: &LowerName, owner: &Name) -> Option<Vec<Record>> {
-        let Self::Origin { hosts, kinds } = self else {
+        let Self::Origin { hosts } = self else {
             return None;
         };
         if let Some((_, addresses)) = hosts.iter().find(|(host, _)| host == name) {
             return Some(addresses.iter().map(|&ip| address(owner, ip)).collect());
         }
-        let above = hosts.iter().map(|(host, _)| host).chain(kinds).any(|node| name.zone_of(node));
-        above.then(Vec::new)
+        hosts.iter().any(|(host, _)| name.zone_of(host)).then(Vec::new)
     }
 }
 
@@ -318,8 +330,7 @@ fn zones_of(config: &ZoneConfig) -> Result<Vec<Zone>, ConfigError> {
         let apex = read("kind", &format!("{}.{}", kind.label(), config.origin))?;
         apexes.push((LowerName::new(&apex), kind));
     }
-    let kinds = apexes.iter().map(|(apex, _)| apex.clone()).collect();
-    let mut roles = vec![(LowerName::new(&origin), Role::Origin { hosts, kinds })];
+    let mut roles = vec![(LowerName::new(&origin), Role::Origin { hosts })];
     roles.extend(apexes.into_iter().map(|(apex, kind)| (apex, Role::Kind(kind))));
     let zone = |(apex, role): (LowerName, Role)| Zone {
         labels: apex.iter().count(),
@@ -333,6 +344,7 @@ fn zones_of(config: &ZoneConfig) -> Result<Vec<Zone>, ConfigError> {
             name_servers.clone(),
             config.caps.negative_ttl,
         ),
+        cuts: Vec::new(),
     };
     Ok(roles.into_iter().map(zone).collect())
 }
@@ -347,6 +359,7 @@ fn zone_of_list(list: &Arc<List>) -> Zone {
         caps: Caps::default(),
         allow: list.config().allow.clone(),
         authority: held.authority.clone(),
+        cuts: Vec::new(),
     }
 }
 
@@ -416,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_hold_hosts_and_what_lies_above_them() {
+    fn origins_hold_hosts_and_zones_and_what_lies_above_them() {
         let catalog = catalog();
         for (name, exists) in [
             ("a.ns.rep.example", true),
@@ -428,7 +441,8 @@ mod tests {
         ] {
             let name = lower(name);
             let zone = catalog.find(&lower("rep.example"), RecordType::A).expect("the origin");
-            assert_eq!(zone.role.host(&name, &name).is_some(), exists, "{name}");
+            let found = zone.role.host(&name, &name).is_some() || zone.leads_to_another(&name);
+            assert_eq!(found, exists, "{name}");
         }
     }
 

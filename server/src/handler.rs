@@ -32,7 +32,7 @@ use helostat_zones::time::Time;
 use hickory_proto::op::{Header, HeaderCounts, LowerQuery, Metadata, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::rdata::{A, MX, TXT};
-use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::rr::{DNSClass, LowerName, Name, RData, Record, RecordType};
 use hickory_server::net::runtime::{Time as Clock, TokioTime};
 use hickory_server::net::xfer::Protocol;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
@@ -442,9 +442,11 @@ impl Place<'_> {
     }
 
     fn negative(&self, exists: Exists, ttl: u32) -> Reply {
+        // NXDOMAIN would hide a zone of ours that lies below (RFC 8020).
+        let leads_to_another = || self.zone.leads_to_another(&LowerName::new(self.owner));
         let (code, result) = match exists {
-            Exists::NxDomain => (ResponseCode::NXDomain, "nxdomain"),
-            Exists::NoData | Exists::Exists => (ResponseCode::NoError, "nodata"),
+            Exists::NxDomain if !leads_to_another() => (ResponseCode::NXDomain, "nxdomain"),
+            _ => (ResponseCode::NoError, "nodata"),
         };
         // The question's spelling of the apex: shorter on the wire, and 0x20 stays whole.
         let apex = self.owner.trim_to(self.zone.labels);
@@ -506,6 +508,10 @@ impl<J: Judge> RequestHandler for Handler<J> {
         let start = Instant::now();
         let reply = self.reply(request).await;
         let mut metadata = Metadata::response_from_request(&request.metadata);
+        if metadata.op_code != OpCode::Query {
+            // They mean something in queries only.
+            (metadata.recursion_desired, metadata.checking_disabled) = (false, false);
+        }
         metadata.response_code = reply.code;
         metadata.authoritative =
             matches!(reply.code, ResponseCode::NoError | ResponseCode::NXDomain);

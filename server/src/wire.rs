@@ -69,10 +69,11 @@ pub(crate) fn triage(packet: &[u8]) -> Triage {
     }
 }
 
-/// A response of header and `question` alone.
+/// A response of header and `question` alone. RD means something in queries only.
 pub(crate) fn bare(header: &Header, code: ResponseCode, question: &[u8]) -> Vec<u8> {
     let [id_high, id_low, flags, ..] = *header;
-    let flags = (flags & (OPCODE | RD)) | QR;
+    let kept = if flags & OPCODE == 0 { RD } else { OPCODE };
+    let flags = (flags & kept) | QR;
     let questions = u8::from(!question.is_empty());
     let mut response = vec![id_high, id_low, flags, code.low(), 0, questions, 0, 0, 0, 0, 0, 0];
     response.extend_from_slice(question);
@@ -247,11 +248,12 @@ mod tests {
     }
 
     #[test]
-    fn bare_responses_keep_id_opcode_and_rd() {
-        let packet = [1, 2, 0x21, 0xff, 0, 9, 9, 9, 9, 9, 9, 9];
+    fn bare_responses_keep_id_opcode_and_rd_of_queries() {
+        let packet = [1, 2, 0x27, 0xff, 0, 9, 9, 9, 9, 9, 9, 9];
         let response = bare(&packet, ResponseCode::NotImp, b"");
-        assert_eq!(response, [1, 2, 0xa1, 4, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(response, [1, 2, 0xa0, 4, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let packet = [1, 2, 0x07, 0xff, 0, 9, 9, 9, 9, 9, 9, 9];
         let response = bare(&packet, ResponseCode::ServFail, &[0, 0, 1, 0, 1]);
-        assert_eq!(response, [1, 2, 0xa1, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1]);
+        assert_eq!(response, [1, 2, 0x81, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1]);
     }
 }

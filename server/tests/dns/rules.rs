@@ -1,7 +1,7 @@
 //! The duties of an authoritative server, one table per duty.
 
 use helostat_server::ask::{Transport, ask};
-use helostat_server::config::DnsConfig;
+use helostat_server::config::{DnsConfig, ZoneConfig};
 use hickory_proto::op::ResponseCode::{BADVERS, FormErr, NXDomain, NoError, NotImp, Refused};
 use hickory_proto::rr::{RData, RecordType};
 
@@ -96,6 +96,29 @@ fn negative_answers_name_the_nearest_zone() {
 }
 
 #[test]
+fn what_leads_to_another_zone_exists() {
+    let mut config = config();
+    config.zones.push(ZoneConfig::new("two.one.z", "ns.z"));
+    config.zones.push(ZoneConfig::new("two.one.bl.z", "ns.z"));
+    let server = Server::start(&config);
+    for (name, rtype, code, apex) in [
+        ("one.z", A, NoError, "z."),
+        ("two.one.z", DS, NoError, "z."),
+        ("two.one.z", A, NoError, "two.one.z."),
+        ("x.one.z", A, NXDomain, "z."),
+        ("one.bl.z", A, NoError, "bl.z."),
+        ("two.one.bl.z", DS, NoError, "bl.z."),
+        ("bl.two.one.bl.z", DS, NoError, "two.one.bl.z."),
+        ("x.one.bl.z", A, NXDomain, "bl.z."),
+    ] {
+        let message = server.ask(&query(name, rtype));
+        assert_eq!(message.metadata.response_code, code, "{name} {rtype}");
+        let [soa] = message.authorities.as_slice() else { panic!("{name} {rtype}: {message}") };
+        assert_eq!(soa.name.to_ascii(), apex, "{name} {rtype}");
+    }
+}
+
+#[test]
 fn apexes_have_soa_and_ns() {
     let server = Server::start(&config());
     for apex in ["z", "bl.z", "wl.z", "score.z", "ehlo.z", "pair.z", "dna.z"] {
@@ -140,6 +163,7 @@ fn failures_say_what_failed() {
         ),
         ("opcode 4, notify", patched(2, 0x20), NotImp),
         ("opcode 5, update", patched(2, 0x28), NotImp),
+        ("opcode 5 with AA, TC and RD", patched(2, 0x2f), NotImp),
         ("no question", patched(5, 0), FormErr),
         ("two questions", patched(5, 2), FormErr),
         (
@@ -175,6 +199,7 @@ fn failures_say_what_failed() {
         assert_eq!(u8::from(message.metadata.op_code), packet[2] >> 3, "{what}");
         assert!(message.answers.is_empty() && message.authorities.is_empty(), "{what}");
         assert!(!message.metadata.authoritative, "{what}");
+        assert!(!message.metadata.recursion_desired, "{what}");
     }
     for (what, packet) in [
         ("a response", patched(2, 0x80)),
