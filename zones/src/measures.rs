@@ -488,7 +488,7 @@ impl Measure {
                 format!("this address says names of {} domains", measures.families)
             }
             Self::NameNetworks => format!(
-                "{shown} is said from {} that have no tie to it",
+                "{shown} is said from {} with no tie to it",
                 counted(measures.name_networks, "network", "networks"),
             ),
             Self::Traps => format!(
