@@ -1,7 +1,7 @@
 //! The duties of an authoritative server, one table per duty.
 
 use helostat_server::ask::{Transport, ask};
-use helostat_server::config::{DnsConfig, ZoneConfig};
+use helostat_server::config::{DnsConfig, Limits, ZoneConfig};
 use hickory_proto::op::ResponseCode::{BADVERS, FormErr, NXDomain, NoError, NotImp, Refused};
 use hickory_proto::rr::{RData, RecordType};
 
@@ -319,6 +319,40 @@ fn askers_are_told_apart() {
     ] {
         let found = asked(&DnsConfig { allow, trusted, ..config() });
         assert_eq!(found, (code, errors, count), "{what}");
+    }
+}
+
+#[test]
+fn a_network_gets_so_many_answers_and_who_is_known_all() {
+    let limits = Limits { answers_per_network: 3, slip: 2, ..Limits::default() };
+    let server = Server::start(&DnsConfig { trusted: vec![], limits, ..config() });
+    let socket = server.udp_socket();
+    // The clock of the test's judge stands still, so all of it is one second.
+    for _ in 0..9 {
+        let packet = with_opt(query("7.2.0.192.bl.z", A), 1232, 0, 0, &[]);
+        socket.send(&packet).expect("sent");
+    }
+    let mut whole = 0;
+    for number in 0..6 {
+        let response = receive(&socket).expect("an answer");
+        let message = hickory_proto::op::Message::from_vec(&response).expect("a sound answer");
+        assert_eq!(message.metadata.truncation, message.answers.is_empty(), "{number}");
+        assert!(message.edns.is_some() && message.queries.len() == 1, "{number}");
+        whole += usize::from(!message.answers.is_empty());
+    }
+    assert_eq!(whole, 3, "the first three");
+    let dropped = |why| server.count("helostat_dns_dropped_total", &[("why", why)]);
+    assert_eq!((dropped("pace"), dropped("pace-cut")), (3.0, 3.0));
+
+    // Over TCP there is no limit, and the cookie that comes with it lifts it.
+    let offered = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+    let plain = query("7.2.0.192.bl.z", A);
+    let response = server.tcp(&with_opt(plain.clone(), 1232, 0, 0, &offered)).expect("an answer");
+    let (_, cookie) = response.split_last_chunk::<28>().expect("a cookie at the end");
+    assert_eq!(cookie[..4], [0, 10, 0, 24]);
+    for _ in 0..4 {
+        let message = server.ask(&with_opt(plain.clone(), 1232, 0, 0, cookie));
+        assert_eq!(message.answers.len(), 2);
     }
 }
 
