@@ -412,8 +412,12 @@ impl<T: Taker> Loader<'_, T> {
             let read = content.take(LINE_BYTES + 1).read_until(b'\n', &mut octets);
             let wrong = match read {
                 Ok(0) => {
+                    // Content that ends in a client's line was cut off before its first pair, without which nothing is
+                    // kept of it: whoever goes on must read the line again.
+                    if self.beside.is_none() {
+                        self.safe = self.hash.clone();
+                    }
                     self.take_beside();
-                    self.safe = self.hash.clone();
                     return self.commit();
                 }
                 Ok(read) if read as u64 > LINE_BYTES => {
