@@ -3,7 +3,7 @@
 //! In goes a plain [`Question`] with the buffer in which it came, and who sent it; out comes the length of the answer that
 //! stands there now, or `None` for whatever goes the long way, with the packet untouched. A question is answered here if it
 //! asks a zone of lists for A or TXT of a name of two labels or more, and may be asked by its sender. The octets are those of
-//! [`crate::handler`] for the same question (a law in `tests/`); there is no waiting, no lock that a writer holds,
+//! [`crate::handler`] for the same question (a law in `tests.rs`); there is no waiting, no lock that a writer holds,
 //! and for A records no allocation once [`Scratch`] has grown.
 //!
 //! Why: a hickory request costs more than everything else together (`docs/benchmarks.md`).
