@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use helostat_zones::answer::Caps;
-use helostat_zones::key::Kind;
+use helostat_zones::key::{Form, Kind};
 use helostat_zones::lists;
 use hickory_proto::rr::rdata::{A, AAAA, NS, SOA};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
@@ -109,6 +109,15 @@ impl Catalog {
                 // With zones below it a name may exist that the list does not know.
                 Role::List(list) if zone.cuts.is_empty() => {
                     fast::Role::List(Arc::clone(list), zone.allow.clone())
+                }
+                Role::Kind(kind) if zone.cuts.is_empty() && kind.form() == Form::Address => {
+                    let clients = fast::Clients {
+                        kind: *kind,
+                        caps: zone.caps.clone(),
+                        soa: zone.authority.on_the_wire(&zone.apex),
+                        negative_ttl: zone.authority.negative_ttl(),
+                    };
+                    fast::Role::Clients(clients, zone.allow.clone())
                 }
                 Role::Origin { .. } | Role::Kind(_) | Role::List(_) => fast::Role::Long,
             };

@@ -17,7 +17,7 @@
 //! - Owner names are the question's own octets, so that 0x20 comes back as it came.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
@@ -106,9 +106,10 @@ impl<J: Judge> Handler<J> {
     }
 
     /// The short way, by one configuration and at one moment.
-    pub(crate) fn fast<'a>(&'a self, told: &'a Told, now: Time) -> Fast<'a> {
+    pub(crate) fn fast<'a>(&'a self, told: &'a Told, now: Time) -> Fast<'a, J> {
         let Told { short, access, .. } = told;
-        Fast { zones: short, access, cookies: &self.cookies, nsid: &self.nsid, now }
+        let Self { judge, cookies, nsid, .. } = self;
+        Fast { judge, zones: short, access, cookies, nsid, now }
     }
 
     /// What the configuration says now.
@@ -281,6 +282,15 @@ impl<J: Judge> Handler<J> {
         Some(format!("helostat={version} node={node} serial={serial} now={}", self.judge.now()))
     }
 
+    /// What is said of a client as it was said before, if no text is wanted.
+    fn said(&self, kind: Kind, ip: IpAddr, zone: &Zone, asker: Asker) -> Option<Answer> {
+        let IpAddr::V4(v4) = ip else { return None };
+        let now = self.judge.now();
+        let (codes, until) = self.judge.standing(v4, now)?;
+        let answer = Answer::of_codes(kind, ip, codes, until, now, &zone.caps);
+        (!asker.in_words || answer.a.is_empty()).then_some(answer)
+    }
+
     async fn answer(&self, kind: Kind, key: &Key, zone: &Zone, asker: Asker) -> Answer {
         let caps = &zone.caps;
         if let Some(fixed) = Answer::fixed(kind, key, caps) {
@@ -288,6 +298,9 @@ impl<J: Judge> Handler<J> {
         }
         match key {
             Key::Client(ip) => {
+                if let Some(said) = self.said(kind, *ip, zone, asker) {
+                    return said;
+                }
                 let verdict = self.judge.client(*ip, asker).await;
                 Answer::of_client(kind, *ip, &verdict, self.judge.now(), caps)
             }
@@ -542,8 +555,6 @@ impl<J: Judge> RequestHandler for Handler<J> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use helostat_zones::name::Name as EhloName;
     use helostat_zones::time::Time;
     use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};

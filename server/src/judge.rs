@@ -7,8 +7,9 @@
 //! shutdown): work that should outlive the question belongs in a task of its own.
 
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use helostat_zones::answer::Codes;
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
 use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
@@ -40,6 +41,12 @@ pub trait Judge: Send + Sync + 'static {
         name: &Name,
         asker: Asker,
     ) -> impl Future<Output = PairVerdict> + Send;
+
+    /// What the zones of addresses say of a client, if somebody was told lately or it was never seen; `None` to have it
+    /// judged. Takes no time, and no lock that a writer holds.
+    fn standing(&self, _ip: Ipv4Addr, _now: Time) -> Option<(Codes, Time)> {
+        None
+    }
 
     /// Does the ledger know, or could `name` list, a name strictly below this one?
     fn names_below(&self, suffix: &str) -> bool;

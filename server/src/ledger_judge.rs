@@ -1,8 +1,9 @@
 //! Joins what the ledger knows and what the DNS says now, and judges.
 //!
 //! Every verdict is made from the resident tables when it is asked for: that costs microseconds (up to
-//! some milliseconds for a newcomer in a crowded network), is never stale, and leaves the caching to what
-//! is slow (live evidence). Look-ups are made
+//! some milliseconds for a newcomer in a crowded network) and leaves the caching to what is slow (live evidence). What the zones
+//! of addresses say of an IPv4 client is published, and said again without being judged again ([`crate::published`]).
+//! Look-ups are made
 //!
 //! - for a client's firmest pair, whoever asks: the name comes from our own logs;
 //! - for a pair, or a name by itself, that the ledger knows, whoever asks;
@@ -10,16 +11,17 @@
 //!
 //! An answer waits for them at most `live.wait`; then it says what is known, and its `until` is near.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use helostat_zones::answer::Codes;
 use helostat_zones::client::{Client, Network};
 use helostat_zones::evidence::{Finding, FindingSet, System};
 use helostat_zones::explain::{AllFindings, Explanation, Facts, Told};
 use helostat_zones::history::{ClientHistory, Clients, NameHistory, NetworkHistory, PairHistory};
-use helostat_zones::ledger::Ledger;
+use helostat_zones::ledger::{Ledger, Touched};
 use helostat_zones::name::Name;
 use helostat_zones::operator::Decisions;
 use helostat_zones::policy::Policy;
@@ -29,6 +31,7 @@ use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
 
 use crate::judge::{Asker, Judge};
 use crate::live::{Findings, Live};
+use crate::published::{Published, Standing};
 
 /// How long an answer holds that was given before every look-up was back.
 const UNFINISHED: Duration = Duration::from_secs(5);
@@ -36,6 +39,8 @@ const UNFINISHED: Duration = Duration::from_secs(5);
 /// So many networks of many clients are remembered, and for so long.
 const NETWORKS_KEPT: u64 = 10_000;
 const NETWORK_HOLDS: Duration = Duration::from_secs(5);
+/// So many clients are given their places at once at the start.
+const PLACED_AT_ONCE: usize = 1 << 20;
 /// A network of so few clients is measured whenever it is asked for.
 const SMALL_NETWORK: usize = 8;
 
@@ -47,6 +52,7 @@ pub struct LedgerJudge {
     clients: ArcSwap<Clients>,
     decisions: ArcSwap<Decisions>,
     networks: Networks,
+    published: Arc<Published>,
 }
 
 /// What the ledger knows of an address.
@@ -84,7 +90,10 @@ impl Known {
 impl LedgerJudge {
     /// A judge over these.
     pub fn new(ledger: Arc<Ledger>, live: Arc<Live>, policy: Policy) -> Self {
+        let published = Arc::new(Published::new());
+        publish(&ledger, &published);
         Self {
+            published,
             ledger,
             live,
             clients: ArcSwap::from_pointee(Clients::new(policy)),
@@ -96,11 +105,13 @@ impl LedgerJudge {
     /// Judges by other numbers from now on.
     pub fn set_policy(&self, policy: Policy) {
         self.clients.store(Arc::new(Clients::new(policy)));
+        self.published.touch_all();
     }
 
     /// Follows other decisions of the operator's from now on.
     pub fn set_decisions(&self, decisions: Arc<Decisions>) {
         self.decisions.store(decisions);
+        self.published.touch_all();
     }
 
     /// The ledger it judges from.
@@ -218,6 +229,7 @@ impl LedgerJudge {
 
 impl Judge for LedgerJudge {
     async fn client(&self, ip: IpAddr, asker: Asker) -> ClientVerdict {
+        let mark = v4(ip).map(|ip| self.published.mark(ip));
         let known = self.known(ip);
         let evidence = match known.firmest_name() {
             Some(name) => self.evidence(known.ip, name, asker).await,
@@ -228,6 +240,9 @@ impl Judge for LedgerJudge {
             &self.of_firmest(&known),
         );
         verdict.until = evidence.limit(verdict.until, known.now);
+        if let Some(mark) = mark {
+            self.published.put(mark, Codes::of(&verdict), verdict.until, known.now);
+        }
         verdict
     }
 
@@ -269,6 +284,18 @@ impl Judge for LedgerJudge {
             rules::judge_pair(&known.case(&evidence.found, asker.in_words), name, &name_history);
         verdict.until = evidence.limit(verdict.until, known.now);
         verdict
+    }
+
+    fn standing(&self, ip: Ipv4Addr, now: Time) -> Option<(Codes, Time)> {
+        match self.published.get(ip, now)? {
+            Standing::Said(codes, until) => Some((codes, until)),
+            // Of nobody nothing is said, unless the operator said it.
+            Standing::NeverSeen => {
+                let decisions = self.decisions.load();
+                let is_decided = decisions.of_client(ip.into(), now).is_some();
+                (!is_decided).then(|| (Codes::default(), rules::next_midnight(now)))
+            }
+        }
     }
 
     fn names_below(&self, suffix: &str) -> bool {
@@ -341,6 +368,38 @@ impl Evidence {
     /// An answer without all its look-ups must not be kept long.
     fn limit(&self, until: Time, now: Time) -> Time {
         if self.unfinished { until.min(now.after(UNFINISHED)) } else { until }
+    }
+}
+
+/// Gives every client its place, and tells of what changes from now on.
+fn publish(ledger: &Ledger, published: &Arc<Published>) {
+    let told = Arc::downgrade(published);
+    ledger.watch(move |touched| {
+        if let Some(told) = told.upgrade() {
+            match touched {
+                Touched::Clients(clients) => told.touch(clients),
+                Touched::Any => told.touch_all(),
+            }
+        }
+    });
+    // After the watcher: whoever comes meanwhile is told of by one of both.
+    let mut clients = Vec::new();
+    ledger.each_client(&mut |client| {
+        clients.push(client);
+        if clients.len() == PLACED_AT_ONCE {
+            published.touch(&clients);
+            clients.clear();
+        }
+        true
+    });
+    published.touch(&clients);
+    published.is_complete();
+}
+
+fn v4(ip: IpAddr) -> Option<Ipv4Addr> {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
     }
 }
 

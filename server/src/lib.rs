@@ -9,6 +9,7 @@
 //! - [`list`]: zones of the operator's own lists, and how their files come in
 //! - `cookie`: who was asked before; `pace`: how many answers a network gets
 //! - [`judge`]: what is asked of whoever judges; [`ledger_judge`]: history and evidence, judged
+//! - `published`: what the zones of addresses say of clients, ready to be said again
 //! - [`live`]: what the DNS says now about a pair, within limits
 //! - [`metrics`]: what is counted
 //! - [`ask`]: the other side, a small client
@@ -28,6 +29,7 @@ pub mod listen;
 pub mod live;
 pub mod metrics;
 mod pace;
+mod published;
 mod shared;
 mod tcp;
 mod udp;

@@ -12,8 +12,7 @@
 
 use std::time::Duration;
 
-use crate::catalog::LIST;
-use crate::fast::Tally;
+use crate::fast::{Tally, ZONES};
 use hickory_proto::rr::RecordType;
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
 
@@ -110,16 +109,20 @@ impl Metrics {
     /// Counts what the short way answered of a batch, each after the time that the whole batch took.
     pub(crate) fn answered_fast(&self, tally: &Tally, took: Duration) {
         let types = [RecordType::A, RecordType::TXT];
-        for (counts, rtype) in tally.0.iter().zip(types) {
-            for (&count, result) in counts.iter().zip(["data", "nodata", "nxdomain"]) {
-                if count > 0 {
-                    self.questions
-                        .with_label_values(&[LIST, type_word(rtype), result])
-                        .inc_by(count.into());
-                    for _ in 0..count {
-                        self.answer_seconds.observe(took.as_secs_f64());
-                    }
+        for (of_zone, zone) in tally.0.iter().zip(ZONES) {
+            for (counts, rtype) in of_zone.iter().zip(types) {
+                for (&count, result) in counts.iter().zip(["data", "nodata", "nxdomain"]) {
+                    self.answered_so(count, [zone, type_word(rtype), result], took);
                 }
+            }
+        }
+    }
+
+    fn answered_so(&self, count: u32, labels: [&str; 3], took: Duration) {
+        if count > 0 {
+            self.questions.with_label_values(&labels).inc_by(count.into());
+            for _ in 0..count {
+                self.answer_seconds.observe(took.as_secs_f64());
             }
         }
     }

@@ -102,7 +102,7 @@ impl Slot {
         pace: &Pace,
         question: Option<&Question>,
         source: IpAddr,
-        fast: &Fast<'_>,
+        fast: &Fast<'_, J>,
         shared: &Shared<J>,
     ) {
         let response = self.octets.get(..self.length).unwrap_or_default();

@@ -1,8 +1,9 @@
 //! Serving a list beside rbldnsd: `cargo bench -p helostat-tests --bench serving -- [JOB] [--NAME VALUE]...`
 //!
-//! - `all`: the three below
+//! - `all`: the four below
 //! - `cost`: processor time of an answered question, of an echo of datagrams, rbldnsd and helostat in turn, `--rounds` (5) times;
 //!   the time that loading takes, and memory
+//! - `learned`: the same cost of helostat with a ledger of that many clients, all of which it lists, beside rbldnsd
 //! - `reload`: a list changes while 1,000 questions a second come
 //! - `wait`: how long an answer takes at 5,000 questions a second, at rest and while the list changes every second
 //!
@@ -63,13 +64,17 @@ fn main() {
                 match job {
                     None | Some("all") => {
                         case.cost();
+                        case.learned();
                         case.reload();
                         case.wait();
                     }
                     Some("cost") => case.cost(),
+                    Some("learned") => case.learned(),
                     Some("reload") => case.reload(),
                     Some("wait") => case.wait(),
-                    Some(job) => panic!("no job has the name {job}: all, cost, reload, wait"),
+                    Some(job) => {
+                        panic!("no job has the name {job}: all, cost, learned, reload, wait")
+                    }
                 }
             }
         }
@@ -111,16 +116,31 @@ struct Cost {
     load_cpu: f64,
 }
 
+/// Of each round, of each of its servers.
+struct Rounds(Vec<Vec<Cost>>);
+
+impl Rounds {
+    fn of(&self, place: usize, what: fn(&Cost) -> f64) -> Vec<f64> {
+        self.0.iter().filter_map(|round| round.get(place)).map(what).collect()
+    }
+
+    /// How much more a question costs the one than the other. Rounds are compared one by one: the machine is not the same
+    /// in all of them.
+    fn ratio(&self, one: usize, other: usize) -> f64 {
+        let questions = self.of(one, |it| it.question).into_iter();
+        let ratios = questions.zip(self.of(other, |it| it.question)).map(|(a, b)| a / b);
+        median(ratios.collect())
+    }
+}
+
 impl Case<'_> {
-    fn cost(&self) {
-        let kinds = [Kind::Echo, Kind::Rbldnsd, Kind::Helostat, Kind::HelostatTwice];
+    /// Each of these in turn, again and again.
+    fn rounds(&self, kinds: &[Kind]) -> Rounds {
         let rounds: usize = self.options.number("rounds", 5);
-        let rounds: Vec<[Cost; 4]> =
-            (0..rounds).map(|_| kinds.map(|kind| self.cost_of(kind))).collect();
-        let of = |place: usize, what: fn(&Cost) -> f64| {
-            rounds.iter().filter_map(|round| round.get(place)).map(what).collect::<Vec<f64>>()
-        };
-        for (place, kind) in kinds.into_iter().enumerate() {
+        let costs = (0..rounds).map(|_| kinds.iter().map(|kind| self.cost_of(*kind)).collect());
+        let rounds = Rounds(costs.collect());
+        let of = |place, what| rounds.of(place, what);
+        for (place, &kind) in kinds.iter().enumerate() {
             let report = self.report(kind, "cost");
             let questions = of(place, |cost| cost.question);
             let extreme = |better: fn(f64, f64) -> f64| questions.iter().copied().reduce(better);
@@ -136,13 +156,25 @@ impl Case<'_> {
                 report.tell("  processor time", median(of(place, |it| it.load_cpu)), "s");
             }
         }
+        rounds
+    }
+
+    /// What the ledger's clients cost.
+    fn learned(&self) {
+        let observations = self.lists.observations(self.lines);
+        Server::learn(self.options, &self.lists.ledger(), &observations);
+        let rounds = self.rounds(&[Kind::Echo, Kind::Rbldnsd, Kind::Learned]);
+        let title = format!("{} clients learned, side by side", self.lines);
+        let report = Report::begin(self.options, &title);
+        report.judge("helostat, learned / rbldnsd", rounds.ratio(2, 1), "", Bar::Most(1.0));
+        report.tell("helostat, learned / echo", rounds.ratio(2, 0), "");
+    }
+
+    fn cost(&self) {
+        let kinds = [Kind::Echo, Kind::Rbldnsd, Kind::Helostat, Kind::HelostatTwice];
+        let rounds = self.rounds(&kinds);
+        let ratio = |one, other| rounds.ratio(one, other);
         let report = Report::begin(self.options, &format!("{} lines, side by side", self.lines));
-        let ratio = |one: usize, other: usize| {
-            let questions = of(one, |it| it.question).into_iter();
-            let ratios = questions.zip(of(other, |it| it.question)).map(|(a, b)| a / b);
-            median(ratios.collect())
-        };
-        // Rounds are compared one by one: the machine is not the same in all of them.
         report.judge("helostat / rbldnsd", ratio(2, 1), "", Bar::Most(1.0));
         report.tell("helostat / echo", ratio(2, 0), "");
         report.tell("rbldnsd / echo", ratio(1, 0), "");
@@ -164,7 +196,11 @@ impl Case<'_> {
     }
 
     fn cost_of(&self, kind: Kind) -> Cost {
-        let server = Server::start(self.options, kind, &self.lists.served());
+        let place = match kind {
+            Kind::Learned => self.lists.ledger(),
+            _ => self.lists.served(),
+        };
+        let server = Server::start(self.options, kind, &place);
         let _: Value = self.ask(&server, kind, WARMING, 0);
         let seconds = Duration::from_secs(self.options.number("seconds", 4));
         let before = server.threads();

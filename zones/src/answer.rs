@@ -27,7 +27,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 mod bits;
+mod codes;
 
+pub use self::codes::Codes;
 use crate::explain::remedy;
 use crate::key::{Key, Kind, is_also_above_ipv6};
 use crate::name::Name;
@@ -35,11 +37,10 @@ use crate::operator::Decision;
 use crate::time::Time;
 use crate::verdict::{
     ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Rating, Reason, Sort,
-    Trust,
 };
 
 /// The most A records of one answer (`clients.md` 4).
-const A_MAX: usize = 4;
+pub const A_MAX: usize = 4;
 /// Service and level of every report of `dna`.
 const DNA_SERVICE: &str = "MARID,1";
 /// How the text of a listing begins. MTAs quote it in their refusals, and whoever learns from their logs
@@ -61,6 +62,13 @@ pub enum Exists {
     NoData,
     /// No, and nothing lies below (RFC 8020).
     NxDomain,
+}
+
+impl Exists {
+    /// An address of which a zone says nothing.
+    pub fn unlisted(ip: IpAddr) -> Self {
+        if is_also_above_ipv6(ip) { Self::NoData } else { Self::NxDomain }
+    }
 }
 
 /// What a zone says at one name.
@@ -90,6 +98,18 @@ pub struct Caps {
 impl Default for Caps {
     fn default() -> Self {
         Self { positive_ttl: POSITIVE_TTL, negative_ttl: NEGATIVE_TTL, page: None }
+    }
+}
+
+impl Caps {
+    /// Whether a name exists that has data or has none (then it is `unlisted`), and for how many seconds that holds of a
+    /// verdict that holds until then.
+    pub fn holds(&self, has_data: bool, unlisted: Exists, until: Time, now: Time) -> (Exists, u32) {
+        let (exists, cap) = match has_data {
+            true => (Exists::Exists, self.positive_ttl),
+            false => (unlisted, self.negative_ttl),
+        };
+        (exists, cap.min(seconds_left(until, now)).max(1))
     }
 }
 
@@ -125,14 +145,17 @@ impl Answer {
         now: Time,
         caps: &Caps,
     ) -> Self {
-        let (a, mut text) = match kind {
-            Kind::Bl => (list_values(&verdict.listings), Text::new(&list_words(&verdict.listings))),
-            Kind::Wl => (trust_value(verdict.trust), Text::new("trusted")),
-            Kind::Score => (score_value(verdict.score), Text::new("scored")),
-            Kind::Bits => (bits::value(verdict), Text::new("bits")),
-            Kind::Ehlo | Kind::Pair | Kind::Fp | Kind::Dna => (Vec::new(), Text::new("")),
+        let mut answer = Self::of_codes(kind, ip, Codes::of(verdict), verdict.until, now, caps);
+        if answer.a.is_empty() {
+            return answer;
+        }
+        let mut text = match kind {
+            Kind::Bl => Text::new(&list_words(&verdict.listings)),
+            Kind::Wl => Text::new("trusted"),
+            Kind::Score => Text::new("scored"),
+            Kind::Bits => Text::new("bits"),
+            Kind::Ehlo | Kind::Pair | Kind::Fp | Kind::Dna => Text::new(""),
         };
-        let unlisted = if is_also_above_ipv6(ip) { Exists::NoData } else { Exists::NxDomain };
         if let (Kind::Wl, Some(trust)) = (kind, verdict.trust) {
             text.word("category", trust.category);
             text.word("level", trust.level);
@@ -148,8 +171,23 @@ impl Answer {
         text.word("until", verdict.until);
         let listings: &[ListCode] = if kind == Kind::Bl { &verdict.listings } else { &[] };
         let said = Said::of(listings, &verdict.reasons);
-        let txt = text.end(said, caps.page.as_deref(), &ip.to_string());
-        Self::new(a, txt, unlisted, verdict.until, now, caps)
+        answer.txt = Some(text.end(said, caps.page.as_deref(), &ip.to_string()));
+        answer
+    }
+
+    /// The same from what was kept of a verdict that holds until then, without a text.
+    pub fn of_codes(
+        kind: Kind,
+        ip: IpAddr,
+        codes: Codes,
+        until: Time,
+        now: Time,
+        caps: &Caps,
+    ) -> Self {
+        let unlisted = Exists::unlisted(ip);
+        let a: Vec<_> = codes.values(kind).collect();
+        let (exists, ttl) = caps.holds(!a.is_empty(), unlisted, until, now);
+        Self { exists, a, txt: None, ttl }
     }
 
     /// What `ehlo` says of a name. `unlisted`: what it is if it is not listed.
@@ -227,12 +265,9 @@ impl Answer {
         now: Time,
         caps: &Caps,
     ) -> Self {
-        let holds = seconds_left(until, now);
-        if a.is_empty() {
-            return Self::negative(unlisted, caps.negative_ttl.min(holds));
-        }
-        let ttl = caps.positive_ttl.min(holds).max(1);
-        Self { exists: Exists::Exists, a, txt: Some(txt), ttl }
+        let (exists, ttl) = caps.holds(!a.is_empty(), unlisted, until, now);
+        let txt = Some(txt).filter(|_| !a.is_empty());
+        Self { exists, a, txt, ttl }
     }
 
     fn negative(exists: Exists, ttl: u32) -> Self {
@@ -269,19 +304,6 @@ fn told(listings: &[ListCode]) -> Vec<ListCode> {
         }
     }
     told
-}
-
-fn trust_value(trust: Option<Trust>) -> Vec<Ipv4Addr> {
-    match trust {
-        Some(Trust { category: category @ 2..=9, level: level @ 0..=3 }) => {
-            vec![Ipv4Addr::new(127, 0, category, level)]
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn score_value(score: Option<u8>) -> Vec<Ipv4Addr> {
-    score.map(|score| Ipv4Addr::new(127, 0, 4, score.min(100))).into_iter().collect()
 }
 
 fn list_words(listings: &[ListCode]) -> String {
@@ -419,6 +441,7 @@ mod tests {
 
     use super::*;
     use crate::verdict::Class;
+    use crate::verdict::Trust;
 
     const NOW: Time = Time(1_795_184_855);
 

@@ -723,7 +723,8 @@ fn valid_until(case: &Case<'_>, pair: Option<&PairHistory>, name: &Name) -> Time
     .fold(next_midnight(now), Time::min)
 }
 
-fn next_midnight(now: Time) -> Time {
+/// When the next UTC day begins: until then a client that was never seen stays what it is, unless the operator decides.
+pub fn next_midnight(now: Time) -> Time {
     Day(now.day().0.saturating_add(1)).start()
 }
 

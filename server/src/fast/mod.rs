@@ -1,27 +1,35 @@
 //! The short way: from the octets of a plain question to the octets of its answer.
 //!
 //! In goes a plain [`Question`] with the buffer in which it came, and who sent it; out comes the length of the answer that
-//! stands there now, or `None` for whatever goes the long way, with the packet untouched. A question is answered here if it
-//! asks a zone of lists for A or TXT of a name of two labels or more, and may be asked by its sender. The octets are those of
-//! [`crate::handler`] for the same question (a law in `tests.rs`); there is no waiting, no lock that a writer holds,
-//! and for A records no allocation once [`Scratch`] has grown.
+//! stands there now, or `None` for whatever goes the long way, with the packet untouched. A question is answered here if its
+//! sender may ask it, and if it is for A or TXT of a name of two labels or more,
+//!
+//! - in a zone of lists, or
+//! - in a zone of addresses, of a key of which nothing is said, or for A of a client that somebody was told of lately
+//!   ([`Judge::standing`]).
+//!
+//! The octets are those of [`crate::handler`] for the same question (a law in `tests.rs`); there is no waiting, no lock that a
+//! writer holds, and for A records no allocation once [`Scratch`] has grown.
 //!
 //! Why: a hickory request costs more than everything else together (`docs/benchmarks.md`).
 
 mod question;
 mod response;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use helostat_zones::answer::Exists;
+use helostat_zones::answer::{A_MAX, Caps, Exists};
+use helostat_zones::key::{Key, Kind};
 use helostat_zones::lists::{ListAnswer, Wanted};
 use helostat_zones::time::Time;
 use ipnet::IpNet;
 
 use self::response::{Nothing, Said};
 use crate::access::Access;
+use crate::catalog::LIST;
 use crate::cookie::Cookies;
+use crate::judge::Judge;
 use crate::list::List;
 use crate::wire::Options;
 
@@ -48,13 +56,28 @@ struct Apex {
     labels: usize,
 }
 
+/// Who may ask: empty for whoever may ask at all.
+type Allow = Vec<IpNet>;
+
 /// Who answers in a zone.
 #[derive(Debug)]
 pub(crate) enum Role {
-    /// A list, and who may ask it: empty for whoever may ask at all.
-    List(Arc<List>, Vec<IpNet>),
+    /// A list.
+    List(Arc<List>, Allow),
+    /// A zone of addresses.
+    Clients(Clients, Allow),
     /// The long way.
     Long,
+}
+
+/// A zone of addresses.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    pub(crate) kind: Kind,
+    pub(crate) caps: Caps,
+    pub(crate) soa: Soa,
+    /// The longest time for which a negative answer holds.
+    pub(crate) negative_ttl: u32,
 }
 
 impl Zones {
@@ -81,12 +104,31 @@ pub(crate) struct Scratch {
     answer: ListAnswer,
 }
 
-/// What was answered in a batch, for the counters: for A and for TXT, with data, without, and no such name.
+/// What was answered in a batch, for the counters: in each zone of [`ZONES`], for A and for TXT, with data, without, and no
+/// such name.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally(pub(crate) [[u32; 3]; 2]);
+pub(crate) struct Tally(pub(crate) [[[u32; 3]; 2]; ZONES.len()]);
+
+/// The zones that are told apart in counters, by their words.
+pub(crate) const ZONES: [&str; 5] = [LIST, "bl", "wl", "score", "bits"];
+
+impl Tally {
+    fn count(&mut self, zone: usize, row: usize, said: Said<'_>) {
+        let column = match said {
+            Said::A(..) | Said::Txt(..) => 0,
+            Said::Nothing(Nothing::NoData, ..) => 1,
+            Said::Nothing(Nothing::NxDomain, ..) => 2,
+        };
+        let types = self.0.get_mut(zone).and_then(|zone| zone.get_mut(row));
+        if let Some(count) = types.and_then(|row| row.get_mut(column)) {
+            *count += 1;
+        }
+    }
+}
 
 /// Answers plain questions.
-pub(crate) struct Fast<'a> {
+pub(crate) struct Fast<'a, J> {
+    pub(crate) judge: &'a J,
     pub(crate) zones: &'a Zones,
     pub(crate) access: &'a Access,
     pub(crate) cookies: &'a Cookies,
@@ -94,7 +136,17 @@ pub(crate) struct Fast<'a> {
     pub(crate) now: Time,
 }
 
-impl Fast<'_> {
+/// A question on its way, with who asks it and where its answer goes.
+struct Asked<'a> {
+    buffer: &'a mut [u8],
+    question: &'a Question,
+    source: IpAddr,
+    /// Of its type, in the tally.
+    row: usize,
+    tally: &'a mut Tally,
+}
+
+impl<J: Judge> Fast<'_, J> {
     /// Is it certain that the question came from its address, or from somebody we trust?
     pub(crate) fn knows(&self, question: Option<&Question>, source: IpAddr) -> bool {
         let cookie = question.and_then(|question| question.edns?.cookie);
@@ -112,37 +164,90 @@ impl Fast<'_> {
         scratch: &mut Scratch,
         tally: &mut Tally,
     ) -> Option<usize> {
-        let (wanted, row) = match question.rtype {
-            TYPE_A => (Wanted::A, 0),
-            TYPE_TXT => (Wanted::Txt, 1),
+        let row = match question.rtype {
+            TYPE_A => 0,
+            TYPE_TXT => 1,
             _ => return None,
         };
-        let (apex, Role::List(list, allow)) = self.zones.find(question)? else { return None };
+        let (apex, role) = self.zones.find(question)?;
+        let (Role::List(_, allow) | Role::Clients(_, allow)) = role else { return None };
         let left = question.labels() - apex.labels;
         // A single label may be a name by which the zone tells of itself.
         if !(2..=KEY_LABELS).contains(&left) || self.access.asker(source, allow).is_none() {
             return None;
         }
-        let held = list.held();
-        let zone = held.zone(self.now)?;
         let mut labels: [&[u8]; KEY_LABELS] = [&[]; KEY_LABELS];
         for (place, label) in labels.iter_mut().zip(0..left) {
             *place = question.name().get(question.start(label) + 1..question.start(label + 1))?;
         }
+        let labels = labels.get(..left)?;
+        let asked = Asked { buffer, question, source, row, tally };
+        match role {
+            Role::List(list, _) => self.in_list(asked, list, labels, scratch),
+            Role::Clients(clients, _) => self.of_client(asked, clients, labels),
+            Role::Long => None,
+        }
+    }
+
+    fn in_list(
+        &self,
+        asked: Asked<'_>,
+        list: &List,
+        labels: &[&[u8]],
+        scratch: &mut Scratch,
+    ) -> Option<usize> {
+        let held = list.held();
+        let zone = held.zone(self.now)?;
+        let wanted = if asked.row == 0 { Wanted::A } else { Wanted::Txt };
         let ListAnswer { exists, a, txt, .. } = {
-            zone.ask(labels.get(..left)?, wanted, &mut scratch.answer);
+            zone.ask(labels, wanted, &mut scratch.answer);
             &scratch.answer
         };
-        let (said, column) = match (exists, txt.values.as_slice()) {
-            _ if !a.values.is_empty() => (Said::A(&a.values, a.ttl), 0),
-            (_, [text]) => (Said::Txt(text, txt.ttl), 0),
+        let said = match (exists, txt.values.as_slice()) {
+            _ if !a.values.is_empty() => Said::A(&a.values, a.ttl),
+            (_, [text]) => Said::Txt(text, txt.ttl),
             // Several texts are rare.
             (_, [_, _, ..]) => return None,
-            (Exists::NxDomain, _) => {
-                (Said::Nothing(Nothing::NxDomain, held.soa(), held.negative_ttl()), 2)
+            (exists, _) => {
+                Said::Nothing(Nothing::of(*exists), held.soa(), None, held.negative_ttl())
             }
-            _ => (Said::Nothing(Nothing::NoData, held.soa(), held.negative_ttl()), 1),
         };
+        self.say(asked, 0, said)
+    }
+
+    fn of_client(&self, asked: Asked<'_>, clients: &Clients, labels: &[&[u8]]) -> Option<usize> {
+        let Clients { kind, caps, soa, negative_ttl } = clients;
+        let mut values = [Ipv4Addr::UNSPECIFIED; A_MAX];
+        let mut count = 0;
+        let (exists, ttl) = match Key::read(*kind, labels) {
+            Key::Client(ip @ IpAddr::V4(v4)) => {
+                let (codes, until) = self.judge.standing(v4, self.now)?;
+                for (place, value) in values.iter_mut().zip(codes.values(*kind)) {
+                    *place = value;
+                    count += 1;
+                }
+                caps.holds(count > 0, Exists::unlisted(ip), until, self.now)
+            }
+            Key::Partial => (Exists::NoData, caps.negative_ttl.max(1)),
+            Key::Impossible | Key::TestUnlisted => (Exists::NxDomain, caps.negative_ttl.max(1)),
+            _ => return None,
+        };
+        let said = match values.get(..count)? {
+            [] => {
+                let serial = Some(self.judge.serial());
+                Said::Nothing(Nothing::of(exists), soa, serial, ttl.min(*negative_ttl))
+            }
+            // A text is made from a verdict.
+            _ if asked.row != 0 => return None,
+            values => Said::A(values, ttl),
+        };
+        let zone = ZONES.iter().position(|word| *word == kind.label())?;
+        self.say(asked, zone, said)
+    }
+
+    /// Writes the answer over the question, and counts it.
+    fn say(&self, asked: Asked<'_>, zone: usize, said: Said<'_>) -> Option<usize> {
+        let Asked { buffer, question, source, row, tally } = asked;
         let options = question.edns.map(|edns| Options {
             nsid: Some(self.nsid).filter(|nsid| edns.nsid && !nsid.is_empty()),
             cookie: edns
@@ -151,9 +256,7 @@ impl Fast<'_> {
             error: None,
         });
         let length = response::write(buffer, question, said, options.unwrap_or_default())?;
-        if let Some(count) = tally.0.get_mut(row).and_then(|row| row.get_mut(column)) {
-            *count += 1;
-        }
+        tally.count(zone, row, said);
         Some(length)
     }
 }

@@ -7,6 +7,8 @@
 
 use std::net::Ipv4Addr;
 
+use helostat_zones::answer::Exists;
+
 use super::question::Question;
 use crate::wire::{COOKIE, HEADER, NSID, Options, UDP_MAX, UDP_MIN};
 
@@ -29,8 +31,8 @@ pub(crate) enum Said<'a> {
     A(&'a [Ipv4Addr], u32),
     /// This text of at most 255 octets.
     Txt(&'a [u8], u32),
-    /// Nothing, for so many seconds.
-    Nothing(Nothing, &'a Soa, u32),
+    /// Nothing, for so many seconds; the serial, if it is not the SOA's own.
+    Nothing(Nothing, &'a Soa, Option<u32>, u32),
 }
 
 /// Why nothing is said.
@@ -40,6 +42,16 @@ pub(crate) enum Nothing {
     NxDomain,
     /// The name has no such data.
     NoData,
+}
+
+impl Nothing {
+    /// What is said of a name that has no data of the sort asked for.
+    pub(crate) fn of(exists: Exists) -> Self {
+        match exists {
+            Exists::NxDomain => Self::NxDomain,
+            Exists::NoData | Exists::Exists => Self::NoData,
+        }
+    }
 }
 
 /// What the SOA record of a zone is made from.
@@ -83,8 +95,8 @@ pub(crate) fn write(
             out.put(text)?;
             (1, 0)
         }
-        Said::Nothing(_, soa, ttl) => {
-            out.soa(question, soa, ttl)?;
+        Said::Nothing(_, soa, serial, ttl) => {
+            out.soa(question, soa, serial, ttl)?;
             (0, 1)
         }
     };
@@ -158,7 +170,7 @@ impl Out<'_> {
         self.put(data)
     }
 
-    fn soa(&mut self, question: &Question, soa: &Soa, ttl: u32) -> Option<()> {
+    fn soa(&mut self, question: &Question, soa: &Soa, serial: Option<u32>, ttl: u32) -> Option<()> {
         let to_apex = pointer(HEADER + question.name().len().checked_sub(soa.apex)?)?;
         self.record(to_apex, TYPE_SOA, ttl)?;
         let length_at = self.at;
@@ -167,8 +179,10 @@ impl Out<'_> {
         self.name(&soa.mname, question, 0..0)?;
         let written = mname..self.at;
         self.name(&soa.rname, question, written)?;
-        for number in soa.numbers {
-            self.put(&number.to_be_bytes())?;
+        let [its_own, times @ ..] = soa.numbers;
+        self.put(&serial.unwrap_or(its_own).to_be_bytes())?;
+        for time in times {
+            self.put(&time.to_be_bytes())?;
         }
         let length = u16::try_from(self.at - length_at - 2).ok()?;
         self.room.get_mut(length_at..length_at + 2)?.copy_from_slice(&length.to_be_bytes());

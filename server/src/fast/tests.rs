@@ -1,12 +1,14 @@
 //! The law of the short way: the octets are those of the long one.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use helostat_zones::answer::Codes;
 use helostat_zones::lists::Format;
 use helostat_zones::name::Name;
 use helostat_zones::time::Time;
-use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
+use helostat_zones::verdict::{ClientVerdict, ListCode, NameVerdict, PairVerdict, Trust};
 use hickory_server::net::xfer::Protocol;
 use prometheus::Registry;
 use proptest::prelude::*;
@@ -20,11 +22,34 @@ use crate::metrics::Metrics;
 
 const NOW: Time = Time(1_795_184_855);
 
-struct Nothing;
+/// Knows something else of every address, and of every other one what it said of it before, unless it forgot.
+#[derive(Default)]
+struct Judging {
+    forgot: AtomicBool,
+}
 
-impl Judge for Nothing {
-    async fn client(&self, _: IpAddr, _: Asker) -> ClientVerdict {
-        ClientVerdict::unknown(NOW)
+fn verdict(ip: IpAddr) -> ClientVerdict {
+    let IpAddr::V4(ip) = ip else { return ClientVerdict::unknown(NOW) };
+    let [.., network, host] = ip.octets();
+    let all = [ListCode::ManyFamilies, ListCode::Junk, ListCode::Denied, ListCode::Crowded];
+    ClientVerdict {
+        listings: all.into_iter().take(usize::from(host % 6)).collect(),
+        trust: (host % 5 == 0).then_some(Trust { category: 4, level: host % 4 }),
+        score: (host % 3 != 0).then_some(host),
+        reporters: u32::from(host % 3),
+        ..ClientVerdict::unknown(Time(NOW.0 + u32::from(network) * 10 + u32::from(host)))
+    }
+}
+
+impl Judge for Judging {
+    async fn client(&self, ip: IpAddr, _: Asker) -> ClientVerdict {
+        verdict(ip)
+    }
+
+    fn standing(&self, ip: Ipv4Addr, _: Time) -> Option<(Codes, Time)> {
+        let says = ip.octets()[3] % 2 == 0 && !self.forgot.load(Ordering::Relaxed);
+        let verdict = verdict(ip.into());
+        says.then(|| (Codes::of(&verdict), verdict.until))
     }
 
     async fn name(&self, _: &Name, _: Asker) -> NameVerdict {
@@ -72,7 +97,7 @@ mail MX 10 mx.lists.example
 ";
 
 /// A handler with zones of lists: one inside the origin of ours, one with names that say `$SOA`, one above another.
-fn handler(folder: &std::path::Path) -> Handler<Nothing> {
+fn handler(folder: &std::path::Path, judge: &Arc<Judging>) -> Handler<Judging> {
     let list = |zone: &str, datasets: &[(Format, &str)]| {
         let datasets = datasets.iter().enumerate().map(|(number, (format, text))| {
             let file = folder.join(format!("{zone}-{number}"));
@@ -109,7 +134,7 @@ fn handler(folder: &std::path::Path) -> Handler<Nothing> {
         ..DnsConfig::default()
     };
     let metrics = Metrics::register(&Registry::new()).expect("a fresh registry");
-    Handler::new(Arc::new(Nothing), &config, metrics).expect("sound zones")
+    Handler::new(Arc::clone(judge), &config, metrics).expect("sound zones")
 }
 
 /// A label of a question.
@@ -155,8 +180,9 @@ fn spell(packet: &mut [u8], pattern: u64) {
 fn packet() -> impl Strategy<Value = Vec<u8>> {
     let zone = prop_oneof![
         4 => prop::sample::select(vec!["lists.example", "v4.test", "generic.test"]),
+        4 => prop::sample::select(vec!["bl.example", "wl.example", "score.example", "bits.example"]),
         // None of these goes the short way.
-        3 => prop::sample::select(vec!["above.test", "bl.example", "example", "test"]),
+        3 => prop::sample::select(vec!["above.test", "ehlo.example", "pair.example", "example", "test"]),
     ];
     let rtype = prop_oneof![
         8 => Just(1u16), 4 => Just(16), 1 => Just(15), 1 => Just(255), 1 => Just(6), 1 => any::<u16>(),
@@ -210,14 +236,18 @@ fn packet() -> impl Strategy<Value = Vec<u8>> {
 #[test]
 fn the_short_way_says_what_the_long_way_says() {
     let folder = tempfile::tempdir().expect("a folder");
-    let handler = handler(folder.path());
+    let judge = Arc::new(Judging::default());
+    let handler = handler(folder.path(), &judge);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("one");
     let sources = [[127, 0, 0, 1], [192, 0, 2, 1], [198, 51, 100, 1]];
-    let answered = std::cell::Cell::new(0);
+    let answered = std::cell::Cell::new([0; ZONES.len()]);
     let config = ProptestConfig { cases: 4000, ..ProptestConfig::default() };
     proptest!(config, |(packet in packet(), source in prop::sample::select(sources.to_vec()))| {
         let source = SocketAddr::from((source, 53));
+        // Judged afresh, as if nothing had been published.
+        judge.forgot.store(true, Ordering::Relaxed);
         let long = runtime.block_on(handler.respond(packet.clone(), source, Protocol::Udp));
+        judge.forgot.store(false, Ordering::Relaxed);
         let told = handler.told();
         let mut buffer = [0xaa; 4096];
         buffer[..packet.len()].copy_from_slice(&packet);
@@ -227,15 +257,18 @@ fn the_short_way_says_what_the_long_way_says() {
             let fast = handler.fast(&told, NOW);
             fast.answer(&mut buffer, &question, source.ip(), &mut scratch, &mut tally)
         });
-        let counted: u32 = tally.0.iter().flatten().sum();
-        prop_assert_eq!(counted, u32::from(length.is_some()));
+        let counted = tally.0.map(|zone| zone.iter().flatten().sum::<u32>());
+        prop_assert_eq!(counted.iter().sum::<u32>(), u32::from(length.is_some()));
         match length {
             Some(length) => {
-                answered.set(answered.get() + 1);
+                let so_far = answered.get();
+                answered.set(std::array::from_fn(|zone| so_far[zone] + counted[zone]));
                 prop_assert_eq!(Some(buffer[..length].to_vec()), long);
             }
             None => prop_assert_eq!(&buffer[..packet.len()], packet.as_slice()),
         }
     });
-    assert!(answered.get() > 1000, "only {} went the short way", answered.get());
+    let [lists, of_clients @ ..] = answered.get();
+    assert!(lists > 500, "only {lists} went the short way");
+    assert!(of_clients.iter().all(|count| *count > 100), "only {of_clients:?} went the short way");
 }

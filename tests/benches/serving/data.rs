@@ -63,6 +63,26 @@ impl Lists {
         self.folder.path().join("empty")
     }
 
+    /// Where the ledger lies from which [`Kind::Learned`](super::server::Kind::Learned) answers.
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.folder.path().join("ledger")
+    }
+
+    /// Every address as a client that said an address instead of a name a day ago, as JSON lines.
+    pub(crate) fn observations(&self, lines: u32) -> PathBuf {
+        let path = self.folder.path().join("observations.jsonl");
+        let file = File::create(&path).expect("a place for the observations");
+        let mut file = BufWriter::with_capacity(1 << 20, file);
+        let yesterday = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24);
+        let rest = format!("\"time\":\"{yesterday:.0}\",\"outcome\":\"rejected\"");
+        for address in listed(lines) {
+            let (ip, said) = (Ipv4Addr::from(address), Ipv4Addr::from(!address));
+            writeln!(file, "{{\"ip\":\"{ip}\",\"ehlo\":\"{said}\",{rest}}}").expect("room");
+        }
+        file.flush().expect("room");
+        path
+    }
+
     /// What the servers read.
     pub(crate) fn served(&self) -> PathBuf {
         self.folder.path().join("served")

@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Helostat,
     /// With two threads on two sockets, on one core as all the others.
     HelostatTwice,
+    /// It judges clients of its ledger, which are as many as the list has lines.
+    Learned,
 }
 
 impl Kind {
@@ -48,6 +50,7 @@ impl Kind {
             Self::RbldnsdForking => "rbldnsd -f",
             Self::Helostat => "helostat",
             Self::HelostatTwice => "helostat, 2 threads",
+            Self::Learned => "helostat, learned",
         }
     }
 }
@@ -64,7 +67,21 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it with a list and waits for its first answer.
+    /// Learns what a ledger is to hold.
+    pub(crate) fn learn(options: &Options, ledger: &Path, observations: &Path) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let configuration = folder.path().join("helostat.toml");
+        fs::write(&configuration, learned_toml(free_port(), ledger)).expect("room");
+        let mut command = Command::new(program(options));
+        command
+            .args(["learn", "--format", "json", "--config"])
+            .arg(configuration)
+            .arg(observations);
+        let learned = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert!(learned.expect("it starts").success(), "helostat learn failed");
+    }
+
+    /// Starts it with a list (or a ledger) and waits for its first answer.
     pub(crate) fn start(options: &Options, kind: Kind, list: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
@@ -90,6 +107,11 @@ impl Server {
                 let threads = if kind == Kind::Helostat { 1 } else { 2 };
                 let configuration = folder.path().join("helostat.toml");
                 fs::write(&configuration, toml(port, threads, folder.path(), list)).expect("room");
+                command.arg(program(options)).args(["run", "--config"]).arg(configuration);
+            }
+            Kind::Learned => {
+                let configuration = folder.path().join("helostat.toml");
+                fs::write(&configuration, learned_toml(port, list)).expect("room");
                 command.arg(program(options)).args(["run", "--config"]).arg(configuration);
             }
         }
@@ -231,6 +253,17 @@ fn toml(port: u16, threads: usize, folder: &Path, list: &Path) -> String {
          [live]\nenabled = false\n[ledger]\npath = {ledger:?}\n\
          [[list]]\norigin = {ORIGIN:?}\ndata = [\"ip4set:{}\"]\n",
         list.display()
+    )
+}
+
+/// Who says no name is listed at once, so that one observation of each client does.
+fn learned_toml(port: u16, ledger: &Path) -> String {
+    let origin = ORIGIN.strip_prefix("bl.").expect("a zone of ours");
+    format!(
+        "[dns]\nlisten = [\"127.0.0.1:{port}\"]\nthreads = 1\n[http]\nlisten = \"\"\n\
+         [live]\nenabled = false\n[ledger]\npath = {ledger:?}\n\
+         [policy]\njunk-messages = 1\njunk-days = 1\n\
+         [[zone]]\norigin = {origin:?}\nkinds = [\"bl\"]\nns = [\"ns.{origin}\"]\n"
     )
 }
 

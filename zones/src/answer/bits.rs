@@ -1,7 +1,7 @@
 //! What `bits` says of a client: one A record, `127.0.<good>.<bad>`, for programs that test bits (Exim's `&`, rspamd's
 //! `returnbits`, SpamAssassin's masks).
 //!
-//! In goes a verdict; out comes the value, or nothing of a client of which nothing is known. The lowest bit of both octets
+//! In goes a verdict; out come both octets, both 0 of a client of which nothing is known. The lowest bit of both octets
 //! is never set, so that no mask of it matches, and an error code such as 127.0.0.1 is no verdict.
 //!
 //! | good | | bad | |
@@ -13,8 +13,6 @@
 //! | 32 | several mail servers know it | 32 | the name's publisher denies it |
 //! | 64 | another name of its domain stands here, or its domain has long been in its network | 64 | a name made for a range of addresses |
 //! | 128 | you allowed it | 128 | it is new |
-
-use std::net::Ipv4Addr;
 
 use crate::operator;
 use crate::verdict::{Class, ClientVerdict, ListCode};
@@ -48,8 +46,8 @@ const BAD: [(u8, &[&str]); 5] = [
     (64, &["generic-name", "generic-reverse", "generic-fail"]),
 ];
 
-/// The value.
-pub(super) fn value(verdict: &ClientVerdict) -> Vec<Ipv4Addr> {
+/// The octets, good and bad.
+pub(super) fn value(verdict: &ClientVerdict) -> [u8; 2] {
     let said = |words: &[&str]| verdict.reasons.iter().any(|reason| words.contains(&reason.word));
     let bits = |table: &[(u8, &[&str])]| {
         table.iter().filter(|(_, words)| said(words)).fold(0, |bits, (bit, _)| bits | bit)
@@ -71,10 +69,7 @@ pub(super) fn value(verdict: &ClientVerdict) -> Vec<Ipv4Addr> {
     ] {
         bad |= if holds { bit } else { 0 };
     }
-    if !is_known || (good, bad) == (0, 0) {
-        return Vec::new();
-    }
-    vec![Ipv4Addr::new(127, 0, good, bad)]
+    if is_known { [good, bad] } else { [0, 0] }
 }
 
 #[cfg(test)]
@@ -95,17 +90,15 @@ mod tests {
             ..ClientVerdict::unknown(Time(0))
         };
         let listings = vec![ListCode::Denied];
-        for (verdict, value_of) in [
-            (ClientVerdict::unknown(Time(0)), None),
-            (verdict(&[]), None),
-            (verdict(&["established", "iprev-pass", "forward-pass"]), Some([14, 0])),
-            (ClientVerdict { class: Class::New, ..verdict(&["generic-fail"]) }, Some([0, 192])),
-            (ClientVerdict { reporters: 2, ..verdict(&["strong", "spf-pass"]) }, Some([50, 0])),
-            (ClientVerdict { listings, score: None, ..verdict(&["denied"]) }, Some([0, 34])),
+        for (verdict, octets) in [
+            (ClientVerdict::unknown(Time(0)), [0, 0]),
+            (verdict(&[]), [0, 0]),
+            (verdict(&["established", "iprev-pass", "forward-pass"]), [14, 0]),
+            (ClientVerdict { class: Class::New, ..verdict(&["generic-fail"]) }, [0, 192]),
+            (ClientVerdict { reporters: 2, ..verdict(&["strong", "spf-pass"]) }, [50, 0]),
+            (ClientVerdict { listings, score: None, ..verdict(&["denied"]) }, [0, 34]),
         ] {
-            let expected: Vec<_> =
-                value_of.map(|[good, bad]| Ipv4Addr::new(127, 0, good, bad)).into_iter().collect();
-            assert_eq!(value(&verdict), expected, "{verdict:?}");
+            assert_eq!(value(&verdict), octets, "{verdict:?}");
         }
     }
 

@@ -26,7 +26,7 @@ use super::part::Forgotten;
 use super::row::{Beside, Cell, Context, Trace};
 use super::store::{Key, LOST_END, Store, StoreError};
 use super::table::{PARTS, SHARDS, Sweep, Target, crowd_shard_of, shard_of};
-use super::{Committed, Ledger};
+use super::{Committed, Ledger, Touched};
 use crate::client::Client;
 use crate::name::Name;
 use crate::observation::{Reporter, ReporterKind};
@@ -578,6 +578,15 @@ impl Ledger {
         journal.live_bytes += bytes;
         self.apply(journal, seq, batch, &numbered, op);
         self.seq.store(seq, Ordering::Release);
+        let watchers = self.watchers.read();
+        if !watchers.is_empty() {
+            let clients = clients_of(batch, &numbered);
+            let touched = match op {
+                Op::None => Touched::Clients(&clients),
+                Op::Sweep(_) | Op::Forget(_) | Op::Dissolve(_) => Touched::Any,
+            };
+            watchers.iter().for_each(|watcher| watcher(touched));
+        }
         Ok(Committed { seq, bytes })
     }
 
@@ -948,4 +957,12 @@ pub(super) fn missing(
         missing.push(format!("{LOST_END}{from}, up to entry {reached},"));
     }
     missing
+}
+
+/// The clients of which a batch brings something, each at least once.
+fn clients_of(batch: &Batch, numbered: &Numbered<'_>) -> Vec<Client> {
+    let mut clients: Vec<_> = numbered.cells.iter().map(|sorted| sorted.client).collect();
+    clients.dedup();
+    clients.extend(batch.clients_beside());
+    clients
 }

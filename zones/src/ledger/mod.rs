@@ -83,6 +83,18 @@ pub struct Ledger {
     path: PathBuf,
     /// Sequence number of the last commit; readers tell by it whether anything changed.
     seq: AtomicU64,
+    watchers: RwLock<Vec<Watcher>>,
+}
+
+type Watcher = Box<dyn Fn(Touched<'_>) + Send + Sync>;
+
+/// What a change touched.
+#[derive(Clone, Copy, Debug)]
+pub enum Touched<'a> {
+    /// These clients.
+    Clients(&'a [Client]),
+    /// Nobody knows: it could be any.
+    Any,
 }
 
 /// The hash under which the ledger's sketches know a text.
@@ -129,6 +141,7 @@ impl Ledger {
             calendar: RwLock::default(),
             writer: Mutex::new(Journal::new(store)),
             seq: AtomicU64::new(0),
+            watchers: RwLock::default(),
         }
     }
 
@@ -178,6 +191,16 @@ impl Ledger {
     /// The clients seen in a network, at most `limit` of them, and how many there are.
     pub fn clients_of_network(&self, network: Network, limit: usize) -> (Vec<Client>, usize) {
         self.tables.clients_of_network(network, limit)
+    }
+
+    /// Tells `visit` every client, in order, until it says no. Holds no lock meanwhile.
+    pub fn each_client(&self, visit: &mut dyn FnMut(Client) -> bool) {
+        self.tables.each_client(visit);
+    }
+
+    /// Has every change told to `watcher`, too, right after it became visible, by whoever committed it, who waits.
+    pub fn watch(&self, watcher: impl Fn(Touched<'_>) + Send + Sync + 'static) {
+        self.watchers.write().push(Box::new(watcher));
     }
 
     /// True if some name that was said lies strictly below this domain (lower case, no final dot).

@@ -1,0 +1,304 @@
+//! What is published of clients: the codes that the zones of addresses say, in a table that no writer ever holds up.
+//!
+//! In: codes of IPv4 clients with the moment until which they hold, and what of the ledger changed. Out: for an address either
+//! codes that hold, or that nothing was ever seen of it, or that somebody has to judge. Nothing fails.
+//!
+//! - Every IPv4 client of the ledger has its place, so an address without one is known to be unknown.
+//! - What is put in was judged because somebody asked. It holds until time alone may change it, at most [`HOLDS`], or until a
+//!   commit touches its network: a neighbour counts, too. What depends on the name elsewhere comes with [`HOLDS`] at the latest.
+//! - Networks are spread over shards; a shard is a sorted slice that never changes but is replaced whole, by pointer. So a
+//!   change costs a copy of some hundred octets, and a table of ten million clients costs nothing at rest.
+//!
+//! Sixteen octets a client. Not done here: IPv6, of which the findings depend on the address and not on the client alone; and
+//! judging, which is [`crate::ledger_judge`]'s.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use helostat_zones::answer::Codes;
+use helostat_zones::client::Client;
+use helostat_zones::time::Time;
+
+/// The longest time for which codes hold.
+pub(crate) const HOLDS: Duration = Duration::from_secs(300);
+/// The shards: a power of two, so that a shard of a million clients has a kilobyte.
+const SHARDS: usize = 1 << 14;
+
+/// The table.
+pub(crate) struct Published {
+    shards: Box<[ArcSwap<Shard>]>,
+    /// Every client of the ledger has its place.
+    complete: AtomicBool,
+}
+
+/// The clients of some networks.
+#[derive(Clone, Debug, Default)]
+struct Shard {
+    /// How often the ledger changed something of these.
+    changes: u32,
+    /// Ascending.
+    entries: Box<[Entry]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    ip: u32,
+    /// The first moment at which somebody has to judge it.
+    until: Time,
+    codes: Codes,
+}
+
+/// What the table knows of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// These codes, which hold until then.
+    Said(Codes, Time),
+    /// The ledger has never seen it.
+    NeverSeen,
+}
+
+/// Taken before judging, so that what was judged does not bury a change that came meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    ip: u32,
+    changes: u32,
+}
+
+impl Published {
+    /// An empty one, in which nothing is known yet.
+    pub(crate) fn new() -> Self {
+        let none = Arc::new(Shard::default());
+        let shards = (0..SHARDS).map(|_| ArcSwap::new(Arc::clone(&none))).collect();
+        Self { shards, complete: AtomicBool::new(false) }
+    }
+
+    /// From now on every client of the ledger has its place.
+    pub(crate) fn is_complete(&self) {
+        self.complete.store(true, Ordering::Release);
+    }
+
+    /// What is known of an address, unless somebody has to judge it.
+    pub(crate) fn get(&self, ip: Ipv4Addr, now: Time) -> Option<Standing> {
+        let ip = u32::from(ip);
+        // Before the shard: whoever has no place then has none because it was never seen.
+        let is_complete = self.complete.load(Ordering::Acquire);
+        let shard = self.shards.get(shard_of(ip))?.load();
+        match shard.find(ip) {
+            Some(entry) => (now < entry.until).then_some(Standing::Said(entry.codes, entry.until)),
+            None => is_complete.then_some(Standing::NeverSeen),
+        }
+    }
+
+    /// A mark for [`Published::put`].
+    pub(crate) fn mark(&self, ip: Ipv4Addr) -> Mark {
+        let ip = u32::from(ip);
+        Mark { ip, changes: self.shards.get(shard_of(ip)).map_or(0, |shard| shard.load().changes) }
+    }
+
+    /// Keeps what was judged of a client that has a place; but if its shard has changed since the mark, it is judged
+    /// once more by whoever asks next.
+    pub(crate) fn put(&self, mark: Mark, codes: Codes, until: Time, now: Time) {
+        let entry = Entry { ip: mark.ip, until: until.min(now.after(HOLDS)), codes };
+        let Some(place) = self.shards.get(shard_of(entry.ip)) else { return };
+        let mut shard = place.load();
+        while shard.changes == mark.changes && shard.find(entry.ip).is_some_and(|it| *it != entry) {
+            let before = place.compare_and_swap(&*shard, Arc::new(shard.with(entry)));
+            if Arc::ptr_eq(&before, &shard) {
+                return;
+            }
+            shard = before;
+        }
+    }
+
+    /// The ledger changed something of these clients: they have a place from now on, and their networks are judged
+    /// once more.
+    pub(crate) fn touch(&self, clients: &[Client]) {
+        let mut ips: Vec<u32> = clients.iter().filter_map(|client| v4(*client)).collect();
+        ips.sort_unstable_by_key(|ip| (shard_of(*ip), *ip));
+        ips.dedup();
+        for ips in ips.chunk_by(|a, b| shard_of(*a) == shard_of(*b)) {
+            let shard = ips.first().and_then(|ip| self.shards.get(shard_of(*ip)));
+            if let Some(shard) = shard {
+                shard.rcu(|shard| shard.touched(ips));
+            }
+        }
+    }
+
+    /// Anything may have changed: everybody is judged once more.
+    pub(crate) fn touch_all(&self) {
+        for shard in &self.shards {
+            shard.rcu(|shard| shard.touched_all());
+        }
+    }
+}
+
+impl Shard {
+    fn find(&self, ip: u32) -> Option<&Entry> {
+        let place = self.entries.binary_search_by_key(&ip, |entry| entry.ip).ok()?;
+        self.entries.get(place)
+    }
+
+    fn with(&self, new: Entry) -> Self {
+        let mut entries = self.entries.clone();
+        if let Ok(place) = entries.binary_search_by_key(&new.ip, |entry| entry.ip)
+            && let Some(entry) = entries.get_mut(place)
+        {
+            *entry = new;
+        }
+        Self { changes: self.changes, entries }
+    }
+
+    /// With a place for each of `ips`, which ascend, and nothing known of their networks.
+    fn touched(&self, ips: &[u32]) -> Self {
+        let new = ips.iter().filter(|ip| self.find(**ip).is_none()).map(|ip| Entry::unjudged(*ip));
+        let mut entries: Vec<Entry> = Vec::with_capacity(self.entries.len() + new.clone().count());
+        entries.extend(&self.entries);
+        entries.extend(new);
+        entries.sort_unstable_by_key(|entry| entry.ip);
+        for entry in &mut entries {
+            let place = ips.partition_point(|ip| network_of(*ip) < network_of(entry.ip));
+            if ips.get(place).is_some_and(|ip| network_of(*ip) == network_of(entry.ip)) {
+                entry.until = Time::default();
+            }
+        }
+        Self { changes: self.changes.wrapping_add(1), entries: entries.into() }
+    }
+
+    fn touched_all(&self) -> Self {
+        let entries = self.entries.iter().map(|entry| Entry { until: Time::default(), ..*entry });
+        Self { changes: self.changes.wrapping_add(1), entries: entries.collect() }
+    }
+}
+
+impl Entry {
+    fn unjudged(ip: u32) -> Self {
+        Self { ip, until: Time::default(), codes: Codes::default() }
+    }
+}
+
+fn v4(client: Client) -> Option<u32> {
+    match client {
+        Client::V4(ip) => Some(ip.into()),
+        Client::V6(_) => None,
+    }
+}
+
+/// The /24 that a verdict looks at.
+fn network_of(ip: u32) -> u32 {
+    ip >> 8
+}
+
+/// Networks that lie beside one another have shards of their own: the lowest bits of a product depend on all others'.
+fn shard_of(ip: u32) -> usize {
+    let spread = network_of(ip).wrapping_mul(0x9e37_79b1);
+    (spread >> (32 - SHARDS.trailing_zeros())) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Time = Time(1000);
+
+    fn codes(score: u8) -> Codes {
+        let unknown = helostat_zones::verdict::ClientVerdict::unknown(NOW);
+        let score = Some(score);
+        Codes::of(&helostat_zones::verdict::ClientVerdict { score, ..unknown })
+    }
+
+    fn ip(text: &str) -> Ipv4Addr {
+        text.parse().expect("an address")
+    }
+
+    fn clients(ips: &[&str]) -> Vec<Client> {
+        ips.iter().map(|text| Client::of(ip(text).into())).collect()
+    }
+
+    #[test]
+    fn nobody_is_unknown_before_all_have_a_place() {
+        let table = Published::new();
+        assert_eq!(table.get(ip("192.0.2.1"), NOW), None);
+        table.touch(&clients(&["192.0.2.1"]));
+        table.is_complete();
+        assert_eq!(table.get(ip("192.0.2.1"), NOW), None, "to be judged");
+        assert_eq!(table.get(ip("192.0.2.2"), NOW), Some(Standing::NeverSeen));
+        table.put(table.mark(ip("192.0.2.2")), codes(7), Time(1100), NOW);
+        assert_eq!(table.get(ip("192.0.2.2"), NOW), Some(Standing::NeverSeen), "has no place");
+    }
+
+    #[test]
+    fn codes_hold_for_their_time_and_no_longer_than_any_may() {
+        let table = Published::new();
+        table.touch(&clients(&["192.0.2.1", "192.0.2.2"]));
+        for (address, until, holds) in
+            [("192.0.2.1", 1010, 1010), ("192.0.2.2", 90_000, 1000 + HOLDS.as_secs() as u32)]
+        {
+            table.put(table.mark(ip(address)), codes(7), Time(until), NOW);
+            let said = Some(Standing::Said(codes(7), Time(holds)));
+            assert_eq!(table.get(ip(address), Time(holds - 1)), said);
+            assert_eq!(table.get(ip(address), Time(holds)), None);
+        }
+    }
+
+    #[test]
+    fn a_change_of_a_neighbour_is_a_change() {
+        let table = Published::new();
+        table.touch(&clients(&["192.0.2.1", "198.51.100.1"]));
+        for address in ["192.0.2.1", "198.51.100.1"] {
+            table.put(table.mark(ip(address)), codes(7), Time(2000), NOW);
+        }
+        table.touch(&clients(&["192.0.2.200"]));
+        assert_eq!(table.get(ip("192.0.2.1"), NOW), None);
+        assert!(table.get(ip("198.51.100.1"), NOW).is_some(), "another network");
+        table.touch_all();
+        assert_eq!(table.get(ip("198.51.100.1"), NOW), None);
+    }
+
+    #[test]
+    fn what_was_judged_before_a_change_is_not_kept() {
+        let table = Published::new();
+        table.touch(&clients(&["192.0.2.1"]));
+        let mark = table.mark(ip("192.0.2.1"));
+        table.touch(&clients(&["192.0.2.9"]));
+        table.put(mark, codes(7), Time(2000), NOW);
+        assert_eq!(table.get(ip("192.0.2.1"), NOW), None);
+    }
+
+    proptest! {
+        #[test]
+        fn is_a_map_of_clients(
+            steps in prop::collection::vec((any::<bool>(), 0u32..4, 0u32..6, 0u8..100), 1..80),
+        ) {
+            let table = Published::new();
+            let mut map = std::collections::BTreeMap::new();
+            for (is_change, net, host, score) in steps {
+                let client = Ipv4Addr::from((net << 24) | host);
+                if is_change {
+                    map.entry(client).or_insert(None);
+                    for (other, said) in &mut map {
+                        if other.octets()[..3] == client.octets()[..3] {
+                            *said = None;
+                        }
+                    }
+                    table.touch(&[Client::of(client.into())]);
+                } else {
+                    table.put(table.mark(client), codes(score), Time(1200), NOW);
+                    if let Some(said) = map.get_mut(&client) {
+                        *said = Some(Standing::Said(codes(score), Time(1200)));
+                    }
+                }
+            }
+            table.is_complete();
+            for client in (0..4u32).flat_map(|net| (0..6).map(move |host| (net << 24) | host)) {
+                let client = Ipv4Addr::from(client);
+                let expected = map.get(&client).copied().unwrap_or(Some(Standing::NeverSeen));
+                prop_assert_eq!(table.get(client, NOW), expected);
+            }
+        }
+    }
+}
