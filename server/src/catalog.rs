@@ -19,7 +19,7 @@ use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 use ipnet::IpNet;
 
 use crate::config::ZoneConfig;
-use crate::fast::{self, Soa};
+use crate::fast::{self, Soa, Texts};
 use crate::list::{List, name_of};
 
 /// TTL of SOA and NS, in seconds: they change by hand only.
@@ -64,6 +64,7 @@ pub enum ConfigError {
 #[derive(Debug)]
 pub struct Catalog {
     zones: Vec<Zone>,
+    texts: Arc<Texts>,
 }
 
 impl Catalog {
@@ -76,7 +77,8 @@ impl Catalog {
         zones.extend(lists.iter().map(zone_of_list));
         zones.sort_by_key(|zone: &Zone| std::cmp::Reverse(zone.labels));
         let apexes: Vec<LowerName> = zones.iter().map(|zone| zone.apex.clone()).collect();
-        for zone in &mut zones {
+        for (number, zone) in zones.iter_mut().enumerate() {
+            zone.number = number;
             let below = apexes.iter().filter(|apex| zone.apex.zone_of(apex) && zone.apex != **apex);
             zone.cuts = below.cloned().collect();
         }
@@ -89,7 +91,7 @@ impl Catalog {
                 check_hosts(&zones, zone)?;
             }
         }
-        Ok(Self { zones })
+        Ok(Self { zones, texts: Arc::new(Texts::new()) })
     }
 
     /// The nearest enclosing zone that answers questions of `rtype` at `name`.
@@ -100,6 +102,11 @@ impl Catalog {
             return Some(enclosing.next().unwrap_or(nearest));
         }
         Some(nearest)
+    }
+
+    /// The texts that its zones said of clients.
+    pub(crate) fn texts(&self) -> &Texts {
+        &self.texts
     }
 
     /// The zones as the short way needs them.
@@ -116,6 +123,8 @@ impl Catalog {
                         caps: zone.caps.clone(),
                         soa: zone.authority.on_the_wire(&zone.apex),
                         negative_ttl: zone.authority.negative_ttl(),
+                        number: zone.number,
+                        texts: Arc::clone(&self.texts),
                     };
                     fast::Role::Clients(clients, zone.allow.clone())
                 }
@@ -151,6 +160,8 @@ pub struct Zone {
     pub role: Role,
     /// What limits its answers.
     pub caps: Caps,
+    /// Its place among all zones.
+    pub(crate) number: usize,
     /// Who may ask in it; empty for whoever may ask at all.
     pub(crate) allow: Vec<IpNet>,
     authority: Authority,
@@ -346,6 +357,7 @@ fn zones_of(config: &ZoneConfig) -> Result<Vec<Zone>, ConfigError> {
         apex,
         role,
         caps: config.caps.clone(),
+        number: 0,
         allow: config.allow.clone(),
         authority: Authority::new(
             mname.clone(),
@@ -366,6 +378,7 @@ fn zone_of_list(list: &Arc<List>) -> Zone {
         apex,
         role: Role::List(Arc::clone(list)),
         caps: Caps::default(),
+        number: 0,
         allow: list.config().allow.clone(),
         authority: held.authority.clone(),
         cuts: Vec::new(),

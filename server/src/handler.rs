@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 use async_trait::async_trait;
-use helostat_zones::answer::{Answer, Exists};
+use helostat_zones::answer::{Answer, Codes, Exists};
 use helostat_zones::key::{Key, Kind};
 use helostat_zones::lists::{self, ListAnswer, Wanted};
 use helostat_zones::time::Time;
@@ -42,7 +42,7 @@ use crate::access::Access;
 use crate::catalog::{Authority, Catalog, ConfigError, Role, Zone};
 use crate::config::DnsConfig;
 use crate::cookie::{Cookies, Offered};
-use crate::fast::{self, Fast};
+use crate::fast::{self, Fast, Texts};
 use crate::judge::{Asker, Judge};
 use crate::list::{Held, name_of};
 use crate::metrics::Metrics;
@@ -229,10 +229,10 @@ impl<J: Judge> Handler<J> {
         let Some(zone) = zone else {
             return Reply::fail(ResponseCode::Refused).because(NOT_AUTHORITATIVE, "");
         };
-        self.ask(zone, question, asker).await
+        self.ask(zone, told.catalog.texts(), question, asker).await
     }
 
-    async fn ask(&self, zone: &Zone, question: &LowerQuery, asker: Asker) -> Reply {
+    async fn ask(&self, zone: &Zone, texts: &Texts, question: &LowerQuery, asker: Asker) -> Reply {
         let owner = question.original().name();
         let held = match &zone.role {
             Role::List(list) => Some(list.held()),
@@ -262,7 +262,7 @@ impl<J: Judge> Handler<J> {
         let labels: Vec<&[u8]> = owner.iter().take(left).collect();
         let key = Key::read(kind, &labels);
         let asker = Asker { in_words: at.rtype != RecordType::A, ..asker };
-        let answer = self.answer(kind, &key, zone, asker).await;
+        let answer = self.answer(kind, &key, zone, texts, asker).await;
         at.with(answer)
     }
 
@@ -282,27 +282,53 @@ impl<J: Judge> Handler<J> {
         Some(format!("helostat={version} node={node} serial={serial} now={}", self.judge.now()))
     }
 
-    /// What is said of a client as it was said before, if no text is wanted.
-    fn said(&self, kind: Kind, ip: IpAddr, zone: &Zone, asker: Asker) -> Option<Answer> {
+    /// What is said of a client as it was said before; `None` if it has to be judged.
+    fn said(
+        &self,
+        kind: Kind,
+        ip: IpAddr,
+        zone: &Zone,
+        texts: &Texts,
+        asker: Asker,
+    ) -> Option<Answer> {
         let IpAddr::V4(v4) = ip else { return None };
         let now = self.judge.now();
-        let (codes, until) = self.judge.standing(v4, now)?;
-        let answer = Answer::of_codes(kind, ip, codes, until, now, &zone.caps);
-        (!asker.in_words || answer.a.is_empty()).then_some(answer)
+        let said = self.judge.standing(v4, now)?;
+        let mut answer = Answer::of_codes(kind, ip, said.0, said.1, now, &zone.caps);
+        if asker.in_words && !answer.a.is_empty() {
+            let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+            answer.txt = Some(texts.with(zone.number, v4, said, text)?);
+        }
+        Some(answer)
     }
 
-    async fn answer(&self, kind: Kind, key: &Key, zone: &Zone, asker: Asker) -> Answer {
+    async fn answer(
+        &self,
+        kind: Kind,
+        key: &Key,
+        zone: &Zone,
+        texts: &Texts,
+        asker: Asker,
+    ) -> Answer {
         let caps = &zone.caps;
         if let Some(fixed) = Answer::fixed(kind, key, caps) {
             return fixed;
         }
         match key {
             Key::Client(ip) => {
-                if let Some(said) = self.said(kind, *ip, zone, asker) {
+                if let Some(said) = self.said(kind, *ip, zone, texts, asker) {
                     return said;
                 }
                 let verdict = self.judge.client(*ip, asker).await;
-                Answer::of_client(kind, *ip, &verdict, self.judge.now(), caps)
+                let now = self.judge.now();
+                let answer = Answer::of_client(kind, *ip, &verdict, now, caps);
+                if let (IpAddr::V4(v4), true, Some(text)) = (*ip, asker.in_words, &answer.txt)
+                    && let Some(said) = self.judge.standing(v4, now)
+                    && said == (Codes::of(&verdict), verdict.until)
+                {
+                    texts.put(zone.number, v4, said, text);
+                }
+                answer
             }
             Key::Name(name) => {
                 let verdict = self.judge.name(name, asker).await;

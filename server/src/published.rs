@@ -4,12 +4,13 @@
 //! codes that hold, or that nothing was ever seen of it, or that somebody has to judge. Nothing fails.
 //!
 //! - Every IPv4 client of the ledger has its place, so an address without one is known to be unknown.
-//! - What is put in was judged because somebody asked. It holds until time alone may change it, at most [`HOLDS`], or until a
-//!   commit touches its network: a neighbour counts, too. What depends on the name elsewhere comes with [`HOLDS`] at the latest.
+//! - What is put in was judged because somebody asked. It is said until time alone may change it, for at most [`KEPT`], or
+//!   until a commit touches its network: a neighbour counts, too. What depends on the name elsewhere comes with [`KEPT`] at
+//!   the latest.
 //! - Networks are spread over shards; a shard is a sorted slice that never changes but is replaced whole, by pointer. So a
 //!   change costs a copy of some hundred octets, and a table of ten million clients costs nothing at rest.
 //!
-//! Sixteen octets a client. Not done here: IPv6, of which the findings depend on the address and not on the client alone; and
+//! Twenty octets a client. Not done here: IPv6, of which the findings depend on the address and not on the client alone; and
 //! judging, which is [`crate::ledger_judge`]'s.
 
 use std::net::Ipv4Addr;
@@ -22,8 +23,8 @@ use helostat_zones::answer::Codes;
 use helostat_zones::client::Client;
 use helostat_zones::time::Time;
 
-/// The longest time for which codes hold.
-pub(crate) const HOLDS: Duration = Duration::from_secs(300);
+/// The longest time for which codes are said without being judged again.
+const KEPT: Duration = Duration::from_secs(300);
 /// The shards: a power of two, so that a shard of a million clients has a kilobyte.
 const SHARDS: usize = 1 << 14;
 
@@ -47,6 +48,8 @@ struct Shard {
 struct Entry {
     ip: u32,
     /// The first moment at which somebody has to judge it.
+    again: Time,
+    /// Until when the codes hold.
     until: Time,
     codes: Codes,
 }
@@ -87,7 +90,7 @@ impl Published {
         let is_complete = self.complete.load(Ordering::Acquire);
         let shard = self.shards.get(shard_of(ip))?.load();
         match shard.find(ip) {
-            Some(entry) => (now < entry.until).then_some(Standing::Said(entry.codes, entry.until)),
+            Some(entry) => (now < entry.again).then_some(Standing::Said(entry.codes, entry.until)),
             None => is_complete.then_some(Standing::NeverSeen),
         }
     }
@@ -101,7 +104,7 @@ impl Published {
     /// Keeps what was judged of a client that has a place; but if its shard has changed since the mark, it is judged
     /// once more by whoever asks next.
     pub(crate) fn put(&self, mark: Mark, codes: Codes, until: Time, now: Time) {
-        let entry = Entry { ip: mark.ip, until: until.min(now.after(HOLDS)), codes };
+        let entry = Entry { ip: mark.ip, again: until.min(now.after(KEPT)), until, codes };
         let Some(place) = self.shards.get(shard_of(entry.ip)) else { return };
         let mut shard = place.load();
         while shard.changes == mark.changes && shard.find(entry.ip).is_some_and(|it| *it != entry) {
@@ -161,21 +164,21 @@ impl Shard {
         for entry in &mut entries {
             let place = ips.partition_point(|ip| network_of(*ip) < network_of(entry.ip));
             if ips.get(place).is_some_and(|ip| network_of(*ip) == network_of(entry.ip)) {
-                entry.until = Time::default();
+                entry.again = Time::default();
             }
         }
         Self { changes: self.changes.wrapping_add(1), entries: entries.into() }
     }
 
     fn touched_all(&self) -> Self {
-        let entries = self.entries.iter().map(|entry| Entry { until: Time::default(), ..*entry });
+        let entries = self.entries.iter().map(|entry| Entry { again: Time::default(), ..*entry });
         Self { changes: self.changes.wrapping_add(1), entries: entries.collect() }
     }
 }
 
 impl Entry {
     fn unjudged(ip: u32) -> Self {
-        Self { ip, until: Time::default(), codes: Codes::default() }
+        Self { ip, again: Time::default(), until: Time::default(), codes: Codes::default() }
     }
 }
 
@@ -235,13 +238,13 @@ mod tests {
     fn codes_hold_for_their_time_and_no_longer_than_any_may() {
         let table = Published::new();
         table.touch(&clients(&["192.0.2.1", "192.0.2.2"]));
-        for (address, until, holds) in
-            [("192.0.2.1", 1010, 1010), ("192.0.2.2", 90_000, 1000 + HOLDS.as_secs() as u32)]
+        for (address, until, again) in
+            [("192.0.2.1", 1010, 1010), ("192.0.2.2", 90_000, 1000 + KEPT.as_secs() as u32)]
         {
             table.put(table.mark(ip(address)), codes(7), Time(until), NOW);
-            let said = Some(Standing::Said(codes(7), Time(holds)));
-            assert_eq!(table.get(ip(address), Time(holds - 1)), said);
-            assert_eq!(table.get(ip(address), Time(holds)), None);
+            let said = Some(Standing::Said(codes(7), Time(until)));
+            assert_eq!(table.get(ip(address), Time(again - 1)), said);
+            assert_eq!(table.get(ip(address), Time(again)), None);
         }
     }
 

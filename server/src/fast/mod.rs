@@ -5,16 +5,17 @@
 //! sender may ask it, and if it is for A or TXT of a name of two labels or more,
 //!
 //! - in a zone of lists, or
-//! - in a zone of addresses, of a key of which nothing is said, or for A of a client that somebody was told of lately
-//!   ([`Judge::standing`]).
+//! - in a zone of addresses, if nothing is to be said of the key, or what is to be said somebody was told lately
+//!   ([`Judge::standing`], [`Texts`]).
 //!
 //! The octets are those of [`crate::handler`] for the same question (a law in `tests.rs`); there is no waiting, no lock that a
-//! writer holds, and for A records no allocation once [`Scratch`] has grown.
+//! writer holds, and for A records and texts of clients no allocation once [`Scratch`] has grown.
 //!
 //! Why: a hickory request costs more than everything else together (`docs/benchmarks.md`).
 
 mod question;
 mod response;
+mod texts;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::wire::Options;
 
 pub(crate) use self::question::Question;
 pub(crate) use self::response::{Soa, cut};
+pub(crate) use self::texts::Texts;
 
 const TYPE_A: u16 = 1;
 const TYPE_TXT: u16 = 16;
@@ -78,6 +80,9 @@ pub(crate) struct Clients {
     pub(crate) soa: Soa,
     /// The longest time for which a negative answer holds.
     pub(crate) negative_ttl: u32,
+    /// Its number in the texts.
+    pub(crate) number: usize,
+    pub(crate) texts: Arc<Texts>,
 }
 
 impl Zones {
@@ -216,33 +221,33 @@ impl<J: Judge> Fast<'_, J> {
     }
 
     fn of_client(&self, asked: Asked<'_>, clients: &Clients, labels: &[&[u8]]) -> Option<usize> {
-        let Clients { kind, caps, soa, negative_ttl } = clients;
-        let mut values = [Ipv4Addr::UNSPECIFIED; A_MAX];
-        let mut count = 0;
+        let Clients { kind, caps, soa, negative_ttl, number, texts } = clients;
+        let zone = ZONES.iter().position(|word| *word == kind.label())?;
         let (exists, ttl) = match Key::read(*kind, labels) {
             Key::Client(ip @ IpAddr::V4(v4)) => {
-                let (codes, until) = self.judge.standing(v4, self.now)?;
-                for (place, value) in values.iter_mut().zip(codes.values(*kind)) {
+                let said = self.judge.standing(v4, self.now)?;
+                let mut values = [Ipv4Addr::UNSPECIFIED; A_MAX];
+                let mut count = 0;
+                for (place, value) in values.iter_mut().zip(said.0.values(*kind)) {
                     *place = value;
                     count += 1;
                 }
-                caps.holds(count > 0, Exists::unlisted(ip), until, self.now)
+                let (exists, ttl) = caps.holds(count > 0, Exists::unlisted(ip), said.1, self.now);
+                if count > 0 && asked.row == 0 {
+                    return self.say(asked, zone, Said::A(values.get(..count)?, ttl));
+                }
+                if count > 0 {
+                    let say = |text: &[u8]| self.say(asked, zone, Said::Txt(text, ttl));
+                    return texts.with(*number, v4, said, say)?;
+                }
+                (exists, ttl)
             }
             Key::Partial => (Exists::NoData, caps.negative_ttl.max(1)),
             Key::Impossible | Key::TestUnlisted => (Exists::NxDomain, caps.negative_ttl.max(1)),
             _ => return None,
         };
-        let said = match values.get(..count)? {
-            [] => {
-                let serial = Some(self.judge.serial());
-                Said::Nothing(Nothing::of(exists), soa, serial, ttl.min(*negative_ttl))
-            }
-            // A text is made from a verdict.
-            _ if asked.row != 0 => return None,
-            values => Said::A(values, ttl),
-        };
-        let zone = ZONES.iter().position(|word| *word == kind.label())?;
-        self.say(asked, zone, said)
+        let (serial, ttl) = (Some(self.judge.serial()), ttl.min(*negative_ttl));
+        self.say(asked, zone, Said::Nothing(Nothing::of(exists), soa, serial, ttl))
     }
 
     /// Writes the answer over the question, and counts it.

@@ -241,6 +241,7 @@ fn the_short_way_says_what_the_long_way_says() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("one");
     let sources = [[127, 0, 0, 1], [192, 0, 2, 1], [198, 51, 100, 1]];
     let answered = std::cell::Cell::new([0; ZONES.len()]);
+    let texts = std::cell::Cell::new(0);
     let config = ProptestConfig { cases: 4000, ..ProptestConfig::default() };
     proptest!(config, |(packet in packet(), source in prop::sample::select(sources.to_vec()))| {
         let source = SocketAddr::from((source, 53));
@@ -248,6 +249,11 @@ fn the_short_way_says_what_the_long_way_says() {
         judge.forgot.store(true, Ordering::Relaxed);
         let long = runtime.block_on(handler.respond(packet.clone(), source, Protocol::Udp));
         judge.forgot.store(false, Ordering::Relaxed);
+        // The long way as it tells a text for the first time, and again.
+        for _ in 0..2 {
+            let again = runtime.block_on(handler.respond(packet.clone(), source, Protocol::Udp));
+            prop_assert_eq!(&again, &long);
+        }
         let told = handler.told();
         let mut buffer = [0xaa; 4096];
         buffer[..packet.len()].copy_from_slice(&packet);
@@ -261,6 +267,7 @@ fn the_short_way_says_what_the_long_way_says() {
         prop_assert_eq!(counted.iter().sum::<u32>(), u32::from(length.is_some()));
         match length {
             Some(length) => {
+                texts.set(texts.get() + tally.0[1..].iter().map(|zone| zone[1][0]).sum::<u32>());
                 let so_far = answered.get();
                 answered.set(std::array::from_fn(|zone| so_far[zone] + counted[zone]));
                 prop_assert_eq!(Some(buffer[..length].to_vec()), long);
@@ -270,5 +277,6 @@ fn the_short_way_says_what_the_long_way_says() {
     });
     let [lists, of_clients @ ..] = answered.get();
     assert!(lists > 500, "only {lists} went the short way");
+    assert!(texts.get() > 10, "only {} texts of clients", texts.get());
     assert!(of_clients.iter().all(|count| *count > 100), "only {of_clients:?} went the short way");
 }
