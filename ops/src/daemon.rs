@@ -27,6 +27,7 @@ use helostat_server::ledger_judge::LedgerJudge;
 use helostat_server::listen::Listeners;
 use helostat_server::live::Live;
 use helostat_server::metrics::Metrics as DnsMetrics;
+use helostat_server::publisher::Publisher;
 use helostat_zones::ledger::Ledger;
 use helostat_zones::name::Name;
 use prometheus::Registry;
@@ -166,6 +167,8 @@ async fn serve(
     let policy = settings::policy(&config);
     let judge = Arc::new(LedgerJudge::new(ledger.clone(), live.clone(), policy));
     judge.set_decisions(config.decisions.clone());
+    let _publisher = Publisher::start(judge.clone())
+        .inspect_err(|error| tracing::warn!("No thread to judge ahead: {error}"));
     judge_to_be.get_or_init(|| judge.clone());
     let unsound = |error| Failure::new(Exit::Usage, error);
     let lists = Lists::new(&settings::lists(&config).map_err(unsound)?, &registry)?;

@@ -296,8 +296,8 @@ impl<J: Judge> Handler<J> {
         let said = self.judge.standing(v4, now)?;
         let mut answer = Answer::of_codes(kind, ip, said.0, said.1, now, &zone.caps);
         if asker.in_words && !answer.a.is_empty() {
-            let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-            answer.txt = Some(texts.with(zone.number, v4, said, text)?);
+            let text = texts.find(zone.number, v4, said)?;
+            answer.txt = Some(String::from_utf8_lossy(text.octets()).into_owned());
         }
         Some(answer)
     }

@@ -48,6 +48,11 @@ pub trait Judge: Send + Sync + 'static {
         None
     }
 
+    /// The verdict on a client, if nobody has to be asked for it; `None` to have [`Judge::client`] ask.
+    fn resident(&self, _ip: Ipv4Addr, _in_words: bool) -> Option<ClientVerdict> {
+        None
+    }
+
     /// Does the ledger know, or could `name` list, a name strictly below this one?
     fn names_below(&self, suffix: &str) -> bool;
 

@@ -39,7 +39,7 @@ const UNFINISHED: Duration = Duration::from_secs(5);
 /// So many networks of many clients are remembered, and for so long.
 const NETWORKS_KEPT: u64 = 10_000;
 const NETWORK_HOLDS: Duration = Duration::from_secs(5);
-/// So many clients are given their places at once at the start.
+/// So many clients are given their places at once.
 const PLACED_AT_ONCE: usize = 1 << 20;
 /// A network of so few clients is measured whenever it is asked for.
 const SMALL_NETWORK: usize = 8;
@@ -90,10 +90,8 @@ impl Known {
 impl LedgerJudge {
     /// A judge over these.
     pub fn new(ledger: Arc<Ledger>, live: Arc<Live>, policy: Policy) -> Self {
-        let published = Arc::new(Published::new());
-        publish(&ledger, &published);
         Self {
-            published,
+            published: Arc::new(Published::new()),
             ledger,
             live,
             clients: ArcSwap::from_pointee(Clients::new(policy)),
@@ -176,6 +174,62 @@ impl LedgerJudge {
             Some(finding)
         };
         AllFindings(System::ALL.into_iter().map(|system| (system, of(system))).collect())
+    }
+
+    /// From now on what is published of clients is told again without being judged again: every client gets its place,
+    /// and changes of the ledger are followed.
+    pub(crate) fn publish_all(&self) {
+        let told = Arc::downgrade(&self.published);
+        self.ledger.watch(move |touched| {
+            if let Some(told) = told.upgrade() {
+                match touched {
+                    Touched::Clients(clients) => told.touch(clients),
+                    Touched::Any => told.touch_all(),
+                }
+            }
+        });
+        // After the watcher: whoever comes meanwhile is told of by one of both.
+        let mut clients = Vec::new();
+        self.ledger.each_client(&mut |client| {
+            clients.push(client);
+            if clients.len() == PLACED_AT_ONCE {
+                self.published.touch(&clients);
+                clients.clear();
+            }
+            true
+        });
+        self.published.touch(&clients);
+        self.published.is_complete();
+    }
+
+    /// The shards of what is published, for [`LedgerJudge::publish`].
+    pub(crate) fn shards(&self) -> std::ops::Range<usize> {
+        self.published.shards()
+    }
+
+    /// Judges those clients of a shard who will have to be judged anew `ahead`, as far as nobody has to be asked; how many that
+    /// were, and how many the shard has.
+    pub(crate) fn publish(&self, shard: usize, ahead: Duration) -> (usize, usize) {
+        let (clients, due) = self.published.due(shard, now().after(ahead));
+        let judged = due.into_iter().filter(|ip| self.judge_resident(*ip, false).is_some()).count();
+        (judged, clients)
+    }
+
+    /// Judges a client from what is known of it, unless somebody would have to be asked; and publishes that.
+    fn judge_resident(&self, ip: Ipv4Addr, in_words: bool) -> Option<ClientVerdict> {
+        let mark = self.published.mark(ip);
+        let known = self.known(ip.into());
+        let found = match known.firmest_name() {
+            Some(name) if self.live.is_on() => {
+                let findings = self.live.cached(known.ip, name);
+                findings.complete().then(|| findings.set().clone())?
+            }
+            _ => FindingSet::default(),
+        };
+        let best = self.of_firmest(&known);
+        let verdict = rules::judge_client(&known.case(&found, in_words), &best);
+        self.published.put(mark, Codes::of(&verdict), verdict.until, known.now);
+        Some(verdict)
     }
 
     /// Everything about an address, and a name if one is given. Waits for every look-up.
@@ -298,6 +352,10 @@ impl Judge for LedgerJudge {
         }
     }
 
+    fn resident(&self, ip: Ipv4Addr, in_words: bool) -> Option<ClientVerdict> {
+        self.judge_resident(ip, in_words)
+    }
+
     fn names_below(&self, suffix: &str) -> bool {
         self.ledger.has_names_below(suffix)
     }
@@ -371,31 +429,6 @@ impl Evidence {
     }
 }
 
-/// Gives every client its place, and tells of what changes from now on.
-fn publish(ledger: &Ledger, published: &Arc<Published>) {
-    let told = Arc::downgrade(published);
-    ledger.watch(move |touched| {
-        if let Some(told) = told.upgrade() {
-            match touched {
-                Touched::Clients(clients) => told.touch(clients),
-                Touched::Any => told.touch_all(),
-            }
-        }
-    });
-    // After the watcher: whoever comes meanwhile is told of by one of both.
-    let mut clients = Vec::new();
-    ledger.each_client(&mut |client| {
-        clients.push(client);
-        if clients.len() == PLACED_AT_ONCE {
-            published.touch(&clients);
-            clients.clear();
-        }
-        true
-    });
-    published.touch(&clients);
-    published.is_complete();
-}
-
 fn v4(ip: IpAddr) -> Option<Ipv4Addr> {
     match ip.to_canonical() {
         IpAddr::V4(ip) => Some(ip),
@@ -407,4 +440,90 @@ fn v4(ip: IpAddr) -> Option<Ipv4Addr> {
 fn now() -> Time {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Time::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use helostat_zones::ledger::{Batch, Bounds};
+    use helostat_zones::observation::{Observation, Outcome, Reporter, ReporterKind};
+    use helostat_zones::operator::{Decision, Kind, Place, Subject};
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::live::LiveConfig;
+
+    fn ip(text: &str) -> Ipv4Addr {
+        text.parse().expect("an address")
+    }
+
+    fn judge() -> LedgerJudge {
+        let config = LiveConfig { enabled: false, ..LiveConfig::default() };
+        let live = Live::new(config, &Registry::new()).expect("nobody is asked");
+        let ledger = Arc::new(Ledger::in_memory(Bounds::default()));
+        LedgerJudge::new(ledger, live, Policy::default())
+    }
+
+    fn heard(judge: &LedgerJudge, client: &str) {
+        let mut batch = Batch::default();
+        let observation = Observation {
+            time: now(),
+            ip: ip(client).into(),
+            name: Name::parse(b"192.168.0.1"),
+            rdns: None,
+            outcome: Outcome::Rejected,
+            stage: None,
+            by_us: false,
+            supersedes: None,
+            reporter: Reporter::from("mx1"),
+        };
+        batch.observe(&observation, ReporterKind::Mx);
+        judge.ledger.commit(&batch).expect("memory");
+    }
+
+    const ASKER: Asker =
+        Asker { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), trusted: true, in_words: false };
+
+    #[tokio::test]
+    async fn what_was_judged_is_said_again_until_the_ledger_changes() {
+        let judge = judge();
+        heard(&judge, "192.0.2.1");
+        let standing = |client: &str| judge.standing(ip(client), now());
+        assert_eq!(standing("192.0.2.2"), None, "nothing is published yet");
+        judge.publish_all();
+        assert_eq!(standing("192.0.2.1"), None, "nobody judged it yet");
+        assert_eq!(standing("192.0.2.2").map(|said| said.0), Some(Codes::default()));
+
+        let verdict = judge.client(ip("192.0.2.1").into(), ASKER).await;
+        let said = Some((Codes::of(&verdict), verdict.until));
+        assert_eq!(standing("192.0.2.1"), said);
+        heard(&judge, "192.0.2.2");
+        assert_eq!(standing("192.0.2.1"), None, "its network changed");
+        assert_eq!(standing("192.0.2.2"), None, "it is a client now");
+        for shard in judge.shards() {
+            judge.publish(shard, Duration::ZERO);
+        }
+        assert!(standing("192.0.2.1").is_some() && standing("192.0.2.2").is_some());
+        judge.set_policy(Policy::default());
+        assert_eq!(standing("192.0.2.1"), None, "judged by other numbers");
+    }
+
+    #[tokio::test]
+    async fn the_operator_decides_of_who_was_never_seen() {
+        let judge = judge();
+        judge.publish_all();
+        let denied = Decision {
+            kind: Kind::Deny,
+            subject: Subject::parse("192.0.2.0/24").expect("a subject"),
+            reason: "ours".into(),
+            author: String::new(),
+            added: None,
+            until: None,
+            place: Place::default(),
+        };
+        judge.set_decisions(Arc::new([denied].into_iter().collect()));
+        assert_eq!(judge.standing(ip("192.0.2.1"), now()), None);
+        let verdict = judge.client(ip("192.0.2.1").into(), ASKER).await;
+        assert!(!verdict.listings.is_empty());
+        assert!(judge.standing(ip("198.51.100.1"), now()).is_some());
+    }
 }

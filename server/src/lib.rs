@@ -10,6 +10,7 @@
 //! - `cookie`: who was asked before; `pace`: how many answers a network gets
 //! - [`judge`]: what is asked of whoever judges; [`ledger_judge`]: history and evidence, judged
 //! - `published`: what the zones of addresses say of clients, ready to be said again
+//! - [`publisher`]: judges ahead, so that it is there when it is asked for
 //! - [`live`]: what the DNS says now about a pair, within limits
 //! - [`metrics`]: what is counted
 //! - [`ask`]: the other side, a small client
@@ -30,6 +31,7 @@ pub mod live;
 pub mod metrics;
 mod pace;
 mod published;
+pub mod publisher;
 mod shared;
 mod tcp;
 mod udp;

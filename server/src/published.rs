@@ -4,7 +4,7 @@
 //! codes that hold, or that nothing was ever seen of it, or that somebody has to judge. Nothing fails.
 //!
 //! - Every IPv4 client of the ledger has its place, so an address without one is known to be unknown.
-//! - What is put in was judged because somebody asked. It is said until time alone may change it, for at most [`KEPT`], or
+//! - What is put in was judged because somebody asked, or ahead ([`crate::publisher`]). It is said until time alone may change it, for at most [`KEPT`], or
 //!   until a commit touches its network: a neighbour counts, too. What depends on the name elsewhere comes with [`KEPT`] at
 //!   the latest.
 //! - Networks are spread over shards; a shard is a sorted slice that never changes but is replaced whole, by pointer. So a
@@ -116,6 +116,19 @@ impl Published {
         }
     }
 
+    /// How many shards there are.
+    pub(crate) fn shards(&self) -> std::ops::Range<usize> {
+        0..self.shards.len()
+    }
+
+    /// How many clients a shard has, and those of them who have to be judged before this moment.
+    pub(crate) fn due(&self, shard: usize, before: Time) -> (usize, Vec<Ipv4Addr>) {
+        let Some(shard) = self.shards.get(shard) else { return (0, Vec::new()) };
+        let shard = shard.load();
+        let due = shard.entries.iter().filter(|entry| entry.again < before);
+        (shard.entries.len(), due.map(|entry| entry.ip.into()).collect())
+    }
+
     /// The ledger changed something of these clients: they have a place from now on, and their networks are judged
     /// once more.
     pub(crate) fn touch(&self, clients: &[Client]) {
@@ -184,7 +197,7 @@ impl Entry {
 
 fn v4(client: Client) -> Option<u32> {
     match client {
-        Client::V4(ip) => Some(ip.into()),
+        Client::V4(ip) => Some(ip),
         Client::V6(_) => None,
     }
 }

@@ -5,11 +5,11 @@
 //! sender may ask it, and if it is for A or TXT of a name of two labels or more,
 //!
 //! - in a zone of lists, or
-//! - in a zone of addresses, if nothing is to be said of the key, or what is to be said somebody was told lately
-//!   ([`Judge::standing`], [`Texts`]).
+//! - in a zone of addresses, unless the client has to be looked up: what is said of it is published ([`Judge::standing`],
+//!   [`Texts`]), or it is judged here and now ([`Judge::resident`]).
 //!
-//! The octets are those of [`crate::handler`] for the same question (a law in `tests.rs`); there is no waiting, no lock that a
-//! writer holds, and for A records and texts of clients no allocation once [`Scratch`] has grown.
+//! The octets are those of [`crate::handler`] for the same question (a law in `tests.rs`); there is no waiting, and unless somebody has to be
+//! judged no lock that a writer holds, and for A records and texts of clients no allocation once [`Scratch`] has grown.
 //!
 //! Why: a hickory request costs more than everything else together (`docs/benchmarks.md`).
 
@@ -18,9 +18,10 @@ mod response;
 mod texts;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use helostat_zones::answer::{A_MAX, Caps, Exists};
+use helostat_zones::answer::{A_MAX, Answer, Caps, Codes, Exists};
 use helostat_zones::key::{Key, Kind};
 use helostat_zones::lists::{ListAnswer, Wanted};
 use helostat_zones::time::Time;
@@ -225,20 +226,25 @@ impl<J: Judge> Fast<'_, J> {
         let zone = ZONES.iter().position(|word| *word == kind.label())?;
         let (exists, ttl) = match Key::read(*kind, labels) {
             Key::Client(ip @ IpAddr::V4(v4)) => {
-                let said = self.judge.standing(v4, self.now)?;
+                let unlisted = Exists::unlisted(ip);
+                let Some(said) = self.judge.standing(v4, self.now) else {
+                    return self.judge_now(asked, zone, clients, v4);
+                };
                 let mut values = [Ipv4Addr::UNSPECIFIED; A_MAX];
                 let mut count = 0;
                 for (place, value) in values.iter_mut().zip(said.0.values(*kind)) {
                     *place = value;
                     count += 1;
                 }
-                let (exists, ttl) = caps.holds(count > 0, Exists::unlisted(ip), said.1, self.now);
+                let (exists, ttl) = caps.holds(count > 0, unlisted, said.1, self.now);
                 if count > 0 && asked.row == 0 {
                     return self.say(asked, zone, Said::A(values.get(..count)?, ttl));
                 }
                 if count > 0 {
-                    let say = |text: &[u8]| self.say(asked, zone, Said::Txt(text, ttl));
-                    return texts.with(*number, v4, said, say)?;
+                    let Some(text) = texts.find(*number, v4, said) else {
+                        return self.judge_now(asked, zone, clients, v4);
+                    };
+                    return self.say(asked, zone, Said::Txt(text.octets(), ttl));
                 }
                 (exists, ttl)
             }
@@ -248,6 +254,35 @@ impl<J: Judge> Fast<'_, J> {
         };
         let (serial, ttl) = (Some(self.judge.serial()), ttl.min(*negative_ttl));
         self.say(asked, zone, Said::Nothing(Nothing::of(exists), soa, serial, ttl))
+    }
+
+    /// Judges first; in vain if somebody has to be asked.
+    fn judge_now(
+        &self,
+        asked: Asked<'_>,
+        zone: usize,
+        clients: &Clients,
+        ip: Ipv4Addr,
+    ) -> Option<usize> {
+        let Clients { kind, caps, soa, negative_ttl, number, texts } = clients;
+        let in_words = asked.row != 0;
+        // A panic of the judge must not cost the thread of a socket: the long way says SERVFAIL.
+        let judge = || self.judge.resident(ip, in_words);
+        let verdict = catch_unwind(AssertUnwindSafe(judge)).ok().flatten()?;
+        let said = (Codes::of(&verdict), verdict.until);
+        let answer = Answer::of_client(*kind, ip.into(), &verdict, self.now, caps);
+        match answer.txt.filter(|_| in_words) {
+            _ if answer.a.is_empty() => {
+                let (serial, ttl) = (Some(self.judge.serial()), answer.ttl.min(*negative_ttl));
+                let nothing = Said::Nothing(Nothing::of(answer.exists), soa, serial, ttl);
+                self.say(asked, zone, nothing)
+            }
+            Some(text) => {
+                texts.put(*number, ip, said, &text);
+                self.say(asked, zone, Said::Txt(text.as_bytes(), answer.ttl))
+            }
+            None => self.say(asked, zone, Said::A(&answer.a, answer.ttl)),
+        }
     }
 
     /// Writes the answer over the question, and counts it.

@@ -10,7 +10,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use helostat_zones::answer::Codes;
 use helostat_zones::time::Time;
 
@@ -42,17 +42,20 @@ impl Texts {
         }
     }
 
-    /// Lets `read` see what was said of it beside the same.
-    pub(crate) fn with<R>(
-        &self,
-        zone: usize,
-        ip: Ipv4Addr,
-        beside: (Codes, Time),
-        read: impl FnOnce(&[u8]) -> R,
-    ) -> Option<R> {
-        let place = self.0.get(place_of(zone, ip))?.load();
-        let text = place.as_ref()?;
-        (text.key == (zone, ip) && text.beside == beside).then(|| read(&text.octets))
+    /// What was said of it beside the same.
+    pub(crate) fn find(&self, zone: usize, ip: Ipv4Addr, beside: (Codes, Time)) -> Option<Found> {
+        let text = self.0.get(place_of(zone, ip))?.load();
+        let is_it = text.as_ref().is_some_and(|it| it.key == (zone, ip) && it.beside == beside);
+        is_it.then_some(Found(text))
+    }
+}
+
+/// A text that was found.
+pub(crate) struct Found(Guard<Option<Arc<Text>>>);
+
+impl Found {
+    pub(crate) fn octets(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |text| &text.octets)
     }
 }
 
@@ -71,7 +74,7 @@ mod tests {
         let texts = Texts::new();
         let ip = Ipv4Addr::new(192, 0, 2, 1);
         let beside = (Codes::default(), Time(7));
-        let said = |zone, ip, beside| texts.with(zone, ip, beside, <[u8]>::to_vec);
+        let said = |zone, ip, beside| texts.find(zone, ip, beside).map(|it| it.octets().to_vec());
         assert_eq!(said(0, ip, beside), None);
         texts.put(0, ip, beside, "listed");
         assert_eq!(said(0, ip, beside), Some(b"listed".to_vec()));
