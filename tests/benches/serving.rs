@@ -40,8 +40,6 @@ use crate::server::{Kind, Server};
 const CORE: &str = "1";
 /// Until the caches and tables of a server are as they will be.
 const WARMING: Duration = Duration::from_secs(1);
-/// In which a hundred thousand clients are judged, twice as long as it takes here.
-const JUDGING: Duration = Duration::from_millis(1500);
 const QUESTIONS: u32 = 400_000;
 /// Questions a second while a list changes once.
 const CHANGING_RATE: u32 = 1_000;
@@ -204,8 +202,7 @@ impl Case<'_> {
         };
         let server = Server::start(self.options, kind, &place);
         if kind == Kind::Learned {
-            // Until all of its clients have been judged.
-            std::thread::sleep(JUDGING * self.lines.div_ceil(100_000));
+            server.settle();
         }
         let _: Value = self.ask(&server, kind, WARMING, 0);
         let seconds = Duration::from_secs(self.options.number("seconds", 4));

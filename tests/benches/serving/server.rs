@@ -135,6 +135,17 @@ impl Server {
         server
     }
 
+    /// Waits until it has nothing to do: until all of its clients have been judged.
+    pub(crate) fn settle(&self) {
+        loop {
+            let before = self.cpu();
+            std::thread::sleep(Duration::from_secs(2));
+            if self.cpu().saturating_sub(before) < Duration::from_millis(100) {
+                return;
+            }
+        }
+    }
+
     /// Does it list an address? `None` if it does not say.
     pub(crate) fn lists(&self, address: Ipv4Addr) -> Option<bool> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
