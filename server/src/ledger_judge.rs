@@ -21,7 +21,7 @@ use helostat_zones::client::{Client, Network};
 use helostat_zones::evidence::{Finding, FindingSet, System};
 use helostat_zones::explain::{AllFindings, Explanation, Facts, Told};
 use helostat_zones::history::{ClientHistory, Clients, NameHistory, NetworkHistory, PairHistory};
-use helostat_zones::ledger::{Ledger, Touched};
+use helostat_zones::ledger::{Ledger, Touched, hash_of_text};
 use helostat_zones::name::Name;
 use helostat_zones::operator::Decisions;
 use helostat_zones::policy::Policy;
@@ -29,13 +29,21 @@ use helostat_zones::rules::{self, Case, Feed};
 use helostat_zones::time::Time;
 use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
 
+use crate::guard::{Guard, GuardConfig, Listing, Standing as Guarding};
 use crate::judge::{Asker, Judge};
 use crate::live::{Findings, Live};
-use crate::published::{Published, Standing};
+use crate::published::{Counts, Published, Standing};
 
 /// How long an answer holds that was given before every look-up was back.
 const UNFINISHED: Duration = Duration::from_secs(5);
 
+/// How long an answer holds that is held back.
+const HELD_FOR: Duration = Duration::from_secs(60);
+/// Mail taken today or yesterday makes a canary.
+const CANARY_DAYS: u32 = 2;
+/// So many of those listed beside the table are remembered, and for so long.
+const LISTED_KEPT: u64 = 100_000;
+const LISTED_FOR: Duration = Duration::from_secs(86_400);
 /// So many networks of many clients are remembered, and for so long.
 const NETWORKS_KEPT: u64 = 10_000;
 const NETWORK_HOLDS: Duration = Duration::from_secs(5);
@@ -53,7 +61,14 @@ pub struct LedgerJudge {
     decisions: ArcSwap<Decisions>,
     networks: Networks,
     published: Arc<Published>,
+    guard: Guard,
+    /// Whom and what the zones list beside the table: IPv6 clients, and names.
+    listed_v6: Listed<Client>,
+    listed_names: Listed<u64>,
 }
+
+/// Who was listed within the last day.
+type Listed<T> = moka::sync::Cache<T, ()>;
 
 /// What the ledger knows of an address.
 struct Known {
@@ -63,6 +78,7 @@ struct Known {
     by: Arc<Clients>,
     decisions: Arc<Decisions>,
     feed: Feed,
+    /// For which it is judged.
     now: Time,
 }
 
@@ -92,6 +108,9 @@ impl LedgerJudge {
     pub fn new(ledger: Arc<Ledger>, live: Arc<Live>, policy: Policy) -> Self {
         Self {
             published: Arc::new(Published::new()),
+            guard: Guard::new(GuardConfig::default()),
+            listed_v6: remembering(),
+            listed_names: remembering(),
             ledger,
             live,
             clients: ArcSwap::from_pointee(Clients::new(policy)),
@@ -119,7 +138,7 @@ impl LedgerJudge {
 
     fn known(&self, ip: IpAddr) -> Known {
         let ip = ip.to_canonical();
-        let (by, now) = (self.clients.load_full(), now());
+        let (by, now) = (self.clients.load_full(), self.guard.judging_time(now()));
         let network = Client::of(ip).network();
         let client = by.history(&self.ledger, Client::of(ip), now);
         // Of who was never seen nothing depends on the neighbours.
@@ -202,17 +221,116 @@ impl LedgerJudge {
         self.published.is_complete();
     }
 
+    /// The guards before publishing.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// How the guards stand.
+    pub fn guarding(&self) -> Guarding {
+        self.guard.standing(now())
+    }
+
+    /// The operator says that all is well: what is held back is said.
+    pub fn force(&self) {
+        self.guard.force(self.ledger.newest(), now());
+        self.published.touch_all();
+    }
+
+    /// A round over all clients is done: so many are listed.
+    pub(crate) fn look(&self, listed: usize) {
+        let held = self.guard.holds();
+        self.guard.look(listed, self.ledger.newest(), now());
+        if held != self.guard.holds() {
+            self.published.touch_all();
+        }
+    }
+
+    /// The verdict as it may be said.
+    fn guarded(&self, known: &Known, mut verdict: ClientVerdict) -> ClientVerdict {
+        let clock = now();
+        if known.now < clock && self.guard.judging_time(clock) < clock {
+            verdict.until = clock.after(HELD_FOR);
+        }
+        if verdict.listings.is_empty() {
+            self.guard.clears(known.ip);
+            return verdict;
+        }
+        if verdict.decision.is_some() {
+            return verdict;
+        }
+        let client = Client::of(known.ip);
+        let last = v4(known.ip).and_then(|ip| self.published.last(ip));
+        let was_listed = last.is_some_and(Codes::is_listed) || self.listed_v6.contains_key(&client);
+        let taken = |pair: &PairHistory| pair.accepted_on.within(known.now.day(), CANARY_DAYS) > 0;
+        let taken = known.client.pairs.iter().any(taken);
+        if self.guard.admits(Listing { ip: known.ip, taken, was_listed }, clock) {
+            if let Client::V6(_) = client {
+                self.listed_v6.insert(client, ());
+            }
+        } else {
+            verdict.held = Some(last.filter(|codes| !codes.is_listed()).unwrap_or_default());
+            verdict.until = verdict.until.min(clock.after(HELD_FOR));
+        }
+        verdict
+    }
+
+    /// A name is said to be bad as before, or not at all.
+    fn guard_name(&self, name: &Name, verdict: &mut NameVerdict) {
+        if verdict.codes.is_empty() || verdict.decision.is_some() {
+            return;
+        }
+        let hash = hash_of_text(name.text());
+        if !self.guard.holds() {
+            self.listed_names.insert(hash, ());
+        } else if !self.listed_names.contains_key(&hash) {
+            verdict.codes.clear();
+            verdict.rating = None;
+            verdict.until = verdict.until.min(now().after(HELD_FOR));
+        }
+    }
+
+    /// What is held against a pair is said if its client is listed, or nothing is held back.
+    fn guard_pair(&self, known: &Known, verdict: &mut PairVerdict) {
+        if verdict.listings.is_empty() || verdict.decision.is_some() {
+            return;
+        }
+        let is_listed = || match v4(known.ip) {
+            Some(ip) => self.published.last(ip).is_some_and(Codes::is_listed),
+            None => self.listed_v6.contains_key(&Client::of(known.ip)),
+        };
+        if self.guard.never_lists(known.ip) || (self.guard.holds() && !is_listed()) {
+            verdict.listings.clear();
+            verdict.until = verdict.until.min(now().after(HELD_FOR));
+        }
+    }
+
     /// The shards of what is published, for [`LedgerJudge::publish`].
     pub(crate) fn shards(&self) -> std::ops::Range<usize> {
         self.published.shards()
     }
 
-    /// Judges those clients of a shard who will have to be judged anew `ahead`, as far as nobody has to be asked; how many that
-    /// were, and how many the shard has.
-    pub(crate) fn publish(&self, shard: usize, ahead: Duration) -> (usize, usize) {
-        let (clients, due) = self.published.due(shard, now().after(ahead));
-        let judged = due.into_iter().filter(|ip| self.judge_resident(*ip, false).is_some()).count();
-        (judged, clients)
+    /// Judges those clients of a shard who will have to be judged anew `ahead`, as far as nobody has to be asked; of the others
+    /// it only notes what they are without that, so that it is known who is newly listed.
+    pub(crate) fn publish(&self, shard: usize, ahead: Duration) -> Counts {
+        let due = self.published.due(shard, now().after(ahead));
+        let judged = due.into_iter().filter(|ip| self.judge_ahead(*ip)).count();
+        Counts { judged, ..self.published.count(shard) }
+    }
+
+    fn judge_ahead(&self, ip: Ipv4Addr) -> bool {
+        if self.judge_resident(ip, false).is_some() {
+            return true;
+        }
+        if self.published.last(ip).is_none() {
+            let mark = self.published.mark(ip);
+            let (known, nothing) = (self.known(ip.into()), FindingSet::default());
+            let case = known.case(&nothing, false);
+            let verdict =
+                self.guarded(&known, rules::judge_client(&case, &self.of_firmest(&known)));
+            self.published.put(mark, Codes::of(&verdict), known.now, known.now);
+        }
+        false
     }
 
     /// Judges a client from what is known of it, unless somebody would have to be asked; and publishes that.
@@ -228,7 +346,8 @@ impl LedgerJudge {
         };
         let best = self.of_firmest(&known);
         let verdict = rules::judge_client(&known.case(&found, in_words), &best);
-        self.published.put(mark, Codes::of(&verdict), verdict.until, known.now);
+        let verdict = self.guarded(&known, verdict);
+        self.published.put(mark, Codes::of(&verdict), verdict.until, now());
         Some(verdict)
     }
 
@@ -294,8 +413,9 @@ impl Judge for LedgerJudge {
             &self.of_firmest(&known),
         );
         verdict.until = evidence.limit(verdict.until, known.now);
+        let verdict = self.guarded(&known, verdict);
         if let Some(mark) = mark {
-            self.published.put(mark, Codes::of(&verdict), verdict.until, known.now);
+            self.published.put(mark, Codes::of(&verdict), verdict.until, now());
         }
         verdict
     }
@@ -321,6 +441,7 @@ impl Judge for LedgerJudge {
             now,
         );
         verdict.until = evidence.limit(verdict.until, now);
+        self.guard_name(name, &mut verdict);
         verdict
     }
 
@@ -337,6 +458,7 @@ impl Judge for LedgerJudge {
         let mut verdict =
             rules::judge_pair(&known.case(&evidence.found, asker.in_words), name, &name_history);
         verdict.until = evidence.limit(verdict.until, known.now);
+        self.guard_pair(&known, &mut verdict);
         verdict
     }
 
@@ -434,6 +556,10 @@ fn v4(ip: IpAddr) -> Option<Ipv4Addr> {
         IpAddr::V4(ip) => Some(ip),
         IpAddr::V6(_) => None,
     }
+}
+
+fn remembering<T: std::hash::Hash + Eq + Send + Sync + 'static>() -> Listed<T> {
+    moka::sync::Cache::builder().max_capacity(LISTED_KEPT).time_to_live(LISTED_FOR).build()
 }
 
 /// The clock: the one place where the server reads it.

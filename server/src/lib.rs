@@ -10,6 +10,7 @@
 //! - `cookie`: who was asked before; `pace`: how many answers a network gets
 //! - [`judge`]: what is asked of whoever judges; [`ledger_judge`]: history and evidence, judged
 //! - `published`: what the zones of addresses say of clients, ready to be said again
+//! - [`guard`]: what a fault of the data must not do to mail: new listings are held back
 //! - [`publisher`]: judges ahead, so that it is there when it is asked for
 //! - [`live`]: what the DNS says now about a pair, within limits
 //! - [`metrics`]: what is counted
@@ -22,6 +23,7 @@ pub mod config;
 mod connections;
 mod cookie;
 mod fast;
+pub mod guard;
 pub mod handler;
 pub mod judge;
 pub mod ledger_judge;

@@ -56,6 +56,15 @@ struct Entry {
     codes: Codes,
 }
 
+/// Of the clients of some shards.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) clients: usize,
+    pub(crate) listed: usize,
+    /// Judged just now.
+    pub(crate) judged: usize,
+}
+
 /// What the table knows of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -97,6 +106,13 @@ impl Published {
         }
     }
 
+    /// What was said of a client last, whether that still holds or not.
+    pub(crate) fn last(&self, ip: Ipv4Addr) -> Option<Codes> {
+        let ip = u32::from(ip);
+        let shard = self.shards.get(shard_of(ip))?.load();
+        shard.find(ip).filter(|entry| entry.until > Time::default()).map(|entry| entry.codes)
+    }
+
     /// A mark for [`Published::put`].
     pub(crate) fn mark(&self, ip: Ipv4Addr) -> Mark {
         let ip = u32::from(ip);
@@ -123,12 +139,20 @@ impl Published {
         0..self.shards.len()
     }
 
-    /// How many clients a shard has, and those of them who have to be judged before this moment.
-    pub(crate) fn due(&self, shard: usize, before: Time) -> (usize, Vec<Ipv4Addr>) {
-        let Some(shard) = self.shards.get(shard) else { return (0, Vec::new()) };
+    /// Those clients of a shard who have to be judged before this moment.
+    pub(crate) fn due(&self, shard: usize, before: Time) -> Vec<Ipv4Addr> {
+        let Some(shard) = self.shards.get(shard) else { return Vec::new() };
         let shard = shard.load();
         let due = shard.entries.iter().filter(|entry| entry.again < before);
-        (shard.entries.len(), due.map(|entry| entry.ip.into()).collect())
+        due.map(|entry| entry.ip.into()).collect()
+    }
+
+    /// How many clients a shard has, and how many of them are listed.
+    pub(crate) fn count(&self, shard: usize) -> Counts {
+        let Some(shard) = self.shards.get(shard) else { return Counts::default() };
+        let shard = shard.load();
+        let listed = shard.entries.iter().filter(|entry| entry.codes.is_listed()).count();
+        Counts { clients: shard.entries.len(), listed, judged: 0 }
     }
 
     /// The ledger changed something of these clients: they have a place from now on, and their networks are judged

@@ -6,6 +6,7 @@
 //! - It begins when the program begins, and works for half of the time until all have been judged once; likewise when most
 //!   have to be judged anew (another policy). Then it looks for what will soon have to be judged anew, and takes at most
 //!   [`SHARE`] of the time, however many clients there are: what it does not reach is judged when it is asked for.
+//! - After each round the guards ([`crate::guard`]) learn how many are listed.
 //! - It judges few clients at a time, so that it holds up nobody.
 //!
 //! It runs in a thread of its own, which ends soon after [`Publisher`] is dropped.
@@ -16,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::ledger_judge::LedgerJudge;
+use crate::published::Counts;
 
 /// The share of a core while there is nothing to catch up with: one part of so many.
 const SHARE: u32 = 50;
@@ -49,12 +51,13 @@ fn publish(judge: &LedgerJudge, rest: impl Fn(Duration) -> bool) {
     let mut parts = CATCHING_UP;
     loop {
         let round = Instant::now();
-        let (mut judged, mut seen) = (0, 0);
+        let mut all = Counts::default();
         let mut stint = Instant::now();
         for shard in judge.shards() {
-            let (of_shard, clients) = judge.publish(shard, AHEAD);
-            judged += of_shard;
-            seen += clients;
+            let Counts { clients, listed, judged } = judge.publish(shard, AHEAD);
+            all.clients += clients;
+            all.listed += listed;
+            all.judged += judged;
             let took = stint.elapsed();
             if took > STINT {
                 if !rest(took * (parts - 1)) {
@@ -63,7 +66,8 @@ fn publish(judge: &LedgerJudge, rest: impl Fn(Duration) -> bool) {
                 stint = Instant::now();
             }
         }
-        parts = if judged * 2 > seen { CATCHING_UP } else { SHARE };
+        judge.look(all.listed);
+        parts = if all.judged * 2 > all.clients { CATCHING_UP } else { SHARE };
         if !rest(ROUND.saturating_sub(round.elapsed()).max(STINT)) {
             return;
         }

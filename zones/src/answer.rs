@@ -46,6 +46,8 @@ const DNA_SERVICE: &str = "MARID,1";
 /// How the text of a listing begins. MTAs quote it in their refusals, and whoever learns from their logs
 /// knows by our name that the refusal is our own.
 const LISTED: &str = "helostat: listed ";
+/// What is said of a client beside codes that are those of an earlier verdict.
+const AS_BEFORE: &str = "as before: newer verdicts are held back by a guard";
 /// The longest character-string (RFC 1035 section 3.3).
 const TXT_MAX: usize = 255;
 /// The default cap of a positive TTL, in seconds: the lower end of what lists use.
@@ -147,6 +149,10 @@ impl Answer {
     ) -> Self {
         let mut answer = Self::of_codes(kind, ip, Codes::of(verdict), verdict.until, now, caps);
         if answer.a.is_empty() {
+            return answer;
+        }
+        if verdict.held.is_some() {
+            answer.txt = Some(AS_BEFORE.to_owned());
             return answer;
         }
         let mut text = match kind {

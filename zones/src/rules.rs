@@ -269,6 +269,7 @@ pub fn judge_client(case: &Case<'_>, best: &NameHistory) -> ClientVerdict {
         reasons: verdict.reasons,
         listings: verdict.listings,
         until: verdict.until,
+        held: None,
     }
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::answer::Codes;
 use crate::operator::Decision;
 use crate::time::Time;
 
@@ -181,6 +182,9 @@ pub struct ClientVerdict {
     pub trust: Option<Trust>,
     /// The moment at which the passage of time alone could change this.
     pub until: Time,
+    /// What the zones of addresses say instead, while the verdict is held back.
+    #[serde(skip)]
+    pub held: Option<Codes>,
 }
 
 /// Why a name stands in the `ehlo` zone: the last octet of 127.0.1.x.
@@ -316,6 +320,7 @@ impl ClientVerdict {
             listings: Vec::new(),
             trust: None,
             until,
+            held: None,
         }
     }
 }

@@ -27,8 +27,11 @@ pub struct Codes {
 }
 
 impl Codes {
-    /// Of a verdict.
+    /// Of a verdict; of one that is held back what is said instead.
     pub fn of(verdict: &ClientVerdict) -> Self {
+        if let Some(held) = verdict.held {
+            return held;
+        }
         let mut listed = [0; A_MAX];
         if let [first, others @ ..] = &mut listed
             && !verdict.listings.is_empty()
@@ -64,6 +67,11 @@ impl Codes {
             _ => [none; A_MAX],
         };
         values.into_iter().take_while(move |value| *value != none)
+    }
+
+    /// Does it stand on `bl`?
+    pub fn is_listed(self) -> bool {
+        self.listed != [0; A_MAX]
     }
 }
 
