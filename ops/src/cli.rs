@@ -55,6 +55,8 @@ pub enum Command {
     Deny(DecideArgs),
     /// List whom you allow and deny, or take one of these back
     Decisions(DecisionsArgs),
+    /// Say whether new listings are held back by a guard, and why; or let them go
+    Publish(PublishArgs),
     /// Run under a mail server, so that it logs the names that clients say
     #[command(subcommand)]
     Filter(FilterCommand),
@@ -199,6 +201,17 @@ pub struct DecideArgs {
     /// The day (in UTC) through which it holds, or a time such as 2026-12-31T18:00:00Z
     #[arg(long, value_name = "DATE", conflicts_with = "lasting")]
     pub until: Option<String>,
+}
+
+/// `helostat publish`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct PublishArgs {
+    /// Let go what is held back, and hold nothing back for ten minutes
+    #[arg(long)]
+    pub force: bool,
+    /// Print JSON instead of words
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `helostat decisions`.

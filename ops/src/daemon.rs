@@ -50,7 +50,7 @@ use crate::log::Log;
 use crate::privileges::{self, Dropped};
 use crate::settings::Place;
 use crate::snapshots::Keeper;
-use crate::{ledger_metrics, rescue, settings, welcome};
+use crate::{guards, ledger_metrics, rescue, settings, welcome};
 
 /// How long the threads of the logs may take to commit what they have in hand.
 const LAST_COMMIT: Duration = Duration::from_millis(1500);
@@ -167,6 +167,8 @@ async fn serve(
     let policy = settings::policy(&config);
     let judge = Arc::new(LedgerJudge::new(ledger.clone(), live.clone(), policy));
     judge.set_decisions(config.decisions.clone());
+    judge.guard().set_config(settings::guard(&config));
+    guards::register(&registry, &judge)?;
     let _publisher = Publisher::start(judge.clone())
         .inspect_err(|error| tracing::warn!("No thread to judge ahead: {error}"));
     judge_to_be.get_or_init(|| judge.clone());
@@ -396,6 +398,7 @@ impl Reloading<'_> {
         for key in self.running.restart_needed(&new) {
             tracing::warn!("{key} changed: it takes effect after a restart");
         }
+        self.judge.guard().set_config(settings::guard(&new));
         self.judge.set_policy(settings::policy(&new));
         self.judge.set_decisions(new.decisions.clone());
         self.live.set_wait(new.live.wait);

@@ -9,6 +9,7 @@
 //! | `/v1/explain?ip=..&ehlo=..` | everything known, as JSON; `&as=text` in words |
 //! | `/v1/ledger/dump?positions=..`, `/v1/ledger/stats?top=..`, `/v1/positions?prefix=..` | control socket only |
 //! | `POST /v1/batch`, `POST /v1/ledger/forget`, `POST /v1/ledger/snapshot` | control socket only |
+//! | `/v1/publish`, `POST /v1/publish/force` | control socket only: what guards hold back; lets it go |
 //! | `POST /v1/reload` | control socket only: reads the configuration again, as SIGHUP does, and says how that went |
 //!
 //! Every answer that is built from text of others is JSON or plain text, never HTML, so nothing a client
@@ -33,6 +34,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::command::ledger::forget::{self, ForgetError};
 use crate::command::ledger::snapshot;
 use crate::command::ledger::stats::Stats;
+use crate::guards;
 use crate::health::Health;
 use crate::snapshots::Keeper;
 use crate::stream::written_while_sent;
@@ -91,6 +93,8 @@ pub fn control(pages: Pages) -> Router {
         .route("/v1/ledger/forget", post(forget))
         .route("/v1/ledger/snapshot", post(snapshot))
         .route("/v1/positions", get(positions))
+        .route("/v1/publish", get(publish))
+        .route("/v1/publish/force", post(force))
         .route("/v1/batch", post(batch))
         .route("/v1/reload", post(reload))
         .layer(DefaultBodyLimit::max(BATCH_MAX))
@@ -103,7 +107,10 @@ async fn index() -> Html<&'static str> {
 }
 
 async fn healthz(State(pages): State<Pages>) -> Response {
-    let report = pages.health.report();
+    let mut report = pages.health.report();
+    if let Ok(judge) = pages.judge() {
+        report.warnings.extend(guards::warning(&judge.guarding()));
+    }
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, axum::Json(report)).into_response()
 }
@@ -240,6 +247,20 @@ async fn batch(State(pages): State<Pages>, body: Bytes) -> Result<Response, TooE
         Ok(Err(error)) => sentence(StatusCode::INSUFFICIENT_STORAGE, error),
         Err(error) => sentence(StatusCode::INTERNAL_SERVER_ERROR, error),
     })
+}
+
+async fn publish(State(pages): State<Pages>) -> Result<Response, TooEarly> {
+    let judge = pages.judge()?;
+    Ok(aside(move || axum::Json(judge.guarding()).into_response()).await)
+}
+
+async fn force(State(pages): State<Pages>) -> Result<Response, TooEarly> {
+    let judge = pages.judge()?;
+    let force = move || {
+        judge.force();
+        "what was held back is said\n".into_response()
+    };
+    Ok(aside(force).await)
 }
 
 async fn reload(State(pages): State<Pages>) -> Response {

@@ -19,6 +19,7 @@ pub mod control;
 pub mod daemon;
 pub mod example;
 pub mod exit;
+pub mod guards;
 pub mod health;
 pub mod http;
 pub mod ledger_metrics;

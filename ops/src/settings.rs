@@ -11,6 +11,7 @@ use helostat_ingest::reader::FormatChoice;
 use helostat_ingest::source::{journal, syslog};
 use helostat_server::catalog::ConfigError;
 use helostat_server::config::{DnsConfig, Limits, NameServer, ZoneConfig};
+use helostat_server::guard::GuardConfig;
 use helostat_server::list::{DatasetConfig, List, ListConfig};
 use helostat_server::live::LiveConfig;
 use helostat_zones::answer::Caps;
@@ -74,11 +75,27 @@ fn zone(zone: &Zone) -> ZoneConfig {
             .collect(),
         rname: Some(zone.contact.to_string()),
         allow: zone.allow.clone(),
+        dry_run: zone.dry_run.iter().map(|kind| self::kind(*kind)).collect(),
         caps: Caps {
             positive_ttl: seconds(zone.ttl),
             negative_ttl: seconds(zone.negative_ttl),
             page: zone.page.clone(),
         },
+    }
+}
+
+/// The limits of the guards.
+pub fn guard(config: &Config) -> GuardConfig {
+    let guard = &config.guard;
+    GuardConfig {
+        enabled: guard.enabled,
+        stale_after: guard.stale_after,
+        give_up_after: guard.give_up_after,
+        window: guard.window,
+        new_listings: guard.new_listings as usize,
+        new_percent: guard.new_percent as usize,
+        canaries: guard.canaries as usize,
+        never_list: guard.never_list.clone(),
     }
 }
 

@@ -113,11 +113,10 @@ impl Catalog {
     pub(crate) fn fast(&self) -> fast::Zones {
         fast::Zones::new(self.zones.iter().map(|zone| {
             let role = match &zone.role {
-                // With zones below it a name may exist that the list does not know.
-                Role::List(list) if zone.cuts.is_empty() => {
+                Role::List(list) if zone.is_plain() => {
                     fast::Role::List(Arc::clone(list), zone.allow.clone())
                 }
-                Role::Kind(kind) if zone.cuts.is_empty() && kind.form() == Form::Address => {
+                Role::Kind(kind) if zone.is_plain() && kind.form() == Form::Address => {
                     let clients = fast::Clients {
                         kind: *kind,
                         caps: zone.caps.clone(),
@@ -160,6 +159,8 @@ pub struct Zone {
     pub role: Role,
     /// What limits its answers.
     pub caps: Caps,
+    /// It answers as if it were empty.
+    pub(crate) is_dry: bool,
     /// Its place among all zones.
     pub(crate) number: usize,
     /// Who may ask in it; empty for whoever may ask at all.
@@ -170,6 +171,11 @@ pub struct Zone {
 }
 
 impl Zone {
+    /// With zones below it names exist that it does not know; and a trial is counted the long way.
+    fn is_plain(&self) -> bool {
+        self.cuts.is_empty() && !self.is_dry
+    }
+
     /// True if `name` is an apex of another zone, or lies above one.
     pub(crate) fn leads_to_another(&self, name: &LowerName) -> bool {
         self.cuts.iter().any(|cut| name.zone_of(cut))
@@ -355,6 +361,7 @@ fn zones_of(config: &ZoneConfig) -> Result<Vec<Zone>, ConfigError> {
     let zone = |(apex, role): (LowerName, Role)| Zone {
         labels: apex.iter().count(),
         apex,
+        is_dry: matches!(role, Role::Kind(kind) if config.dry_run.contains(&kind)),
         role,
         caps: config.caps.clone(),
         number: 0,
@@ -376,6 +383,7 @@ fn zone_of_list(list: &Arc<List>) -> Zone {
     Zone {
         labels: apex.iter().count(),
         apex,
+        is_dry: false,
         role: Role::List(Arc::clone(list)),
         caps: Caps::default(),
         number: 0,

@@ -72,6 +72,8 @@ pub struct ZoneConfig {
     pub rname: Option<String>,
     /// Who may ask in it; empty for whom [`DnsConfig::allow`] lets. The trusted may in any case.
     pub allow: Vec<IpNet>,
+    /// Of these kinds, those that answer as if they were empty; what they would have said is counted.
+    pub dry_run: Vec<Kind>,
     /// The TTLs, and the page that explains.
     pub caps: Caps,
 }
@@ -85,6 +87,7 @@ impl ZoneConfig {
             name_servers: vec![NameServer { name: name_server.to_owned(), addresses: Vec::new() }],
             rname: None,
             allow: Vec::new(),
+            dry_run: Vec::new(),
             caps: Caps::default(),
         }
     }

@@ -28,7 +28,7 @@ use std::time::Duration;
 use helostat_zones::time::Time;
 use ipnet::IpNet;
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// For so long nothing is held back once the operator said so.
 const AMNESTY: Duration = Duration::from_secs(600);
@@ -77,7 +77,7 @@ impl Default for GuardConfig {
 }
 
 /// Why listings are held back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// Nothing was learned for too long.
@@ -106,9 +106,11 @@ impl Cause {
 }
 
 /// How things stand, for people and programs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Standing {
+    /// All clients have been looked at since the start: from then on it is known who is new.
+    pub armed: bool,
     /// Why listings are held back; empty if they are not.
     pub causes: Vec<Cause>,
     /// Since when.
@@ -282,6 +284,7 @@ impl Guard {
         some.sort_unstable();
         some.truncate(SHOWN);
         Standing {
+            armed: state.armed,
             causes: state.causes(now),
             since: state.since,
             listed: state.listed,
@@ -475,7 +478,7 @@ mod tests {
         guard.look(100, Some(NOW), later);
         assert_eq!(guard.judging_time(later), later, "the operator knows");
         let newer = NOW.after(Duration::from_secs(1));
-        guard.look(100, Some(newer), newer.after(Duration::from_secs(4 * 86_400)));
+        guard.look(100, Some(newer), newer.after(Duration::from_secs(5 * 86_400)));
         assert!(guard.holds(), "of newer data nothing was said");
     }
 

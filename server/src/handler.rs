@@ -262,7 +262,12 @@ impl<J: Judge> Handler<J> {
         let labels: Vec<&[u8]> = owner.iter().take(left).collect();
         let key = Key::read(kind, &labels);
         let asker = Asker { in_words: at.rtype != RecordType::A, ..asker };
-        let answer = self.answer(kind, &key, zone, texts, asker).await;
+        let mut answer = self.answer(kind, &key, zone, texts, asker).await;
+        if zone.is_dry && !matches!(key, Key::TestListed(_)) && answer.exists == Exists::Exists {
+            self.metrics.would_have(kind.label());
+            let ttl = zone.caps.negative_ttl;
+            answer = Answer { exists: self.unlisted(&key), a: vec![], txt: None, ttl };
+        }
         at.with(answer)
     }
 
@@ -280,6 +285,19 @@ impl<J: Judge> Handler<J> {
         let node = String::from_utf8_lossy(&self.nsid);
         let version = env!("CARGO_PKG_VERSION");
         Some(format!("helostat={version} node={node} serial={serial} now={}", self.judge.now()))
+    }
+
+    /// What a name is of whose key nothing is said.
+    fn unlisted(&self, key: &Key) -> Exists {
+        let below = match key {
+            Key::Client(ip) => return Exists::unlisted(*ip),
+            Key::Name(name) => self.judge.names_below(name.text()),
+            Key::Pair(ip, name) => {
+                self.judge.pair_names_below(*ip, name.text()) || self.judge.names_below(name.text())
+            }
+            _ => true,
+        };
+        if below { Exists::NoData } else { Exists::NxDomain }
     }
 
     /// What is said of a client as it was said before; `None` if it has to be judged.
@@ -332,7 +350,7 @@ impl<J: Judge> Handler<J> {
             }
             Key::Name(name) => {
                 let verdict = self.judge.name(name, asker).await;
-                let unlisted = unlisted(|| self.judge.names_below(name.text()));
+                let unlisted = self.unlisted(key);
                 let of = match kind {
                     Kind::Dna => Answer::of_recommendation,
                     _ => Answer::of_name,
@@ -341,10 +359,7 @@ impl<J: Judge> Handler<J> {
             }
             Key::Pair(ip, name) => {
                 let verdict = self.judge.pair(*ip, name, asker).await;
-                let unlisted = unlisted(|| {
-                    self.judge.pair_names_below(*ip, name.text())
-                        || self.judge.names_below(name.text())
-                });
+                let unlisted = self.unlisted(key);
                 Answer::of_pair(*ip, name, &verdict, unlisted, self.judge.now(), caps)
             }
             // The apex of a kind, asked for DS where no zone of ours is above.
@@ -368,10 +383,6 @@ fn offered(request: &Request) -> Result<Option<Offered>, ()> {
         Some(EdnsOption::Unknown(_, data)) => Offered::read(data).map(Some).ok_or(()),
         _ => Ok(None),
     }
-}
-
-fn unlisted(below: impl FnOnce() -> bool) -> Exists {
-    if below() { Exists::NoData } else { Exists::NxDomain }
 }
 
 /// What is answered to a type that is no type of data.

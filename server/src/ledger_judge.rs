@@ -239,10 +239,21 @@ impl LedgerJudge {
 
     /// A round over all clients is done: so many are listed.
     pub(crate) fn look(&self, listed: usize) {
-        let held = self.guard.holds();
+        let before = self.guarding().causes;
         self.guard.look(listed, self.ledger.newest(), now());
-        if held != self.guard.holds() {
-            self.published.touch_all();
+        let causes = self.guarding().causes;
+        if before == causes {
+            return;
+        }
+        self.published.touch_all();
+        if causes.is_empty() {
+            tracing::info!("New listings are no longer held back");
+        } else {
+            let held: Vec<_> = causes.iter().map(|cause| cause.word()).collect();
+            tracing::warn!(
+                guards = held.join(","),
+                "New listings are held back: see helostat publish"
+            );
         }
     }
 

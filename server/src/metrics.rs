@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `helostat_dns_questions_total` | `zone` (kind), `type`, `result` | answered questions |
 //! | `helostat_dns_answer_seconds` | | from a question to its answer, encoded |
+//! | `helostat_dns_dry_run_total` | `zone` | questions that a zone would have answered, had it not been a dry run |
 //! | `helostat_dns_dropped_total` | `why` | packets and connections that got no answer |
 //! | `helostat_dns_tcp_connections` | | open TCP connections |
 //!
@@ -65,6 +66,7 @@ pub struct Metrics {
     questions: IntCounterVec,
     answer_seconds: Histogram,
     dropped: IntCounterVec,
+    dry: IntCounterVec,
     /// Open TCP connections.
     pub(crate) tcp_connections: IntGauge,
 }
@@ -84,6 +86,13 @@ impl Metrics {
                 )
                 .buckets(ANSWER_BUCKETS.to_vec()),
             )?,
+            dry: IntCounterVec::new(
+                Opts::new(
+                    "helostat_dns_dry_run_total",
+                    "Questions that a zone would have answered, had it not been a dry run",
+                ),
+                &["zone"],
+            )?,
             dropped: IntCounterVec::new(
                 Opts::new("helostat_dns_dropped_total", "DNS packets and connections not answered"),
                 &["why"],
@@ -96,6 +105,7 @@ impl Metrics {
         registry.register(Box::new(metrics.questions.clone()))?;
         registry.register(Box::new(metrics.answer_seconds.clone()))?;
         registry.register(Box::new(metrics.dropped.clone()))?;
+        registry.register(Box::new(metrics.dry.clone()))?;
         registry.register(Box::new(metrics.tcp_connections.clone()))?;
         Ok(metrics)
     }
@@ -125,6 +135,11 @@ impl Metrics {
                 self.answer_seconds.observe(took.as_secs_f64());
             }
         }
+    }
+
+    /// Counts what a zone would have said.
+    pub(crate) fn would_have(&self, zone: &str) {
+        self.dry.with_label_values(&[zone]).inc();
     }
 
     /// Counts what got no answer.

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod filter;
 pub mod learn;
 pub mod ledger;
+pub mod publish;
 pub mod replay;
 pub mod stats;
 

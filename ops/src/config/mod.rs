@@ -56,8 +56,8 @@ pub use place::{ConfigError, ConfigErrors, Place};
 pub use policy::Policy;
 pub use section::{Change, Key, Preset};
 pub use settings::{
-    Daemon, Dns, Http, Ingest, Journal, Ledger, List, Live, Log, LogLevel, Syslog, Transport, Zone,
-    ZoneKind,
+    Daemon, Dns, Guard, Http, Ingest, Journal, Ledger, List, Live, Log, LogLevel, Syslog,
+    Transport, Zone, ZoneKind,
 };
 pub use size::Size;
 pub use value::Rule;
@@ -107,6 +107,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// The numbers of the verdict.
     pub policy: Policy,
+    /// What a fault of the data must not do to mail.
+    pub guard: Guard,
     /// Where decisions are kept.
     pub operator: Operator,
     /// The origins under which verdicts are published.
@@ -139,6 +141,7 @@ impl Default for Config {
             evidence: Evidence::initial(),
             ingest: Ingest::initial(),
             policy: Policy::initial(),
+            guard: Guard::initial(),
             operator: Operator::initial(),
             zones: Vec::new(),
             lists: Vec::new(),
@@ -260,8 +263,8 @@ impl Config {
         let mut sections: Vec<&mut dyn Section> =
             vec![&mut self.daemon, &mut self.ledger, &mut self.dns, &mut self.http, &mut self.live];
         sections.extend(self.evidence.sections());
-        let others: [&mut dyn Section; 3] =
-            [&mut self.ingest, &mut self.policy, &mut self.operator];
+        let others: [&mut dyn Section; 4] =
+            [&mut self.ingest, &mut self.policy, &mut self.guard, &mut self.operator];
         sections.extend(others);
         sections
     }
@@ -270,7 +273,7 @@ impl Config {
 /// Every key of the file with its section, in the order of the manual.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
     let before = [Daemon::KEYS, Ledger::KEYS, Dns::KEYS, Http::KEYS, Live::KEYS];
-    let after = [Ingest::KEYS, Policy::KEYS, Operator::KEYS];
+    let after = [Ingest::KEYS, Policy::KEYS, Guard::KEYS, Operator::KEYS];
     let entries =
         [Zone::KEYS, List::KEYS, Log::KEYS, Syslog::KEYS, Journal::KEYS, Allow::KEYS, Deny::KEYS];
     let evidence = Evidence::KEYS.iter().copied();

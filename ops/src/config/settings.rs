@@ -182,6 +182,8 @@ section! {
             "The addresses of those name servers that lie in the zone itself.";
         "contact" contact: DomainName = Is(r#""hostmaster.<origin>""#), Free, Reload,
             "The mailbox of the zone's SOA, with a dot for its @.";
+        "dry-run" dry_run: Vec<ZoneKind> = Is("[]"), Free, Reload,
+            "Kinds that answer as if they were empty; what they would have said is counted.";
         "allow" allow: Vec<IpNet> = Is("[]"), Free, Reload,
             "Who may ask in this zone, instead of `dns.allow`; empty is as there.";
         "ttl" ttl: Duration = Is(r#""5m""#), Seconds(seconds(1), DAY), Reload,
@@ -190,6 +192,28 @@ section! {
             "How long \"nothing known\" may be kept by who asked.";
         "page" page: Option<String> = Is(r#""""#), Url, Reload,
             "A web page named in TXT answers: what you tell people whose mail was refused.";
+    }
+}
+
+section! {
+    /// `[guard]`: what a fault of the data must not do to mail.
+    Guard in "guard" {
+        "enabled" enabled: bool = Is("true"), Free, Reload,
+            "Hold new listings back while something is wrong with the data; the last good answers stay.";
+        "stale-after" stale_after: Duration = Is(r#""3d""#), Lasting(seconds(3600), seconds(365 * 86_400)), Reload,
+            "Nothing learned for so long is wrong: until something is, verdicts are those of that moment.";
+        "give-up-after" give_up_after: Duration = Is(r#""30d""#), Lasting(seconds(3600), seconds(3650 * 86_400)), Reload,
+            "After so long without anything learned time goes on: such data are nobody's last good ones.";
+        "window" window: Duration = Is(r#""1h""#), Lasting(MINUTE, DAY), Reload,
+            "The time in which new listings are counted.";
+        "new-listings" new_listings: u32 = Is("1000"), Between(0, 100_000_000), Reload,
+            "More clients than this newly listed within the window are wrong,";
+        "new-percent" new_percent: u32 = Is("50"), Between(0, 10_000), Reload,
+            "if they are also more than so many of each hundred that are listed.";
+        "canaries" canaries: u32 = Is("20"), Between(0, 100_000_000), Reload,
+            "More clients than this newly listed within a day whose mail was taken today or yesterday are wrong.";
+        "never-list" never_list: Vec<IpNet> = Is("[]"), Free, Reload,
+            "Networks of which nobody is ever listed; that somebody would be is wrong.";
     }
 }
 
