@@ -31,7 +31,7 @@ class Haraka(Program):
         },
         "reject": {
             "trusted": Expect(True),
-            "listed": Expect(False, r"^554 .*is listed on bl\.rep\.example\.net"),
+            "listed": Expect(False, r"^550 .*is listed on bl\.rep\.example\.net"),
             "suspect": Expect(True),
             "unknown": Expect(True),
         },

@@ -10,6 +10,7 @@ from .stage import listens, write
 
 LOG = "/var/log/mail.log"
 
+INCLUDE = "include(`/etc/mail/helostat.mc')"
 MC = """
 divert(0)dnl
 OSTYPE(`linux')dnl
@@ -48,7 +49,7 @@ class Sendmail(Program):
         },
         "reject": {
             "trusted": Expect(True, unseen="reject="),
-            "listed": Expect(False, r"^550 5\.7\.1 .*helostat: ?listed many-families", seen=r"reject=550 5\.7\.1 .*helostat: ?listed"),
+            "listed": Expect(False, r"^550 5\.7\.1 .*listed at bl\.rep\.example\.net: helostat: ?listed many-families", seen=r"reject=550 5\.7\.1 .*listed at bl\.rep\.example\.net"),
             "suspect": Expect(True, unseen="reject="),
             "unknown": Expect(True, unseen="reject="),
         },
@@ -63,7 +64,7 @@ class Sendmail(Program):
 
     def make(self, mode):
         write("/etc/mail/helostat.mc", self.shipped(f"{mode}.mc"))
-        write("/etc/mail/sendmail.mc", MC.replace("@ASK@", "include(`/etc/mail/helostat.mc')"))
+        write("/etc/mail/sendmail.mc", MC.replace("@ASK@", INCLUDE))
         made = self.stage.run("m4", "-D_CF_DIR_=/usr/share/sendmail/cf/", "/usr/share/sendmail/cf/m4/cf.m4", "/etc/mail/sendmail.mc")
         write("/etc/mail/sendmail.cf", made)
 

@@ -11,7 +11,10 @@ from .stage import write
 
 
 class SpamAssassin(Program):
-    """Once for each message, with Debian's rules and network tests."""
+    """Once for each message, with Debian's rules and network tests. It refuses nothing; "taken" is what it does not call spam.
+
+    Our mail has 0.8 points of its own, since its sender's domain does not exist.
+    """
 
     name, folder = "spamassassin", "spamassassin"
     expect = {
@@ -23,7 +26,7 @@ class SpamAssassin(Program):
         },
         "reject": {
             "trusted": Expect(True, seen=r"HELOSTAT_PAIR_STANDS=-0.3 .*HELOSTAT_TRUSTED=-1.5 ", unseen="LISTED|SUSPECT|OTHERS|MANY"),
-            "listed": Expect(True, seen=r"HELOSTAT_LISTED=3 .*HELOSTAT_MANY_NAMES=0.3 .*HELOSTAT_SUSPECT=1 "),
+            "listed": Expect(False, r"^Yes", seen=r"HELOSTAT_LISTED=3 .*HELOSTAT_MANY_NAMES=0.3 .*HELOSTAT_SUSPECT=1 "),
             "suspect": Expect(True, seen=r"HELOSTAT_SUSPECT=1 ", unseen="LISTED"),
             "unknown": Expect(True, unseen="HELOSTAT"),
         },
@@ -57,6 +60,6 @@ class SpamAssassin(Program):
         took = time.monotonic() - began
         head = done.stdout.partition("\n\n")[0]
         rules = re.findall(r"^ *\*? *(-?\d+\.\d+) (HELOSTAT\w+)", done.stdout, re.M)
-        seen = " ".join(f"{rule}={float(score):g}" for score, rule in sorted(rules, key=lambda found: found[1]))
+        seen = " ".join(f"{rule}={float(score):g}" for rule, score in sorted({rule: score for score, rule in rules}.items()))
         status = re.search(r"X-Spam-Status: (.*?)\n\S", head, re.S)
         return Visit("X-Spam-Status: Yes" not in head, " ".join(status.group(1).split()) if status else done.stderr[-300:], seen + " ", took)
