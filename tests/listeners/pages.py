@@ -107,6 +107,18 @@ def as_pattern(value):
     return value if "\\" in value else value.replace(".", r"\.")
 
 
+def check_weights(seen):
+    """Yields a check for each file of weights: each symbol or rule was given, with just that weight."""
+    for program, file, line in (
+        ("rspamd", "rspamd/rbl_group.conf", r'"(HELOSTAT_\w+)" \{ weight = (-?[\d.]+);'),
+        ("spamassassin", "spamassassin/helostat_scores.cf", r"score +(HELOSTAT_\w+) +(-?[\d.]+)"),
+        ("spamassassin", "spamassassin/helostat_bits.cf", r"score +(HELOSTAT_\w+) +(-?[\d.]+)"),
+    ):
+        given = set(" ".join(seen.get(program, [])).split())
+        wanted = {f"{name}={float(weight):g}" for name, weight in re.findall(line, (SHIPPED / file).read_text())}
+        yield f"ops/mta/{file}: each weight was given", wanted and wanted <= given, " ".join(sorted(wanted - given)) or " ".join(sorted(wanted))
+
+
 def check_waits(waits):
     """Yields a check for each program: nobody waited longer than the table of docs/mta.md says."""
     table = dict(re.findall(r"^\| (\w+) \|((?: \d+ s \|){3})$", HUB.read_text(), re.M))
