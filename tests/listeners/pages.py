@@ -30,7 +30,7 @@ def check_blocks(logs):
     seen = {plain(line) for path in sorted(logs.rglob("*")) if path.is_file() for line in path.read_text(errors="replace").splitlines()}
     quoted = set()
     for page in sorted(PAGES.glob("*.md")):
-        for kind, block in re.findall(r"^```(.*)\n(.*?)^```$", page.read_text(), re.M | re.S):
+        for kind, block in re.findall(r"^```([^\n]*)\n(.*?)^```$", page.read_text(), re.M | re.S):
             what = f"docs/mta/{page.name}: {kind or 'a block'}"
             if kind.startswith("ops/mta/") and (TOP / kind).is_file():
                 quoted.add(kind)

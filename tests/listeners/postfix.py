@@ -132,13 +132,13 @@ class Postscreen(Postfix):
     expect = {
         "warn": {
             "trusted": Expect(True, seen="PASS NEW|CONNECT", unseen="DNSBL"),
-            "listed": Expect(True, seen=r"DNSBL rank 4 for "),
+            "listed": Expect(True, seen=r"DNSBL rank 5 for "),
             "suspect": Expect(True, unseen="DNSBL rank"),
             "unknown": Expect(True, unseen="DNSBL rank"),
         },
         "reject": {
             "trusted": Expect(True, unseen="DNSBL"),
-            "listed": Expect(False, r"^550 5\.7\.1 .*blocked using bl\.rep\.example\.net", seen=r"DNSBL rank 4 for "),
+            "listed": Expect(False, r"^550 5\.7\.1 .*blocked using bl\.rep\.example\.net", seen=r"DNSBL rank 5 for "),
             "suspect": Expect(True, unseen="DNSBL rank"),
             "unknown": Expect(True, unseen="DNSBL rank"),
         },

@@ -41,6 +41,9 @@ class Rblsmtpd(Program):
         talk = f"EHLO {name}\r\nMAIL FROM:<ada@sender.example>\r\nRCPT TO:<grace@site.test>\r\nQUIT\r\n"
         done = subprocess.run([*line, "/bin/echo", "250 ok"], input=talk.encode(), capture_output=True, timeout=LONG,
                               env={**self.stage.environment, "PROTO": "TCP", "TCPREMOTEIP": ip})
+        # As tcpserver's log.
+        with open("/var/log/rblsmtpd.out", "ab") as log:
+            log.write(done.stderr)
         replies = done.stdout.decode().splitlines()
         reply = next((reply for reply in replies if reply[:1] in "45"), replies[-1] if replies else "")
         return Visit(reply == "250 ok", reply, done.stderr.decode(), time.monotonic() - began)

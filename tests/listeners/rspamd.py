@@ -49,8 +49,8 @@ class Rspamd(Program):
         },
         "reject": {
             "trusted": Expect(True, seen=r"HELOSTAT_PAIR_STANDS=-0.5 .*HELOSTAT_TRUSTED=-2", unseen="HELOSTAT_(LISTED|SUSPECT)"),
-            "listed": Expect(False, r"reject .*listed at bl\.rep\.example\.net", seen=r"HELOSTAT_LISTED=4.5 .*HELOSTAT_SUSPECT=1.5"),
-            "suspect": Expect(True, seen=r"HELOSTAT_SUSPECT=1.5", unseen="LISTED"),
+            "listed": Expect(False, r"reject .*listed at bl\.rep\.example\.net", seen=r"HELOSTAT_LISTED=3.5 .*HELOSTAT_SUSPECT=2.5"),
+            "suspect": Expect(True, seen=r"HELOSTAT_SUSPECT=2.5", unseen="LISTED"),
             "unknown": Expect(True, unseen="HELOSTAT"),
         },
     }
@@ -58,7 +58,9 @@ class Rspamd(Program):
         ("reject", *world.CROWD_NAME, Expect(True, seen=r"HELOSTAT_BAD_NAME=4")),
         ("reject", *world.THIEF, Expect(True, seen=r"HELOSTAT_NAME_OF_OTHERS=1.5")),
         ("reject", *world.RENAMED, Expect(True, seen=r"HELOSTAT_NEW_NAME=0.5 .*HELOSTAT_TRUSTED=-2")),
-        ("reject", *world.BEGINNER, Expect(True, seen=r"HELOSTAT_KNOWN=-1 ")),
+        ("reject", *world.BEGINNER, Expect(True, seen=r"HELOSTAT_KNOWN=-0.5 ")),
+        ("reject", *world.FORWARDER, Expect(True, seen=r"HELOSTAT_TRUSTED=-2")),
+        ("reject", *world.YOUNG_FORWARDER, Expect(True, seen=r"HELOSTAT_KNOWN=-0.5 ")),
         ("reject", *world.STEADY, Expect(True, seen=r"HELOSTAT_PAIR_STANDS=-0.5")),
         ("reject", *world.ALLOWED, Expect(True, seen=r"HELOSTAT_PAIR_STANDS=-0.5 .*HELOSTAT_TRUSTED=-2")),
     ]

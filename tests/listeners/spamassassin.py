@@ -26,15 +26,15 @@ class SpamAssassin(Program):
         },
         "reject": {
             "trusted": Expect(True, seen=r"HELOSTAT_PAIR_STANDS=-0.3 .*HELOSTAT_TRUSTED=-1.5 ", unseen="LISTED|SUSPECT|OTHERS|MANY"),
-            "listed": Expect(False, r"^Yes", seen=r"HELOSTAT_LISTED=3 .*HELOSTAT_MANY_NAMES=0.3 .*HELOSTAT_SUSPECT=1 "),
-            "suspect": Expect(True, seen=r"HELOSTAT_SUSPECT=1 ", unseen="LISTED"),
+            "listed": Expect(False, r"^Yes", seen=r"HELOSTAT_LISTED=2.5 .*HELOSTAT_MANY_NAMES=0.2 .*HELOSTAT_SUSPECT=2 "),
+            "suspect": Expect(True, seen=r"HELOSTAT_SUSPECT=2 ", unseen="LISTED"),
             "unknown": Expect(True, unseen="HELOSTAT"),
         },
     }
     more = [
         ("reject", *world.CROWD_NAME, Expect(True, seen=r"HELOSTAT_BAD_NAME=3 ")),
         ("reject", *world.THIEF, Expect(True, seen=r"HELOSTAT_NAME_OF_OTHERS=1 ")),
-        ("reject", *world.BEGINNER, Expect(True, seen=r"HELOSTAT_KNOWN=-0.7 ")),
+        ("reject", *world.BEGINNER, Expect(True, seen=r"HELOSTAT_KNOWN=-0.3 ")),
         ("reject", *world.STEADY, Expect(True, seen=r"HELOSTAT_PAIR_STANDS=-0.3 ")),
     ]
     files = {"warn": ["helostat.cf"], "reject": ["helostat.cf", "helostat_scores.cf", "helostat_bits.cf"]}

@@ -24,7 +24,8 @@ THIEF = ("198.19.98.98", "mail.example.com")      # a name that stands elsewhere
 CROWD_NAME = ("198.19.97.97", "ylmf-pc")          # a name that bots everywhere say
 BEGINNER = ("198.18.40.40", "mail.example.fr")    # known, and not trusted yet
 FORWARDER = ("198.18.50.50", "relay.example.ch")  # steady, and some of what it passes on is refused
-HOSTS = [FORWARDER, STEADY, ALLOWED, RENAMED, THIEF, CROWD_NAME, BEGINNER]
+YOUNG_FORWARDER = ("198.18.60.60", "relay.example.cl")
+HOSTS = [FORWARDER, YOUNG_FORWARDER, STEADY, ALLOWED, RENAMED, THIEF, CROWD_NAME, BEGINNER]
 
 FAMILIES = ("example.eu", "example.pl", "example.fi", "example.be", "example.it", "example.nl", "example.se", "example.no",
             "example.dk", "example.cz")
@@ -41,6 +42,8 @@ def log():
         for at, (ip, name) in enumerate((*TRUSTED.values(), STEADY, FORWARDER)):
             sessions.append((days_ago, 8 + at, ip, name, "accepted"))
     sessions += [(days_ago, 12, *FORWARDER, "refused") for days_ago in range(1, 8)]
+    sessions += [(days_ago, 13 + at, *YOUNG_FORWARDER, "accepted") for days_ago in (1, 2, 3, 4) for at in range(4)]
+    sessions += [(days_ago, 13, *YOUNG_FORWARDER, "refused") for days_ago in (1, 2, 3, 4)]
     sessions += [(days_ago, 11, *BEGINNER, "accepted") for days_ago in (1, 1, 2, 3, 4, 5)]
     for turn, days_ago in enumerate(range(1, 11)):
         for at, (ip, _) in enumerate(LISTED.values()):
