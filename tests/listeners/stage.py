@@ -60,6 +60,10 @@ class Stuck(Exception):
     """A wait was in vain, or a command failed."""
 
 
+class Impossible(Exception):
+    """This machine cannot have the stage."""
+
+
 class Stage:
     """What all mail programs share."""
 
@@ -72,7 +76,7 @@ class Stage:
         subprocess.run(["hostname", "mx1"], check=True)
         done = subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={self.packages / 'usr'}:/usr", "/usr"])
         if done.returncode != 0:
-            raise Stuck("no overlay can be mounted here")
+            raise Impossible("no overlay can be mounted here")
         etc, dev = self.work / "etc", self.work / "dev"
         shutil.copytree("/etc", etc, symlinks=True)
         # What the packages bring and this host lacks.
@@ -111,7 +115,7 @@ class Stage:
         write("/etc/unbound/world.conf", "server:\n" + "".join(f"    local-data: '{record}'\n" for record in world.zone()))
         write("/etc/helostat/helostat.toml", HELOSTAT_TOML)
         self.start_syslog()
-        self.spawn("unbound", ["/usr/sbin/unbound", "-d", "-c", "/etc/unbound/unbound.conf"])
+        self.resolver_forgets()
         write("/var/log/past.log", world.log())
         self.start_helostat()
         self.helostat("learn", "--reporter", "mx1", "/var/log/past.log")
@@ -192,10 +196,11 @@ class Stage:
         self.wait("the resolver has answers again", lambda: self.ask(f"2.0.0.127.bl.{ORIGIN}")[1])
 
     def resolver_forgets(self):
-        """Unbound reads its configuration anew, and its caches are empty."""
-        mark = Path("/var/log/unbound.out").stat().st_size
-        self.children["unbound"].send_signal(signal.SIGHUP)
-        self.wait("the resolver is back", lambda: b"start of service" in Path("/var/log/unbound.out").read_bytes()[mark:])
+        """Unbound anew. At a reload it would keep what it knows of servers that were silent, and not ask them for a while."""
+        if "unbound" in self.children:
+            self.end("unbound", signal.SIGKILL)
+        self.spawn("unbound", ["/usr/sbin/unbound", "-d", "-c", "/etc/unbound/unbound.conf"])
+        self.wait("the resolver is back", lambda: self.ask("localhost.", patience=1)[0] == "NOERROR")
 
     # ---- processes
 
