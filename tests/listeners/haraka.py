@@ -1,10 +1,8 @@
 """Haraka with its plugin dns-list and the files of ops/mta/haraka."""
 
-import re
 import time
 from pathlib import Path
 
-from . import world
 from .program import Expect, Program, since, size
 from .stage import listens, write
 

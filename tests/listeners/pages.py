@@ -7,9 +7,8 @@ command that answers here as the page says. Anything else is an error.
 
 import re
 import subprocess
-from pathlib import Path
 
-from . import sendmail, world
+from . import sendmail
 from .stage import ORIGIN, TOP
 
 HUB = TOP / "docs" / "mta.md"

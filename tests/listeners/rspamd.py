@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from . import world
-from .program import LONG, Expect, Program, Visit, since, size
+from .program import LONG, Expect, Program, Visit
 from .stage import Stuck, listens, write
 
 LOG = "/var/log/rspamd/rspamd.log"

@@ -4,7 +4,6 @@ import os
 import time
 from pathlib import Path
 
-from . import world
 from .program import Expect, Program, since, size
 from .stage import listens, write
 
