@@ -69,7 +69,7 @@ class Stage:
 
     def __init__(self, packages, work):
         self.packages, self.work = packages, work
-        self.environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "HOME": "/var", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+        self.environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/var", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
         self.children = {}
 
     def set_up(self, unbound_conf):
