@@ -5,9 +5,9 @@
 //! quotes us. It does by one of three signs, in any case of letters:
 //!
 //! - `helostat: `, with which every text of our zones begins;
-//! - `using ORIGIN`, `at ORIGIN`, `in ORIGIN` or `by ORIGIN`, where the origin is one of ours or anything
-//!   below it: Postfix says `blocked using bl.rep.example.net`, and postscreen says no more than that;
-//!   Exim's own examples say `listed at` and `in a black list at`;
+//! - `using ORIGIN`, `at ORIGIN`, `on ORIGIN`, `in ORIGIN` or `by ORIGIN`, where the origin is one of ours or
+//!   anything below it: Postfix says `blocked using bl.rep.example.net`, and postscreen says no more than
+//!   that; Haraka says `is listed on`; Exim's own examples say `listed at` and `in a black list at`;
 //! - a piece of text that the operator named, for replies of their own wording.
 //!
 //! A client that could put such a sign into the reply to it would have all its refusals forgiven. It can
@@ -28,7 +28,7 @@ use crate::bytes::{contains_folded, cut, cut_at};
 /// How every text of our zones begins.
 const MARK: &[u8] = b"helostat: ";
 /// The words that stand before the name of a list.
-const LINKS: [&[u8]; 4] = [b"using", b"at", b"in", b"by"];
+const LINKS: [&[u8]; 5] = [b"using", b"at", b"on", b"in", b"by"];
 /// The shortest and the longest piece of text, in octets: a shorter one would be met by chance.
 const PIECE: std::ops::RangeInclusive<usize> = 8..=200;
 
@@ -160,6 +160,7 @@ mod tests {
             ("192.0.2.7 is listed at bl.rep.example.net (127.0.0.2: why)", true),
             ("rejected because 192.0.2.7 is in a black list at bl.rep.example.net\\nwhy", true),
             ("listed in bl.rep.example.net", true),
+            ("host [192.0.2.7] is listed on bl.rep.example.net", true),
             ("554 5.7.1 <a@b>: Recipient address rejected: helostat: listed junk", true),
             ("HELOSTAT: listed junk", true),
             ("550 Refused by our own list, sorry", true),
