@@ -37,6 +37,8 @@ use crate::published::{Counts, Published, Standing};
 /// How long an answer holds that was given before every look-up was back.
 const UNFINISHED: Duration = Duration::from_secs(5);
 
+/// What a customer is told of a listing that is not said.
+const HELD_BACK: &str = "A guard holds this listing back for now: mail servers are answered as before (see helostat publish).";
 /// How long an answer holds that is held back.
 const HELD_FOR: Duration = Duration::from_secs(60);
 /// Mail taken today or yesterday makes a canary.
@@ -286,6 +288,23 @@ impl LedgerJudge {
         verdict
     }
 
+    /// Is it said to be listed, as it was said last?
+    fn is_listed(&self, ip: IpAddr) -> bool {
+        match v4(ip) {
+            Some(ip) => self.published.last(ip).is_some_and(Codes::is_listed),
+            None => self.listed_v6.contains_key(&Client::of(ip)),
+        }
+    }
+
+    /// Would it not be said to be listed now?
+    fn holds_back(&self, ip: IpAddr) -> bool {
+        self.guard.never_lists(ip) || (self.guard.holds() && !self.is_listed(ip))
+    }
+
+    fn is_held_back(&self, known: &Known, verdict: &ClientVerdict) -> bool {
+        !verdict.listings.is_empty() && verdict.decision.is_none() && self.holds_back(known.ip)
+    }
+
     /// A name is said to be bad as before, or not at all.
     fn guard_name(&self, name: &Name, verdict: &mut NameVerdict) {
         if verdict.codes.is_empty() || verdict.decision.is_some() {
@@ -306,11 +325,7 @@ impl LedgerJudge {
         if verdict.listings.is_empty() || verdict.decision.is_some() {
             return;
         }
-        let is_listed = || match v4(known.ip) {
-            Some(ip) => self.published.last(ip).is_some_and(Codes::is_listed),
-            None => self.listed_v6.contains_key(&Client::of(known.ip)),
-        };
-        if self.guard.never_lists(known.ip) || (self.guard.holds() && !is_listed()) {
+        if self.holds_back(known.ip) {
             verdict.listings.clear();
             verdict.until = verdict.until.min(now().after(HELD_FOR));
         }
@@ -394,11 +409,15 @@ impl LedgerJudge {
             policy: known.by.policy(),
             now: known.now,
         };
+        let mut told = Told::of(&facts, &verdict, pair.as_ref(), name_history.as_ref());
+        if self.is_held_back(&known, &verdict) {
+            told.summary.push(HELD_BACK.to_owned());
+        }
         Explanation {
             time: known.now,
             ip: known.ip,
             client: Client::of(known.ip).to_string(),
-            told: Told::of(&facts, &verdict, pair.as_ref(), name_history.as_ref()),
+            told,
             verdict,
             pair,
             name_history,

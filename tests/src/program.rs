@@ -349,6 +349,11 @@ impl Daemon {
             .sum()
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Memory in use, in kB.
     pub fn resident_kb(&self) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());

@@ -44,6 +44,7 @@ use crate::verdict::{
     Class, ClientVerdict, ListCode, NameCode, NameVerdict, PairCode, PairVerdict, Rating, Reason,
     Sort, Trust,
 };
+use crate::words;
 
 /// Points at which the score is in the middle. A newcomer with a proper name has none, and shall not look bad.
 const SCORE_MIDDLE: f32 = 20.0;
@@ -583,7 +584,9 @@ fn list_newcomer(
         listings.push(ListCode::Junk);
         let text = case.say(|| {
             format!(
-                "said no usable name in {sessions} sessions on {days} days ({})",
+                "said no usable name in {} on {} ({})",
+                words::counted(sessions, "session"),
+                words::counted(days, "day"),
                 sample(junk.iter().map(|pair| pair.name.text())),
             )
         });
