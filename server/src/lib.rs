@@ -10,6 +10,7 @@
 //! - `cookie`: who was asked before; `pace`: how many answers a network gets
 //! - [`judge`]: what is asked of whoever judges; [`ledger_judge`]: history and evidence, judged
 //! - [`live`]: what the DNS says now about a pair, within limits
+//! - [`postfix`]: the policy service, by which Postfix asks about pairs
 //! - [`metrics`]: what is counted
 //! - [`ask`]: the other side, a small client
 
@@ -28,6 +29,7 @@ pub mod listen;
 pub mod live;
 pub mod metrics;
 mod pace;
+pub mod postfix;
 mod shared;
 mod tcp;
 mod udp;

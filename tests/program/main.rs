@@ -16,6 +16,7 @@ mod ledger_care;
 mod life;
 mod lists;
 mod load;
+mod postfix;
 mod replay;
 mod stats;
 mod syslog;

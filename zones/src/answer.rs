@@ -27,6 +27,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 mod bits;
+mod reply;
+
+pub use reply::{Opinion, dnswl};
 
 use crate::explain::remedy;
 use crate::key::{Key, Kind, is_also_above_ipv6};
