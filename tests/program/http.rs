@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{Read, Write};
 use std::process::Command;
 
 use helostat_tests::fakedns::FakeDns;
@@ -148,8 +149,8 @@ async fn metrics_are_those_of_the_manual() {
     let asked = tokio::task::spawn_blocking(move || {
         let logs = ["mail.log", "mainlog"].map(|log| format!("[[log]]\npath = \"{log}\"\n"));
         let list = "[[list]]\norigin = \"bl.test\"\ndata = [\"ip4set:bad\"]\n";
-        let postfix = "[postfix]\nlisten = [\"unix:policy\"]\n";
-        let site = Site::new(&format!("{postfix}{}{list}", logs.concat()));
+        let service = "[postfix]\nlisten = [\"unix:policy\"]\n";
+        let site = Site::new(&format!("{service}{}{list}", logs.concat()));
         site.write("bad", "192.0.2.7\n");
         site.rewrite("enabled = false", &format!("enabled = true\nresolver = [\"{address}\"]"));
         let daemon = site.start();
