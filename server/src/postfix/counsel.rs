@@ -220,3 +220,123 @@ impl<J: Judge> Counsel<J> {
         (!instance.is_empty()).then(|| self.hashing.hash_one((peer, instance)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use helostat_zones::name::Name;
+    use helostat_zones::postfix::Requests;
+    use helostat_zones::time::Time;
+    use helostat_zones::verdict::{Class, NameVerdict};
+    use prometheus::Registry;
+
+    use super::*;
+
+    const NOW: Time = Time(1_795_184_855);
+
+    /// Says `listed` of every pair; has a fault where it is asked about a client, and never ends about one name.
+    struct Strict;
+
+    impl Judge for Strict {
+        async fn client(&self, _ip: IpAddr, _asker: Asker) -> ClientVerdict {
+            panic!("a fault of the judge, which this test is about")
+        }
+
+        async fn name(&self, _name: &Name, _asker: Asker) -> NameVerdict {
+            NameVerdict::unknown(NOW)
+        }
+
+        async fn pair(&self, _ip: IpAddr, name: &Name, asker: Asker) -> PairVerdict {
+            assert!(asker.trusted, "it is the operator's own server");
+            if name.text() == "slow.example.com" {
+                std::future::pending::<()>().await;
+            }
+            PairVerdict { class: Class::Listed, ..PairVerdict::unknown(NOW) }
+        }
+
+        fn names_below(&self, _suffix: &str) -> bool {
+            false
+        }
+
+        fn pair_names_below(&self, _ip: IpAddr, _suffix: &str) -> bool {
+            false
+        }
+
+        fn now(&self) -> Time {
+            NOW
+        }
+
+        fn serial(&self) -> u32 {
+            1
+        }
+    }
+
+    fn counsel(room: usize) -> (Counsel<Strict>, Arc<Mutex<Vec<Observation>>>) {
+        let ways = Ways {
+            trusted: Action::Prepend,
+            known: Action::Prepend,
+            new: Action::Prepend,
+            suspect: Action::Prepend,
+            listed: Action::Reject,
+            header: "X-Helostat".into(),
+            page: None,
+            results: None,
+        };
+        let told: Arc<Mutex<Vec<Observation>>> = Arc::default();
+        let taken = told.clone();
+        let tell = move |observation: &Observation| {
+            let mut taken = taken.lock();
+            let fits = taken.len() < room;
+            if fits {
+                taken.push(observation.clone());
+            }
+            fits
+        };
+        let learning = Learning { reporter: "mx1".into(), tell: Arc::new(tell) };
+        let metrics = Metrics::register(&Registry::new()).expect("a fresh registry");
+        let patience = Duration::from_millis(20);
+        (Counsel::new(Arc::new(Strict), ways, Some(learning), patience, metrics), told)
+    }
+
+    async fn answer(counsel: &Counsel<Strict>, attributes: &str) -> String {
+        let text =
+            format!("request=smtpd_access_policy\nclient_address=192.0.2.7\n{attributes}\n\n");
+        let mut requests = Requests::new(4096);
+        requests.feed(text.as_bytes());
+        let request = requests.next().expect("whole").expect("sound");
+        let mut to = Vec::new();
+        counsel.answer(&request, "127.0.0.1".parse().expect("an address"), &mut to).await;
+        String::from_utf8(to).expect("ASCII")
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_judged_is_dunno() {
+        let (counsel, _) = counsel(10);
+        for (attributes, limit) in
+            [("protocol_state=CONNECT", "fault"), ("helo_name=slow.example.com", "answer")]
+        {
+            let before = counsel.metrics().limited(limit);
+            assert_eq!(answer(&counsel, attributes).await, "action=dunno\n\n", "{attributes}");
+            assert_eq!(counsel.metrics().limited(limit), before + 1, "{attributes}");
+        }
+        let refused = answer(&counsel, "helo_name=mail.example.com").await;
+        assert!(refused.starts_with("action=reject helostat: listed score=50 "), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_is_told_again() {
+        let (counsel, told) = counsel(1);
+        let of = |instance| {
+            format!("protocol_state=RCPT\nhelo_name=mail.example.com\ninstance={instance}")
+        };
+        for instance in [1, 2, 2] {
+            answer(&counsel, &of(instance)).await;
+        }
+        assert_eq!((told.lock().len(), counsel.metrics().limited("queue")), (1, 2));
+        told.lock().clear();
+        answer(&counsel, &of(2)).await;
+        answer(&counsel, &of(2)).await;
+        let told = told.lock();
+        let [observation] = told.as_slice() else { panic!("one observation: {told:?}") };
+        assert!(observation.by_us && observation.stage == Some("rcpt"), "{observation:?}");
+    }
+}

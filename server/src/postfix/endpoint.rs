@@ -166,7 +166,8 @@ impl Listening {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                stream.set_nodelay(true)?;
+                // Fails if the other end is gone already, which shows when it is read.
+                stream.set_nodelay(true).ok();
                 Ok((Plug::Tcp(stream), peer.ip().to_canonical()))
             }
             Self::Unix { listener, .. } => {

@@ -96,6 +96,12 @@ impl Metrics {
         self.limits.with_label_values(&[limit]).inc();
     }
 
+    /// How often a limit was counted.
+    #[cfg(test)]
+    pub(super) fn limited(&self, limit: &str) -> u64 {
+        self.limits.with_label_values(&[limit]).get()
+    }
+
     /// Counts a connection that was closed for what it sent.
     pub(super) fn garbled(&self, why: Garbled) {
         self.limit(match why {
