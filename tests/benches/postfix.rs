@@ -128,6 +128,28 @@ impl Server {
     }
 }
 
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Nothing,
+    Tcp,
+    Unix,
+    Learning,
+}
+
+impl Case {
+    const ALL: [Self; 4] = [Self::Nothing, Self::Tcp, Self::Unix, Self::Learning];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "does nothing",
+            Self::Tcp => "helostat, TCP",
+            Self::Unix => "helostat, unix socket",
+            Self::Learning => "helostat, TCP, learning",
+        }
+    }
+}
+
 struct Bench<'a> {
     options: &'a Options,
     connections: u32,
@@ -170,31 +192,25 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn cases(&self) -> [(&'static str, Box<dyn Fn() -> Server + '_>); 4] {
-        let reporter = "[postfix]\nreporter = \"mx9\"\n";
-        let start = move |learns: bool, unix: bool| {
-            if learns {
-                self.site.rewrite("[postfix]\n", reporter);
-            }
-            let daemon = self.site.start();
-            if learns {
-                self.site.rewrite(reporter, "[postfix]\n");
-            }
-            let line = daemon.wait_said("listens for Postfix");
-            let address = line.split('"').nth(1).and_then(|place| place.parse().ok());
-            let place = if unix {
-                Place::Unix(self.site.path("policy"))
-            } else {
-                Place::Tcp(address.unwrap_or_else(|| panic!("{line}")))
-            };
-            Server::Helostat(daemon, place)
+    fn start(&self, case: Case) -> Server {
+        const LEARNING: &str = "[postfix]\nreporter = \"mx9\"\n";
+        if case == Case::Nothing {
+            return self.nothing();
+        }
+        if case == Case::Learning {
+            self.site.rewrite("[postfix]\n", LEARNING);
+        }
+        let daemon = self.site.start();
+        if case == Case::Learning {
+            self.site.rewrite(LEARNING, "[postfix]\n");
+        }
+        let line = daemon.wait_said("listens for Postfix");
+        let address = line.split('"').nth(1).and_then(|place| place.parse().ok());
+        let place = match case {
+            Case::Unix => Place::Unix(self.site.path("policy")),
+            _ => Place::Tcp(address.unwrap_or_else(|| panic!("{line}"))),
         };
-        [
-            ("does nothing", Box::new(|| self.nothing())),
-            ("helostat, TCP", Box::new(move || start(false, false))),
-            ("helostat, unix socket", Box::new(move || start(false, true))),
-            ("helostat, TCP, learning", Box::new(move || start(true, false))),
-        ]
+        Server::Helostat(daemon, place)
     }
 
     fn nothing(&self) -> Server {
@@ -231,36 +247,40 @@ impl<'a> Bench<'a> {
     }
 
     /// Every case in turn, so often; what is measured first is warmed by a second of the same.
-    fn rounds(&self, rate: Option<f64>, tell: impl Fn(&Report, &str, Outcome)) {
+    fn rounds(&self, rate: Option<f64>, tell: impl Fn(&Report, Case, Outcome)) {
         for round in 1..=self.options.number("rounds", 3) {
-            for (what, start) in self.cases() {
-                let server = start();
+            for case in Case::ALL {
+                let server = self.start(case);
                 self.ask(&server, rate, Duration::from_secs(1));
-                let report = Report::begin(self.options, &format!("{what}, round {round}"));
+                let title = format!("{}, round {round}", case.word());
+                let report = Report::begin(self.options, &title);
                 let outcome = self.ask(&server, rate, self.length);
-                tell(&report, what, outcome);
+                tell(&report, case, outcome);
                 server.end();
             }
         }
     }
 
     fn full(&self) {
-        self.rounds(None, |report, what, outcome| {
+        self.rounds(None, |report, case, outcome| {
             let rate = outcome.answers as f64 / outcome.took.as_secs_f64();
-            let bar = if what == "does nothing" { Bar::Least(0.0) } else { Bar::Least(RATE_BAR) };
-            report.judge("requests a second", rate, "requests/s", bar);
+            if case == Case::Nothing {
+                report.tell("requests a second", rate, "requests/s");
+            } else {
+                report.judge("requests a second", rate, "requests/s", Bar::Least(RATE_BAR));
+            }
             cost(report, &outcome);
         });
     }
 
     fn paced(&self) {
         let rate = self.options.number("rate", RATE_BAR);
-        self.rounds(Some(rate), |report, what, outcome| {
+        self.rounds(Some(rate), |report, case, outcome| {
             let came = outcome.answers as f64 / outcome.took.as_secs_f64();
             report.tell("requests a second", came, "requests/s");
             for (share, name) in [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")] {
                 let wait = measure::at_share(&outcome.waits, share).as_secs_f64() * 1e3;
-                if share == 0.99 && what != "does nothing" {
+                if share == 0.99 && case != Case::Nothing {
                     report.judge("answers, p99", wait, "ms", Bar::Most(ANSWER_BAR_MS));
                 } else {
                     report.tell(&format!("answers, {name}"), wait, "ms");

@@ -105,8 +105,8 @@ impl Transactions {
         if self.newer.len() >= self.half {
             self.older = std::mem::take(&mut self.newer);
         }
-        let new = Transaction { since: now, header_for: None, told: None };
-        self.newer.entry(key).or_insert(known.unwrap_or(new))
+        let new = || Transaction { since: now, header_for: None, told: None };
+        self.newer.entry(key).or_insert_with(|| known.unwrap_or_else(new))
     }
 }
 
