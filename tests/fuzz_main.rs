@@ -96,6 +96,7 @@ targets! {
     list_file
     log_line
     position
+    postfix_requests
     reader_state
     syslog_frames
     wrapped_text

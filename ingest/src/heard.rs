@@ -72,6 +72,28 @@ impl Heard {
     }
 }
 
+/// What somebody saw without a log.
+impl From<&Observation> for Heard {
+    fn from(seen: &Observation) -> Self {
+        Self {
+            time: seen.time,
+            ip: seen.ip,
+            name: Some(seen.name.clone()),
+            rdns: seen.rdns.clone(),
+            proto: None,
+            outcome: seen.outcome,
+            stage: seen.stage,
+            reason: None,
+            by_us: seen.by_us,
+            supersedes: seen.supersedes,
+            apart: None,
+            reporter: seen.reporter.clone(),
+            seq: None,
+            label: None,
+        }
+    }
+}
+
 /// What a message was, as whoever made a table of old mail knows: for measuring verdicts, never for making them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Label {

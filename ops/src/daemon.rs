@@ -19,6 +19,7 @@ use anyhow::Context;
 use helostat_ingest::metrics::Metrics as IngestMetrics;
 use helostat_ingest::pipeline::{self, Followed, Watcher};
 use helostat_ingest::source::syslog::Sockets;
+use helostat_ingest::source::told::Told;
 use helostat_ingest::source::{self, Journal, Source, names};
 use helostat_ingest::unread::Sample;
 use helostat_server::config::DnsConfig;
@@ -47,6 +48,7 @@ use crate::health::Health;
 use crate::http::{self, Pages, Reload};
 use crate::lists::Lists;
 use crate::log::Log;
+use crate::postfix::{self, Desk};
 use crate::privileges::{self, Dropped};
 use crate::settings::Place;
 use crate::snapshots::Keeper;
@@ -94,6 +96,7 @@ struct Bound {
     dns: DnsConfig,
     listeners: Listeners,
     http: Option<StdTcpListener>,
+    desk: Desk,
     ears: Vec<Ear>,
 }
 
@@ -107,11 +110,17 @@ impl Bound {
             example::prepare(&example::directory(), jiff::Zoned::now())?;
         }
         let ears = settings::followed(config).map_err(|error| Failure::new(Exit::Usage, error))?;
-        let ears: Vec<_> = ears
+        let mut ears: Vec<_> = ears
             .into_iter()
             .map(|(followed, place)| Ok(Ear { followed, what: Ready::of(place)? }))
             .collect::<Result<_, Failure>>()?;
-        Ok(Self { dns, listeners, http, ears })
+        let (desk, asked) = Desk::bind(config).map_err(|error| {
+            let exit = if postfix::is_bind_error(&error) { Exit::Listen } else { Exit::Usage };
+            Failure::new(exit, error)
+        })?;
+        let told = |(followed, told)| Ear { followed, what: Ready::Told(Box::new(told)) };
+        ears.extend(asked.map(told));
+        Ok(Self { dns, listeners, http, desk, ears })
     }
 }
 
@@ -124,7 +133,7 @@ async fn serve(
     // Heard from the first moment, since it ends who does not listen; what ends us may do so until there
     // is something to end in order.
     let hangup = signal(SignalKind::hangup())?;
-    let Bound { dns: mut dns_config, listeners, http, ears } = bound;
+    let Bound { dns: mut dns_config, listeners, http, desk, ears } = bound;
     let dns_addresses = listeners.local_addrs();
     let http_address = http.as_ref().and_then(|listener| listener.local_addr().ok());
 
@@ -183,6 +192,7 @@ async fn serve(
     let ingest_metrics = IngestMetrics::register(&registry)?;
 
     let dns_done = listeners.serve(handler.clone(), shutdown.clone())?;
+    let desk = desk.open(&config, judge.clone(), &registry, shutdown.clone())?;
     tokio::spawn(lists.clone().keep(config.dns.list_check, shutdown.clone()));
     let control = Control::start(&config.ledger.path, pages, shutdown.clone())
         .inspect_err(|error| tracing::warn!("{error:#}; commands cannot ask this daemon"))
@@ -211,14 +221,27 @@ async fn serve(
         }
     }
     if !ended {
-        let mut reloading =
-            Reloading { args, running: config, hangup, asked, handler, judge, live, lists, log };
+        let desk = &desk;
+        let mut reloading = Reloading {
+            args,
+            running: config,
+            hangup,
+            asked,
+            handler,
+            judge,
+            live,
+            lists,
+            desk,
+            log,
+        };
         reloading.until(&mut ends).await;
     }
     tracing::info!("ending");
     let last_moment = Instant::now() + LAST_MOMENT;
     shutdown.cancel();
     ears.stop();
+    // Before the ears are waited for: what was asked last is learned, too.
+    desk.closed().await?;
     if let Some(thread) = snapshots {
         tokio::task::spawn_blocking(move || keeper.stop(thread)).await?;
     }
@@ -358,6 +381,7 @@ struct Reloading<'a> {
     judge: Arc<LedgerJudge>,
     live: Arc<Live>,
     lists: Lists,
+    desk: &'a postfix::Open,
     log: &'a Log,
 }
 
@@ -401,6 +425,7 @@ impl Reloading<'_> {
         self.judge.guard().set_config(settings::guard(&new));
         self.judge.set_policy(settings::policy(&new));
         self.judge.set_decisions(new.decisions.clone());
+        self.desk.counsel().set_ways(postfix::ways(&new));
         self.live.set_wait(new.live.wait);
         self.lists.refresh(now());
         self.log.set_level(new.daemon.log_level);
@@ -415,11 +440,12 @@ struct Ear {
     what: Ready,
 }
 
-/// What is followed: looked at, or bound.
+/// What is followed: looked at, bound, or told here.
 enum Ready {
     File(PathBuf),
     Journal(Box<Journal>),
     Syslog(Box<Sockets>),
+    Told(Box<Told>),
 }
 
 impl Ready {
@@ -451,6 +477,7 @@ impl Ready {
             Self::File(path) => source::files(path),
             Self::Journal(journal) => journal,
             Self::Syslog(sockets) => Box::new(sockets.listen(metrics.syslog.clone())?),
+            Self::Told(told) => told,
         })
     }
 }

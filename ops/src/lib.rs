@@ -8,6 +8,7 @@
 //! - [`http`]: health, metrics, explanations; [`health`]: whether all is well; [`control`]: asking the
 //!   running daemon from the command line; [`stream`]: answers that are written while they are sent
 //! - [`privileges`]: none, once the sockets are bound
+//! - [`postfix`]: the policy service, from the configuration to answers
 //! - [`lists`]: the operator's lists, kept as their files are
 //! - [`rescue`], [`snapshots`]: what is done with a damaged ledger, and copies against it
 //! - [`ledger_metrics`], [`log`], [`out`]: sizes for dashboards, the daemon's log, standard output
@@ -26,6 +27,7 @@ pub mod ledger_metrics;
 pub mod lists;
 pub mod log;
 pub mod out;
+pub mod postfix;
 pub mod privileges;
 pub mod replay;
 pub mod rescue;

@@ -64,7 +64,6 @@ pub fn dns(config: &Config) -> DnsConfig {
 }
 
 fn zone(zone: &Zone) -> ZoneConfig {
-    let seconds = |span: std::time::Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
     ZoneConfig {
         origin: zone.origin.to_string(),
         kinds: zone.kinds.iter().map(|kind| self::kind(*kind)).collect(),
@@ -76,11 +75,17 @@ fn zone(zone: &Zone) -> ZoneConfig {
         rname: Some(zone.contact.to_string()),
         allow: zone.allow.clone(),
         dry_run: zone.dry_run.iter().map(|kind| self::kind(*kind)).collect(),
-        caps: Caps {
-            positive_ttl: seconds(zone.ttl),
-            negative_ttl: seconds(zone.negative_ttl),
-            page: zone.page.clone(),
-        },
+        caps: caps(zone),
+    }
+}
+
+/// What limits the answers of a zone.
+pub fn caps(zone: &Zone) -> Caps {
+    let seconds = |span: std::time::Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+    Caps {
+        positive_ttl: seconds(zone.ttl),
+        negative_ttl: seconds(zone.negative_ttl),
+        page: zone.page.clone(),
     }
 }
 

@@ -288,7 +288,7 @@ impl Guard {
             causes: state.causes(now),
             since: state.since,
             listed: state.listed,
-            new: state.new(now),
+            new: state.newly_listed(now),
             canaries: state.canaries.len() + state.held.taken,
             held_back: state.held.all.len(),
             some,
@@ -322,7 +322,7 @@ impl State {
     }
 
     /// How many were newly listed within the window, or would have been.
-    fn new(&self, now: Time) -> usize {
+    fn newly_listed(&self, now: Time) -> usize {
         let before = self.admitted.partition_point(|time| now.since(*time) > self.config.window);
         self.admitted.len() - before + self.held.all.len()
     }
@@ -345,7 +345,7 @@ impl State {
             Cause::Stale => self.stale.is_some(),
             Cause::Jump => {
                 let most = new_listings.max(self.listed.saturating_mul(new_percent) / 100);
-                self.new(now) + more > most
+                self.newly_listed(now) + more > most
             }
             Cause::Canary => self.canaries.len() + self.held.taken + more_taken > canaries,
             Cause::NeverList => self.held.never > 0,

@@ -27,7 +27,7 @@ use helostat_zones::operator::Decisions;
 use helostat_zones::policy::Policy;
 use helostat_zones::rules::{self, Case, Feed};
 use helostat_zones::time::Time;
-use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
+use helostat_zones::verdict::{Class, ClientVerdict, NameVerdict, PairVerdict};
 
 use crate::guard::{Guard, GuardConfig, Listing, Standing as Guarding};
 use crate::judge::{Asker, Judge};
@@ -282,6 +282,7 @@ impl LedgerJudge {
                 self.listed_v6.insert(client, ());
             }
         } else {
+            verdict.class = Class::New;
             verdict.held = Some(last.filter(|codes| !codes.is_listed()).unwrap_or_default());
             verdict.until = verdict.until.min(clock.after(HELD_FOR));
         }
@@ -327,6 +328,7 @@ impl LedgerJudge {
         }
         if self.holds_back(known.ip) {
             verdict.listings.clear();
+            verdict.class = Class::New;
             verdict.until = verdict.until.min(now().after(HELD_FOR));
         }
     }

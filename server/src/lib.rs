@@ -13,6 +13,7 @@
 //! - [`guard`]: what a fault of the data must not do to mail: new listings are held back
 //! - [`publisher`]: judges ahead, so that it is there when it is asked for
 //! - [`live`]: what the DNS says now about a pair, within limits
+//! - [`postfix`]: the policy service, by which Postfix asks about pairs
 //! - [`metrics`]: what is counted
 //! - [`ask`]: the other side, a small client
 
@@ -32,6 +33,7 @@ pub mod listen;
 pub mod live;
 pub mod metrics;
 mod pace;
+pub mod postfix;
 mod published;
 pub mod publisher;
 mod shared;

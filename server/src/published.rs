@@ -185,7 +185,7 @@ impl Shard {
     /// Where it is: spread addresses lie evenly, so it is near where it would be if they did so exactly.
     fn place(&self, ip: u32) -> Option<usize> {
         let wanted = spread(ip);
-        let mut place = (u64::from(wanted) * self.entries.len() as u64 >> 32) as usize;
+        let mut place = ((u64::from(wanted) * self.entries.len() as u64) >> 32) as usize;
         let at = |place: usize| self.entries.get(place).map(|entry| spread(entry.ip));
         while at(place)? > wanted {
             place = place.checked_sub(1)?;
@@ -246,7 +246,7 @@ fn network_of(ip: u32) -> u32 {
 
 /// Another order of all addresses, in which those of any few networks lie evenly: multiplying by an odd number loses none.
 fn spread(ip: u32) -> u32 {
-    (ip ^ ip >> 16).wrapping_mul(0x85eb_ca6b)
+    (ip ^ (ip >> 16)).wrapping_mul(0x85eb_ca6b)
 }
 
 /// Networks that lie beside one another have shards of their own: the lowest bits of a product depend on all others'.

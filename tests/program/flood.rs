@@ -48,7 +48,7 @@ fn flood_udp(server: SocketAddr, packets: usize, random: &mut Random) {
         // An answer that comes back too late for a full buffer is nobody's concern here.
         socket.send_to(&packet(random), server).ok();
         if n % 50 == 0 {
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{Read, Write};
 use std::process::Command;
 
 use helostat_tests::fakedns::FakeDns;
@@ -148,7 +149,8 @@ async fn metrics_are_those_of_the_manual() {
     let asked = tokio::task::spawn_blocking(move || {
         let logs = ["mail.log", "mainlog"].map(|log| format!("[[log]]\npath = \"{log}\"\n"));
         let list = "[[list]]\norigin = \"bl.test\"\ndata = [\"ip4set:bad\"]\n";
-        let site = Site::new(&format!("{}{list}", logs.concat()));
+        let service = "[postfix]\nlisten = [\"unix:policy\"]\n";
+        let site = Site::new(&format!("{service}{}{list}", logs.concat()));
         site.write("bad", "192.0.2.7\n");
         site.rewrite("enabled = false", &format!("enabled = true\nresolver = [\"{address}\"]"));
         let daemon = site.start();
@@ -158,6 +160,10 @@ async fn metrics_are_those_of_the_manual() {
         site.append("mail.log", established("192.0.2.7", "mx.example.com"));
         site.append("mainlog", long_exim(200));
         daemon.wait_addresses("mx.example.com.7.2.0.192.pair", &["127.0.2.2"]);
+        let mut smtpd = std::os::unix::net::UnixStream::connect(site.path("policy"));
+        let smtpd = smtpd.as_mut().expect("it listens");
+        smtpd.write_all(b"request=smtpd_access_policy\n\n").expect("it reads");
+        smtpd.read_exact(&mut [0; 14]).expect("action=dunno");
         let nobody = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
         nobody.send_to(b"short", daemon.dns()).expect("sent");
         eventually("the short packet to be counted", || {

@@ -16,6 +16,7 @@ mod ledger_care;
 mod life;
 mod lists;
 mod load;
+mod postfix;
 mod publish;
 mod replay;
 mod stats;

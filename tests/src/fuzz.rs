@@ -14,6 +14,7 @@ mod ledger;
 mod lists;
 mod logs;
 pub mod mutate;
+mod postfix;
 mod reply;
 mod syslog;
 
@@ -27,6 +28,7 @@ pub use evidence::{evidence_lines, evidence_pool};
 pub use ledger::{ledger_batch, ledger_record};
 pub use lists::list_file;
 pub use logs::{framing, gz_history, log_line, position, reader_state, wrapped_text};
+pub use postfix::postfix_requests;
 pub use reply::dns_reply;
 pub use syslog::syslog_frames;
 
@@ -34,7 +36,7 @@ pub use syslog::syslog_frames;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("config", config),
     ("dns_key", dns_key),
     ("dns_packet", dns_packet),
@@ -49,6 +51,7 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("list_file", list_file),
     ("log_line", log_line),
     ("position", position),
+    ("postfix_requests", postfix_requests),
     ("reader_state", reader_state),
     ("syslog_frames", syslog_frames),
     ("wrapped_text", wrapped_text),

@@ -28,8 +28,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 mod bits;
 mod codes;
+mod reply;
 
 pub use self::codes::Codes;
+pub use self::reply::{Opinion, dnswl};
 use crate::explain::remedy;
 use crate::key::{Key, Kind, is_also_above_ipv6};
 use crate::name::Name;

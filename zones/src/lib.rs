@@ -15,6 +15,7 @@
 //! - [`lists`]: the operator's own lists of addresses and names, in the formats of rbldnsd
 //! - [`verdict`]: class, score, reasons, until: what is said of a client, a name, a pair
 //! - [`key`], [`answer`]: a question's name to a key; a verdict to the records of a zone
+//! - [`postfix`]: what Postfix asks before it takes mail, and what it is told
 //! - [`explain`]: all of it in words and as JSON
 
 pub mod answer;
@@ -30,6 +31,7 @@ pub mod name;
 pub mod observation;
 pub mod operator;
 pub mod policy;
+pub mod postfix;
 pub mod replay;
 pub mod rules;
 pub mod testimony;

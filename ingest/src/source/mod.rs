@@ -12,6 +12,7 @@
 //! - [`set`]: [`Set`], all files that match a pattern
 //! - [`names`]: which files a name or a pattern means
 //! - [`syslog`]: [`Listener`], what other hosts send; it comes once, and what is lost is counted
+//! - [`told`]: what another part of this program saw itself
 //! - [`history`]: [`History`], a finished file, packed or not, or a stream
 //!
 //! Everything here blocks and is plain `std`: each source runs in a thread of its own. Offsets and
@@ -28,6 +29,7 @@ pub mod journal;
 pub mod names;
 pub mod set;
 pub mod syslog;
+pub mod told;
 
 mod beside;
 mod file;

@@ -12,7 +12,7 @@ use super::read::Given;
 use super::section::Section;
 use super::settings::{Dns, Journal, List, Live, Log, Syslog, Transport, Zone};
 use super::value::cut;
-use super::{Config, JOURNAL, LIST, LOG, POLICY, SYSLOG, ZONE, decisions};
+use super::{Config, JOURNAL, LIST, LOG, POLICY, SYSLOG, ZONE, decisions, postfix};
 use helostat_zones::observation::ReporterKind;
 
 /// Everything in which two values of the file cannot both hold.
@@ -24,19 +24,20 @@ pub(super) fn disagreements(config: &Config, given: &Given) -> Vec<ConfigError> 
     journals(&config.journals, given, &mut found);
     reporters(config, given, &mut found);
     sockets(config, given, &mut found);
+    postfix::disagreements(config, given, &mut found);
     numbers(&config.policy, given, &mut found);
     found
 }
 
 /// One error at `place`. What no file says is a default, and defaults agree.
-fn disagree(place: Option<&Place>, sentence: String, found: &mut Vec<ConfigError>) {
+pub(super) fn disagree(place: Option<&Place>, sentence: String, found: &mut Vec<ConfigError>) {
     if let Some(place) = place {
         found.push(ConfigError { place: place.clone(), sentence });
     }
 }
 
 /// "at file:line:column", for the side that came first.
-fn seen(place: Option<&Place>) -> String {
+pub(super) fn seen(place: Option<&Place>) -> String {
     place.map_or_else(String::new, |place| format!(" at {place}"))
 }
 
@@ -214,7 +215,7 @@ fn syslog_sockets(config: &Config, given: &Given, found: &mut Vec<ConfigError>) 
     }
 }
 
-fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+pub(super) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
     // Port 0 is "any free one".
     one.port() != 0 && one.port() == other.port() && (everywhere || one.ip() == other.ip())
@@ -241,7 +242,10 @@ fn numbers(policy: &Policy, given: &Given, found: &mut Vec<ConfigError>) {
 /// Sentences on what is allowed but seldom meant.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
-    if config.logs.is_empty() && config.syslog.is_empty() && config.journals.is_empty() {
+    let is_told = config.postfix.reporter.is_some() && !config.postfix.listen.is_empty();
+    let follows =
+        !(config.logs.is_empty() && config.syslog.is_empty() && config.journals.is_empty());
+    if !follows && !is_told {
         found.push("no [[log]], [[syslog]] or [[journal]]: nothing new will be learned".into());
     }
     if config.zones.is_empty() {
@@ -262,6 +266,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     for syslog in &config.syslog {
         syslog_warnings(syslog, &mut found);
     }
+    postfix::warnings(&config.postfix, &mut found);
     live_warnings(&config.live, &mut found);
     memory_warnings(config, &mut found);
     decisions::warnings(&config.decisions, &mut found);

@@ -8,7 +8,7 @@
 //! structs; what lies between them:
 //!
 //! - `section`: what a key is, and the one declaration that makes both the table and the struct
-//! - `settings`, `evidence`, `policy`, `operator`: all sections with all keys
+//! - `settings`, `evidence`, `policy`, `operator`, `postfix`: all sections with all keys
 //! - `decisions`: from the entries of `[[allow]]` and `[[deny]]` to the table of decisions
 //! - `value`, `address`, `dataset`, `duration`, `domain`: the types of values
 //! - `read`: the walk from the TOML tree to the structs
@@ -33,6 +33,7 @@ mod nearest;
 mod operator;
 mod place;
 mod policy;
+mod postfix;
 mod print;
 mod read;
 mod section;
@@ -54,6 +55,7 @@ pub use evidence::Evidence;
 pub use operator::{Allow, Deny, Operator};
 pub use place::{ConfigError, ConfigErrors, Place};
 pub use policy::Policy;
+pub use postfix::{HeaderName, Mode, Postfix};
 pub use section::{Change, Key, Preset};
 pub use settings::{
     Daemon, Dns, Guard, Http, Ingest, Journal, Ledger, List, Live, Log, LogLevel, Syslog,
@@ -75,6 +77,7 @@ const SYSLOG: &str = "syslog";
 const JOURNAL: &str = "journal";
 const EVIDENCE: &str = "evidence";
 const POLICY: &str = "policy";
+const POSTFIX: &str = "postfix";
 const ALLOW: &str = "allow";
 const DENY: &str = "deny";
 
@@ -99,6 +102,8 @@ pub struct Config {
     pub dns: Dns,
     /// Health, metrics, explanations.
     pub http: Http,
+    /// What Postfix asks.
+    pub postfix: Postfix,
     /// What the DNS says now.
     pub live: Live,
     /// Each system that can testify.
@@ -137,6 +142,7 @@ impl Default for Config {
             ledger: Ledger::initial(),
             dns: Dns::initial(),
             http: Http::initial(),
+            postfix: Postfix::initial(),
             live: Live::initial(),
             evidence: Evidence::initial(),
             ingest: Ingest::initial(),
@@ -261,7 +267,8 @@ impl Config {
     /// Every plain section, in the order of the manual.
     fn sections(&mut self) -> Vec<&mut dyn Section> {
         let mut sections: Vec<&mut dyn Section> =
-            vec![&mut self.daemon, &mut self.ledger, &mut self.dns, &mut self.http, &mut self.live];
+            vec![&mut self.daemon, &mut self.ledger, &mut self.dns, &mut self.http];
+        sections.extend([&mut self.postfix as &mut dyn Section, &mut self.live]);
         sections.extend(self.evidence.sections());
         let others: [&mut dyn Section; 4] =
             [&mut self.ingest, &mut self.policy, &mut self.guard, &mut self.operator];
@@ -272,7 +279,7 @@ impl Config {
 
 /// Every key of the file with its section, in the order of the manual.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    let before = [Daemon::KEYS, Ledger::KEYS, Dns::KEYS, Http::KEYS, Live::KEYS];
+    let before = [Daemon::KEYS, Ledger::KEYS, Dns::KEYS, Http::KEYS, Postfix::KEYS, Live::KEYS];
     let after = [Ingest::KEYS, Policy::KEYS, Guard::KEYS, Operator::KEYS];
     let entries =
         [Zone::KEYS, List::KEYS, Log::KEYS, Syslog::KEYS, Journal::KEYS, Allow::KEYS, Deny::KEYS];

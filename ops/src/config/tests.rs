@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::read::MOST_SYNTAX_ERRORS;
 use helostat_ingest::fate::Program;
 use helostat_ingest::reader::FormatChoice;
+use helostat_zones::postfix::Action;
 
 use super::*;
 
@@ -111,6 +112,10 @@ fn values_arrive() {
         allow = ["192.0.2.0/24", "198.51.100.7"]
         [http]
         listen = false
+        [postfix]
+        listen = ["inet:127.0.0.1:10040", "unix:policy"]
+        socket-mode = "666"
+        listed = "reject"
         [live]
         resolver = ["192.0.2.53", "[2001:db8::53]", "192.0.2.54:5353"]
         wait = "0s"
@@ -153,6 +158,9 @@ fn values_arrive() {
     let resolver = config.live.resolver.iter().map(ToString::to_string).collect();
     assert_eq!(text(resolver), "192.0.2.53:53 [2001:db8::53]:53 192.0.2.54:5353");
     assert_eq!(config.http.listen, None);
+    let asked = config.postfix.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(text(asked), "127.0.0.1:10040 unix:/etc/helostat/policy");
+    assert_eq!((config.postfix.socket_mode.0, config.postfix.listed), (0o666, Action::Reject));
     assert_eq!(config.live.wait, Duration::ZERO);
     assert!(config.evidence.csa.enabled && !config.evidence.forward.enabled);
     assert_eq!(config.ledger.memory, Size(512 << 20));
@@ -223,6 +231,13 @@ fn warns_of_what_is_seldom_meant() {
             &["forge an address in 10.0.0.0/8"],
         ),
         ("[[syslog]]\nlisten = [\"[::1]:514\"]\nallow = [\"::/0\"]\ntransports = [\"tcp\"]\n", &[]),
+        ("[postfix]\nlisten = [\"127.0.0.1:10040\", \"unix:policy\"]\n", &[]),
+        ("[postfix]\nlisted = \"reject\"\n", &["[postfix] has no `listen`"]),
+        ("[postfix]\nlisten = [\"[::]:10040\"]\n", &["nobody else may ask"]),
+        (
+            "[postfix]\nlisten = [\"unix:policy\"]\nknown = \"reject\"\nlisted = \"reject\"\n",
+            &["`known` in [postfix] is \"reject\""],
+        ),
     ] {
         let warnings = parse(&format!("{text}{USEFUL}")).warnings();
         assert_eq!(warnings.len(), words.len(), "{text}\n{warnings:?}");

@@ -48,7 +48,7 @@ impl Judge for Judging {
     }
 
     fn standing(&self, ip: Ipv4Addr, _: Time) -> Option<(Codes, Time)> {
-        let says = ip.octets()[3] % 2 == 0 && !self.forgot.load(Ordering::Relaxed);
+        let says = ip.octets()[3].is_multiple_of(2) && !self.forgot.load(Ordering::Relaxed);
         let verdict = verdict(ip.into());
         says.then(|| (Codes::of(&verdict), verdict.until))
     }

@@ -61,7 +61,7 @@ impl Found {
 
 fn place_of(zone: usize, ip: Ipv4Addr) -> usize {
     let mixed =
-        (u64::from(u32::from(ip)) ^ (zone as u64) << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (u64::from(u32::from(ip)) ^ ((zone as u64) << 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> (u64::BITS - PLACES.trailing_zeros())) as usize
 }
 
