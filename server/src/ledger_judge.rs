@@ -51,6 +51,11 @@ const NETWORKS_KEPT: u64 = 10_000;
 const NETWORK_HOLDS: Duration = Duration::from_secs(5);
 /// So many clients are given their places at once.
 const PLACED_AT_ONCE: usize = 1 << 20;
+/// The same of names.
+const NAMES_KEPT: u64 = 10_000;
+const NAME_HOLDS: Duration = Duration::from_secs(5);
+/// A name of so few clients is measured whenever it is asked for.
+const SMALL_NAME: u64 = 8;
 /// A network of so few clients is measured whenever it is asked for.
 const SMALL_NETWORK: usize = 8;
 
@@ -62,6 +67,7 @@ pub struct LedgerJudge {
     clients: ArcSwap<Clients>,
     decisions: ArcSwap<Decisions>,
     networks: Networks,
+    names: Names,
     published: Arc<Published>,
     guard: Guard,
     /// Whom and what the zones list beside the table: IPv6 clients, and names.
@@ -118,12 +124,14 @@ impl LedgerJudge {
             clients: ArcSwap::from_pointee(Clients::new(policy)),
             decisions: ArcSwap::default(),
             networks: Networks::new(),
+            names: Names::new(),
         }
     }
 
     /// Judges by other numbers from now on.
     pub fn set_policy(&self, policy: Policy) {
         self.clients.store(Arc::new(Clients::new(policy)));
+        self.names.0.invalidate_all();
         self.published.touch_all();
     }
 
@@ -158,22 +166,22 @@ impl LedgerJudge {
     }
 
     /// What must be known of the name of a client's firmest pair.
-    fn of_firmest(&self, known: &Known) -> NameHistory {
+    fn of_firmest(&self, known: &Known) -> Arc<NameHistory> {
         match known.client.best() {
             Some(pair) => self.of_name(known, &pair.name),
-            None => NameHistory::unknown(),
+            None => Arc::new(NameHistory::unknown()),
         }
     }
 
     /// What must be known of a name that the client says.
-    fn of_name(&self, known: &Known, name: &Name) -> NameHistory {
+    fn of_name(&self, known: &Known, name: &Name) -> Arc<NameHistory> {
         let Known { by, now, .. } = known;
         // Where else the name stands is only told of newcomers.
         if known.client.pair(name).is_some_and(PairHistory::is_established) {
             let network = known.client.client.network();
-            return NameHistory::near(&self.ledger, name, network, by, *now);
+            return Arc::new(NameHistory::near(&self.ledger, name, network, by, *now));
         }
-        NameHistory::of(&self.ledger, name, by.policy(), *now)
+        self.names.of(&self.ledger, name, by.policy(), *now)
     }
 
     /// What the DNS says of an address with a name, waiting no longer than an answer may.
@@ -454,7 +462,7 @@ impl Judge for LedgerJudge {
 
     async fn name(&self, name: &Name, asker: Asker) -> NameVerdict {
         let (by, now) = (self.clients.load_full(), now());
-        let history = NameHistory::of(&self.ledger, name, by.policy(), now);
+        let history = self.names.of(&self.ledger, name, by.policy(), now);
         // What the publisher says of a name is the same for every client; take one that said it.
         let said_by = self.ledger.clients_of_name(name, now.day()).clients;
         let said_by = said_by.first().map(|client| client.first_ip());
@@ -561,6 +569,29 @@ impl Networks {
         }
         let history = Arc::new(NetworkHistory::of(ledger, network));
         self.0.insert(network, history.clone());
+        history
+    }
+}
+
+/// What is known of names. A name is measured on up to hundreds of clients, so what was measured is kept for some seconds if
+/// they are many.
+struct Names(moka::sync::Cache<Name, Arc<NameHistory>>);
+
+impl Names {
+    fn new() -> Self {
+        let cache =
+            moka::sync::Cache::builder().max_capacity(NAMES_KEPT).time_to_live(NAME_HOLDS).build();
+        Self(cache)
+    }
+
+    fn of(&self, ledger: &Ledger, name: &Name, policy: &Policy, now: Time) -> Arc<NameHistory> {
+        if let Some(history) = self.0.get(name) {
+            return history;
+        }
+        let history = Arc::new(NameHistory::of(ledger, name, policy, now));
+        if history.clients.n > SMALL_NAME {
+            self.0.insert(name.clone(), Arc::clone(&history));
+        }
         history
     }
 }
