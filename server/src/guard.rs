@@ -6,7 +6,7 @@
 //! | guard | holds |
 //! |---|---|
 //! | `stale` | nothing was learned for longer than `stale_after`; then time stands still for verdicts, too. Data older than `give_up_after` are nobody's last good ones: time goes on |
-//! | `jump` | within `window` more clients became listed (or would have) than `new_listings`, and than `new_percent` of all listed |
+//! | `jump` | within `window` more clients that were seen within it became listed (or would have) than `new_listings`, and than `new_percent` of all listed. Who was not seen within it comes with old logs that are read now |
 //! | `canary` | within a day more than `canaries` of them had had mail taken today or yesterday |
 //! | `never-list` | one in a network that must never be listed would be |
 //!
@@ -14,7 +14,7 @@
 //!   it ([`Guard::force`]): what is held back then is listed, and for [`AMNESTY`] nothing is held back, but for networks that must
 //!   never be listed.
 //! - What is listed when the program begins is taken as good, until the first round over all clients is done
-//!   ([`Guard::look`]): a guard has no memory across a restart.
+//!   ([`Guard::look`]), and in the first [`FIRST_HOUR`] of a new ledger: a guard has no memory across a restart.
 //! - The operator's own denials are no matter of guards.
 //! - At most [`HELD_MAX`] clients that are held back are counted one by one.
 //!
@@ -37,6 +37,8 @@ const HELD_LASTS: Duration = Duration::from_secs(900);
 const HELD_MAX: usize = 100_000;
 /// So many of those held back are shown.
 const SHOWN: usize = 10;
+/// A new ledger reads old logs first.
+const FIRST_HOUR: Duration = Duration::from_secs(3600);
 /// The window of canaries.
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -137,6 +139,8 @@ pub(crate) struct Listing {
     pub(crate) was_listed: bool,
     /// Mail of it was taken today or yesterday.
     pub(crate) taken: bool,
+    /// When it was seen last.
+    pub(crate) seen: Time,
 }
 
 /// The guards.
@@ -152,6 +156,8 @@ pub struct Guard {
 struct State {
     config: GuardConfig,
     armed: bool,
+    /// When the first round was done over no client at all.
+    began_empty: Option<Time>,
     listed: usize,
     /// When others were admitted, the oldest first; and those of them of which mail had been taken.
     admitted: VecDeque<Time>,
@@ -220,11 +226,14 @@ impl Guard {
         state.held.remove(new.ip);
         let counts = never && !state.tolerated.contains(&new.ip);
         let held = Held { last: now, taken: new.taken, never: counts };
-        let admits = !never && state.has_room(new.taken, now);
+        let is_recent = now.since(new.seen) <= state.config.window;
+        let admits = !never && state.has_room(is_recent, new.taken, now);
         if !admits {
             state.held.insert(new.ip, held);
         } else if state.amnesty.is_none() {
-            state.admitted.push_back(now);
+            if is_recent {
+                state.admitted.push_back(now);
+            }
             if new.taken {
                 state.canaries.push_back(now);
             }
@@ -247,10 +256,13 @@ impl Guard {
         }
     }
 
-    /// A round over all clients is done: so many are listed, and this is the newest of the data.
+    /// A round over all clients is done: so many are listed, and this is the newest of the data, if there are any.
     pub(crate) fn look(&self, listed: usize, newest: Option<Time>, now: Time) {
         let mut state = self.state.lock();
-        state.armed = true;
+        if newest.is_none() && !state.armed {
+            state.began_empty.get_or_insert(now);
+        }
+        state.armed |= state.began_empty.is_none_or(|began| now.since(began) > FIRST_HOUR);
         state.listed = listed;
         state.stale = newest.filter(|newest| {
             let GuardConfig { enabled, stale_after, give_up_after, .. } = state.config;
@@ -328,8 +340,9 @@ impl State {
     }
 
     /// Would nothing hold if this one were listed?
-    fn has_room(&self, taken: bool, now: Time) -> bool {
-        let is_over = |cause: &Cause| self.is_over(*cause, 1, usize::from(taken), now);
+    fn has_room(&self, is_recent: bool, taken: bool, now: Time) -> bool {
+        let (more, more_taken) = (usize::from(is_recent), usize::from(taken));
+        let is_over = |cause: &Cause| self.is_over(*cause, more, more_taken, now);
         self.amnesty.is_some() || !Cause::ALL.iter().any(is_over)
     }
 
@@ -390,7 +403,7 @@ mod tests {
 
     fn new(host: u32) -> Listing {
         let ip = IpAddr::from((0x0a00_0000 + host).to_be_bytes());
-        Listing { ip, was_listed: false, taken: false }
+        Listing { ip, was_listed: false, taken: false, seen: Time(u32::MAX) }
     }
 
     fn few() -> GuardConfig {
@@ -403,6 +416,17 @@ mod tests {
         assert!((0..100).all(|host| guard.admits(new(host), NOW)));
         guard.look(100, Some(NOW), NOW);
         assert_eq!((guard.standing(NOW).new, guard.holds()), (0, false));
+    }
+
+    #[test]
+    fn a_new_ledger_has_an_hour_to_read_what_there_is() {
+        let guard = Guard::new(few());
+        guard.look(0, None, NOW);
+        guard.look(0, Some(NOW), NOW.after(Duration::from_secs(60)));
+        assert!((0..100).all(|host| guard.admits(new(host), NOW)));
+        let later = NOW.after(FIRST_HOUR + Duration::from_secs(1));
+        guard.look(100, Some(later), later);
+        assert_eq!((0..10).filter(|host| guard.admits(new(100 + *host), later)).count(), 3);
     }
 
     #[test]
@@ -424,6 +448,15 @@ mod tests {
         assert!(guard.admits(new(8), later) && guard.admits(new(9), later));
         guard.look(100, Some(later), later);
         assert!(!guard.holds());
+    }
+
+    #[test]
+    fn old_logs_that_are_read_now_are_no_jump() {
+        let guard = guard(few());
+        let seen = NOW.before(Duration::from_secs(3601));
+        assert!((0..100).all(|host| guard.admits(Listing { seen, ..new(host) }, NOW)));
+        assert!((0..3).all(|host| guard.admits(new(100 + host), NOW)));
+        assert!(!guard.admits(new(200), NOW) && !guard.admits(Listing { seen, ..new(201) }, NOW));
     }
 
     #[test]

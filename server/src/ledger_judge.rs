@@ -285,7 +285,8 @@ impl LedgerJudge {
         let was_listed = last.is_some_and(Codes::is_listed) || self.listed_v6.contains_key(&client);
         let taken = |pair: &PairHistory| pair.accepted_on.within(known.now.day(), CANARY_DAYS) > 0;
         let taken = known.client.pairs.iter().any(taken);
-        if self.guard.admits(Listing { ip: known.ip, taken, was_listed }, clock) {
+        let seen = known.client.pairs.iter().map(|pair| pair.last).max().unwrap_or_default();
+        if self.guard.admits(Listing { ip: known.ip, taken, was_listed, seen }, clock) {
             if let Client::V6(_) = client {
                 self.listed_v6.insert(client, ());
             }
