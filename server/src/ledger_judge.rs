@@ -13,6 +13,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -29,6 +30,10 @@ use helostat_zones::rules::{self, Case, Feed};
 use helostat_zones::time::Time;
 use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
 
+mod as_known;
+
+
+pub(crate) use self::as_known::AsKnown;
 use crate::judge::{Asker, Judge};
 use crate::live::{Findings, Live};
 use crate::published::{Published, Standing};
@@ -53,6 +58,8 @@ pub struct LedgerJudge {
     decisions: ArcSwap<Decisions>,
     networks: Networks,
     published: Arc<Published>,
+    /// How often policy and decisions changed, counted from a number that no other process begins with.
+    changes: AtomicU64,
 }
 
 /// What the ledger knows of an address.
@@ -99,18 +106,21 @@ impl LedgerJudge {
             clients: ArcSwap::from_pointee(Clients::new(policy)),
             decisions: ArcSwap::default(),
             networks: Networks::new(),
+            changes: AtomicU64::new(as_known::first_change()),
         }
     }
 
     /// Judges by other numbers from now on.
     pub fn set_policy(&self, policy: Policy) {
         self.clients.store(Arc::new(Clients::new(policy)));
+        self.changes.fetch_add(1, Ordering::Release);
         self.published.touch_all();
     }
 
     /// Follows other decisions of the operator's from now on.
     pub fn set_decisions(&self, decisions: Arc<Decisions>) {
         self.decisions.store(decisions);
+        self.changes.fetch_add(1, Ordering::Release);
         self.published.touch_all();
     }
 

@@ -10,6 +10,7 @@
 //! - `cookie`: who was asked before; `pace`: how many answers a network gets
 //! - [`judge`]: what is asked of whoever judges; [`ledger_judge`]: history and evidence, judged
 //! - `published`: what the zones of addresses say of clients, ready to be said again
+//! - [`export`]: all that a zone says, for files of other programs
 //! - [`live`]: what the DNS says now about a pair, within limits
 //! - [`metrics`]: what is counted
 //! - [`ask`]: the other side, a small client
@@ -20,6 +21,7 @@ pub mod catalog;
 pub mod config;
 mod connections;
 mod cookie;
+pub mod export;
 mod fast;
 pub mod handler;
 pub mod judge;
