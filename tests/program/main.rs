@@ -3,6 +3,7 @@
 mod bad_input;
 mod decisions;
 mod dns;
+mod export;
 mod exactly_once;
 mod flood;
 mod follow;

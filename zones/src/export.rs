@@ -262,7 +262,7 @@ pub fn same_line(number: usize, old: (&str, u32), new: (&str, u32)) -> bool {
     }
     let [serial, new_serial] = [old.1, new.1].map(|serial| serial.to_string());
     number < HEAD_LINES && {
-        let (words, new_words) = (old.0.split(' '), new.0.split(' '));
+        let (words, new_words) = (old.0.split_whitespace(), new.0.split_whitespace());
         words.clone().count() == new_words.clone().count()
             && words.zip(new_words).all(|(word, new_word)| {
                 word == new_word || (word == serial && new_word == new_serial)

@@ -38,7 +38,15 @@ impl AsKnown<'_> {
 
     /// The verdict on a name from the address.
     pub(crate) fn pair(&self, name: &Name, in_words: bool) -> PairVerdict {
-        let history = self.judge.of_name(&self.known, name);
+        let history = match in_words {
+            true => self.judge.of_name(&self.known, name),
+            // As much as the rules need, which is the same whichever way it is measured, in a fraction of the time.
+            false => {
+                let Known { by, now, .. } = &self.known;
+                let network = self.known.client.client.network();
+                NameHistory::near(&self.judge.ledger, name, network, by, *now)
+            }
+        };
         // As for a question of somebody whom the operator does not trust to cause look-ups.
         let found = match self.known.client.pair(name) {
             Some(_) => self.judge.at_hand(self.known.ip, name),

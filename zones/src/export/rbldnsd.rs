@@ -16,7 +16,7 @@
 //! values of IPv6 clients stand in a second one, and so on: these are kept until the end of the file, 24 octets each.
 //!
 //! In a text `$` is doubled, since rbldnsd puts the address in its place; a text ends where the line ends, so what is not printable becomes
-//! `?` (no text of ours has such octets). rbldnsd cuts texts at 254 octets.
+//! `?` (no text of ours has such octets). Texts are cut at 254 octets, as rbldnsd would cut them.
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -27,6 +27,9 @@ use super::{At, Entry, Format, Head, Sheet, pair_owner, title};
 
 /// The shortest prefix of an `ip4set`.
 const SHORTEST_V4: u8 = 8;
+
+/// The longest text that rbldnsd says whole.
+const TEXT_MAX: usize = 254;
 
 /// A file for rbldnsd.
 #[derive(Default)]
@@ -147,12 +150,18 @@ fn lines(key: &str, entry: &Entry<'_>, to: &mut dyn Write) -> io::Result<()> {
 
 fn line(key: &str, value: Ipv4Addr, text: Option<&str>, to: &mut dyn Write) -> io::Result<()> {
     write!(to, "{key} :{value}:")?;
+    let mut room = TEXT_MAX;
     for octet in text.unwrap_or_default().bytes() {
-        match octet {
-            b'$' => to.write_all(b"$$")?,
-            0x20..0x7f => to.write_all(&[octet])?,
-            _ => to.write_all(b"?")?,
+        let shown: &[u8] = match &octet {
+            b'$' => b"$$",
+            0x20..0x7f => std::slice::from_ref(&octet),
+            _ => b"?",
+        };
+        if shown.len() > room {
+            break;
         }
+        room -= shown.len();
+        to.write_all(shown)?;
     }
     writeln!(to)
 }
