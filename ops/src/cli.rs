@@ -392,7 +392,7 @@ fn format(text: &str) -> Result<Format, String> {
 
 /// A time of at least a second.
 fn interval(text: &str) -> Result<Duration, String> {
-    duration(text)
-        .filter(|span| *span >= Duration::from_secs(1))
-        .ok_or_else(|| "write a number with its unit, at least a second, such as 30s or 5m".to_owned())
+    duration(text).filter(|span| *span >= Duration::from_secs(1)).ok_or_else(|| {
+        "write a number with its unit, at least a second, such as 30s or 5m".to_owned()
+    })
 }

@@ -8,7 +8,7 @@
 //! what is known now: nobody is asked in the DNS for an export. What a format looks like is [`helostat_zones::export`]'s business.
 //!
 //! What a file cannot say, and so says otherwise than the server (`docs/exports.md` has it for people):
-//! - Everything of an IPv6 client is said of its /64; the page in its text is that of the first address.
+//! - Everything of an IPv6 client is said of its /64, as it is of the address that was last seen.
 //! - In `pair`, of a client or a network that the ledger does not know only the operator's decisions are said. A name that is known
 //!   elsewhere is new on every client, which would be an entry for each client there is. An IPv6 client is the address it was last seen as.
 //! - A name above an entry exists; a key above nothing does not, though the server says that it could.
@@ -79,7 +79,7 @@ pub struct Summary {
     pub is_current: bool,
     /// Entries.
     pub entries: u64,
-    /// Names, and networks of `fp`, for which there was no room.
+    /// Names, and networks of `fp`, for which there was no room: too long, too large, or no names of hosts for BIND.
     pub left_out: u64,
     /// The serial.
     pub serial: u32,
@@ -203,9 +203,7 @@ fn find<'a>(catalog: &'a Catalog, wanted: &str) -> Result<&'a Zone, OrderError> 
     let found: Vec<&Zone> = catalog.zones().iter().filter(of_kind).collect();
     match found.as_slice() {
         [zone] => Ok(zone),
-        [] => {
-            Err(OrderError::Unknown { wanted: wanted.to_owned(), zones: exportable(catalog) })
-        }
+        [] => Err(OrderError::Unknown { wanted: wanted.to_owned(), zones: exportable(catalog) }),
         several => Err(OrderError::Several {
             kind: name,
             zones: several.iter().map(|zone| name_of(zone)).collect(),
@@ -223,11 +221,7 @@ fn name_of(zone: &Zone) -> String {
 }
 
 /// Writes the file that is ordered, unless nothing has changed since the last one.
-pub fn write(
-    judge: &LedgerJudge,
-    order: &Order,
-    to: &mut dyn Write,
-) -> io::Result<Summary> {
+pub fn write(judge: &LedgerJudge, order: &Order, to: &mut dyn Write) -> io::Result<Summary> {
     let foreign = |error: OrderError| io::Error::new(io::ErrorKind::InvalidInput, error);
     let (kind, format) = (order.kind().map_err(foreign)?, order.format().map_err(foreign)?);
     let now = judge.now();
@@ -297,7 +291,7 @@ impl Export<'_> {
 
     fn entry(&mut self, entry: &Entry<'_>) -> io::Result<()> {
         self.note(entry.until);
-        if !self.has_room(&entry.at) {
+        if !self.has_room(&entry.at) || !(entry.a.is_empty() || self.takes(&entry.at)) {
             self.summary.left_out += 1;
             return Ok(());
         }
@@ -320,6 +314,15 @@ impl Export<'_> {
 
     fn has_texts(&self) -> bool {
         self.format.has_texts()
+    }
+
+    fn takes(&self, at: &At<'_>) -> bool {
+        match at {
+            At::Clients(_) | At::PairsOf(_) => true,
+            At::Name(name) | At::Below(name) | At::Pair(_, name) | At::PairBelow(_, name) => {
+                self.format.takes(name)
+            }
+        }
     }
 
     /// True if the name of the record is not too long.

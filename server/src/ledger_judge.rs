@@ -32,7 +32,6 @@ use helostat_zones::verdict::{ClientVerdict, NameVerdict, PairVerdict};
 
 mod as_known;
 
-
 pub(crate) use self::as_known::AsKnown;
 use crate::judge::{Asker, Judge};
 use crate::live::{Findings, Live};

@@ -42,7 +42,17 @@ struct Watching(Child);
 
 impl Watching {
     fn start(site: &Site, zone: &str, file: &str) -> Self {
-        let args = ["export", zone, "--format", "rbldnsd", "--output", file, "--watch", "--interval", "1s"];
+        let args = [
+            "export",
+            zone,
+            "--format",
+            "rbldnsd",
+            "--output",
+            file,
+            "--watch",
+            "--interval",
+            "1s",
+        ];
         let mut command = site.command(&args);
         Self(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts"))
     }
@@ -74,7 +84,7 @@ fn every_format_says_what_the_server_says() {
     for (zone, format, line) in [
         ("bl", "rbldnsd", "198.51.100.8/29 :127.0.0.2:helostat: listed operator"),
         ("bl", "rbldnsd", "127.0.0.2 :127.0.0.2:test point (RFC 5782 section 5)"),
-        ("bl", "rbldnsd", "::ffff:127.0.0.2/128 :127.0.0.2:test point"),
+        ("bl", "rbldnsd", "0:0:0:0:0:ffff:7f00:2/128 :127.0.0.2:test point"),
         ("bl", "bind", "8.100.51.198 A 127.0.0.99"),
         ("bl", "rpz", "29.8.100.51.198.rpz-ip CNAME ."),
         ("bl", "postfix-cidr", "198.51.100.8/29 REJECT 5.7.1 helostat: listed operator"),
@@ -94,7 +104,10 @@ fn every_format_says_what_the_server_says() {
         ("dna", "bind", "test TXT \"MARID,1,E;test point\""),
     ] {
         let file = export(&site, zone, format);
-        assert!(file.lines().any(|it| it.starts_with(line)), "{zone} {format}: no {line} in {file}");
+        assert!(
+            file.lines().any(|it| it.starts_with(line)),
+            "{zone} {format}: no {line} in {file}"
+        );
     }
     for format in ["rpz", "nftables"] {
         assert!(!export(&site, "bl", format).contains("127."), "{format}: loopback stays out");
@@ -120,12 +133,14 @@ fn a_zone_file_is_read_back_by_a_parser() {
         let apex: Name = format!("{zone}.rep.test.").parse().expect("a name");
         let file = export(&site, zone, "bind");
         let parser = Parser::new(&file, None, Some(apex.clone()));
-        let (origin, sets) = parser.parse().unwrap_or_else(|error| panic!("{zone}: {error}: {file}"));
+        let (origin, sets) =
+            parser.parse().unwrap_or_else(|error| panic!("{zone}: {error}: {file}"));
         assert_eq!(origin, apex);
         let mut compared = 0;
         for (key, set) in &sets {
             let name = key.name().to_string();
-            if name.starts_with("*.") || !matches!(key.record_type, RecordType::A | RecordType::TXT) {
+            if name.starts_with("*.") || !matches!(key.record_type, RecordType::A | RecordType::TXT)
+            {
                 continue;
             }
             let mut said: Vec<String> = set
@@ -136,7 +151,8 @@ fn a_zone_file_is_read_back_by_a_parser() {
                 })
                 .collect();
             let reply = daemon.ask(&name, &key.record_type.to_string());
-            let mut told: Vec<String> = reply.answers.into_iter().map(|record| record.data).collect();
+            let mut told: Vec<String> =
+                reply.answers.into_iter().map(|record| record.data).collect();
             said.sort();
             told.sort();
             if key.record_type == RecordType::A {
@@ -182,7 +198,12 @@ fn a_file_is_replaced_as_a_whole_and_only_when_it_changed() {
             read
         });
         for n in 0..3 {
-            site.write("more.json", clients(3).replace("2026-11-20", &format!("2026-11-2{n}")).replace("\"10.", "\"11."));
+            site.write(
+                "more.json",
+                clients(3)
+                    .replace("2026-11-20", &format!("2026-11-2{n}"))
+                    .replace("\"10.", "\"11."),
+            );
             site.ok(&["learn", "--format", "json", "more.json"]);
             let told = site.ok(&args);
             assert!(told.contains(r#""changed":true"#), "{told}");
@@ -192,7 +213,8 @@ fn a_file_is_replaced_as_a_whole_and_only_when_it_changed() {
     });
     let new = fs::read_to_string(&path).expect("text");
     assert!(new.contains("m1.example1.com.1.0.0.11 A"), "what was learned");
-    let [old, new] = [old, new].map(|text| serial(&text).split(' ').next().and_then(|it| it.parse::<u32>().ok()));
+    let [old, new] = [old, new]
+        .map(|text| serial(&text).split(' ').next().and_then(|it| it.parse::<u32>().ok()));
     assert!(old < new, "{old:?} {new:?}");
     assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, 0o640);
     daemon.stop();
@@ -274,9 +296,17 @@ fn what_is_wrong_is_said() {
     }
     let full = ["export", "wl", "--format", "json", "--output", "/dev/full"];
     if Path::new("/dev/full").exists() {
-        site.fails(&full, 1, &["helostat: writing /dev/full: No space left on device (os error 28)"]);
+        site.fails(
+            &full,
+            1,
+            &["helostat: writing /dev/full: No space left on device (os error 28)"],
+        );
     }
-    site.fails(&["export", "wl", "--format", "json", "--output", "."], 2, &["helostat: . is a folder"]);
+    site.fails(
+        &["export", "wl", "--format", "json", "--output", "."],
+        2,
+        &["helostat: . is a folder"],
+    );
     let nowhere = ["export", "wl", "--format", "json", "--output", "nowhere/zone"];
     let says = "helostat: creating nowhere/.zone.new: No such file or directory (os error 2)";
     site.fails(&nowhere, 1, &[says]);

@@ -3,8 +3,8 @@
 mod bad_input;
 mod decisions;
 mod dns;
-mod export;
 mod exactly_once;
+mod export;
 mod flood;
 mod follow;
 mod history;

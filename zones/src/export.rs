@@ -69,14 +69,8 @@ pub enum Format {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Rbldnsd,
-        Self::Bind,
-        Self::Rpz,
-        Self::PostfixCidr,
-        Self::Nftables,
-        Self::Json,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Rbldnsd, Self::Bind, Self::Rpz, Self::PostfixCidr, Self::Nftables, Self::Json];
 
     /// The word for it.
     pub fn word(self) -> &'static str {
@@ -119,6 +113,12 @@ impl Format {
     /// True if it has room for why something is said; else nobody needs to find words.
     pub fn has_texts(self) -> bool {
         !matches!(self, Self::Rpz | Self::Nftables)
+    }
+
+    /// True if it has room for a name of A records. BIND refuses the whole zone for one that is no host name, and a
+    /// name with an underscore is none: anybody could say one.
+    pub fn takes(self, name: &str) -> bool {
+        self != Self::Bind || !name.contains('_')
     }
 
     /// How many octets longer the name of the zone may be where the file is loaded.

@@ -168,8 +168,9 @@ fn read_answer(answer: &mut dyn Read, to: &mut dyn Write) -> io::Result<Summary>
 fn warn(summary: &Summary, before: Option<u64>) {
     let n = summary.left_out;
     if n > 0 && before != Some(n) {
-        let entries = out::count(usize::try_from(n).unwrap_or(usize::MAX), "entry").replace("entrys", "entries");
-        out::note(format_args!("helostat: {entries} left out: too long a name, or too large a network for fp"));
+        out::note(format_args!(
+            "helostat: {n} left out: names that are too long, or with an underscore (which BIND refuses), or large networks of fp"
+        ));
     }
 }
 
@@ -184,7 +185,12 @@ struct Told<'a> {
     changed: bool,
 }
 
-fn tell(args: &ExportArgs, path: &Path, summary: &Summary, written: Written) -> Result<(), Failure> {
+fn tell(
+    args: &ExportArgs,
+    path: &Path,
+    summary: &Summary,
+    written: Written,
+) -> Result<(), Failure> {
     let changed = written != Written::Same;
     if args.json {
         let told = Told {

@@ -14,8 +14,10 @@ use crate::judge::Judge;
 
 pub(super) fn export(export: &mut Export<'_>) -> io::Result<()> {
     let (judge, kind, now) = (export.judge, export.kind, export.judge.now());
-    let tests: Vec<Ipv4Addr> =
-        (0..=u8::MAX).map(|last| Ipv4Addr::new(127, 0, 0, last)).filter(|ip| is_test(kind, *ip)).collect();
+    let tests: Vec<Ipv4Addr> = (0..=u8::MAX)
+        .map(|last| Ipv4Addr::new(127, 0, 0, last))
+        .filter(|ip| is_test(kind, *ip))
+        .collect();
     let span = |client: Client| match client {
         Client::V4(ip) => Some(Range::V4(ip, ip)),
         Client::V6(top) => {
@@ -24,7 +26,8 @@ pub(super) fn export(export: &mut Export<'_>) -> io::Result<()> {
         }
     };
     walk(judge, now, &tests, span, &mut |stretch| match stretch {
-        Stretch::Client(_, range) | Stretch::Decided(range) => say(export, range),
+        Stretch::Client(client, range) => say(export, range, last_seen(export, client, range)),
+        Stretch::Decided(range) => say(export, range, range.first()),
         Stretch::Test(ip) => match key_of(kind, &reversed(ip)) {
             Key::TestListed(value) => export.test_point(At::Clients(Range::of(ip)), value),
             _ => Ok(()),
@@ -32,9 +35,18 @@ pub(super) fn export(export: &mut Export<'_>) -> io::Result<()> {
     })
 }
 
-/// Writes what is said of addresses that are judged alike.
-fn say(export: &mut Export<'_>, range: Range) -> io::Result<()> {
-    let (ip, kind) = (range.first(), export.kind);
+/// The address in the range that speaks for the client: of the one it was last seen with, findings are at hand.
+fn last_seen(export: &Export<'_>, client: Client, range: Range) -> IpAddr {
+    let last = match client {
+        Client::V4(_) => None,
+        Client::V6(_) => export.judge.ledger().client(client, |row| row?.facts().last_ip),
+    };
+    last.map(|(_, ip)| ip).filter(|ip| range.has(*ip)).unwrap_or_else(|| range.first())
+}
+
+/// Writes what is said of addresses that are judged alike, of which `ip` is one.
+fn say(export: &mut Export<'_>, range: Range, ip: IpAddr) -> io::Result<()> {
+    let kind = export.kind;
     let known = export.judge.as_known(ip);
     // Words cost as much as the verdict, and of most clients most zones say nothing.
     let verdict = known.client(false);

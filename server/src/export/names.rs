@@ -60,7 +60,11 @@ pub(super) fn export(export: &mut Export<'_>) -> io::Result<()> {
         if !has_families {
             return Ok(false);
         }
-        below(export, &names, name)
+        let said_below = below(export, &names, name)?;
+        if said_above && !said_below {
+            export.hole(At::Below(name), until)?;
+        }
+        Ok(said_below)
     })
 }
 
@@ -89,9 +93,8 @@ fn said(export: &mut Export<'_>) -> Vec<Box<str>> {
     judge_of.ledger().each_client(&mut |client| {
         judge_of.ledger().client(client, |row| {
             let names = row.iter().flat_map(|row| row.pairs()).map(|pair| pair.name);
-            let unseen = names
-                .filter(is_key)
-                .filter(|name| looked_at.insert(hash_of_text(name.text())));
+            let unseen =
+                names.filter(is_key).filter(|name| looked_at.insert(hash_of_text(name.text())));
             new.extend(unseen.map(NameRef::to_name));
         });
         for name in new.drain(..) {

@@ -95,7 +95,8 @@ fn of_client(export: &mut Export<'_>, client: Client, ip: IpAddr) -> io::Result<
         }
         names
     });
-    let above: Vec<Box<str>> = names.iter().flat_map(|name| tree::above(name)).map(Into::into).collect();
+    let above: Vec<Box<str>> =
+        names.iter().flat_map(|name| tree::above(name)).map(Into::into).collect();
     names.extend(above);
     tree::sort(&mut names);
     let known = export.judge.as_known(ip);
@@ -115,14 +116,17 @@ fn of_client(export: &mut Export<'_>, client: Client, ip: IpAddr) -> io::Result<
         } else if said_above {
             export.hole(At::Pair(ip, name), until)?;
         }
-        let others = OTHERS.iter().filter_map(|label| {
-            pair_key(export.kind, ip, &format!("{label}.{name}"))
-        });
+        let others =
+            OTHERS.iter().filter_map(|label| pair_key(export.kind, ip, &format!("{label}.{name}")));
         let free = others.into_iter().find(|other| !known.has_said(other));
-        match free {
-            Some(other) => below(export, &known, ip, name, &other),
-            None => Ok(false),
+        let said_below = match free {
+            Some(other) => below(export, &known, ip, name, &other)?,
+            None => false,
+        };
+        if said_above && !said_below {
+            export.hole(At::PairBelow(ip, name), until)?;
         }
+        Ok(said_below)
     })
 }
 
@@ -168,7 +172,8 @@ fn pair_key(kind: Kind, ip: IpAddr, name: &str) -> Option<Name> {
         Key::TestListed(_) => (Name::parse(name.as_bytes()), ip == LISTED_IP),
         _ => return None,
     };
-    let is_part = kind == Kind::Pair && is_above_ipv6(ip) && is_nibble(name.text().rsplit('.').next());
+    let is_part =
+        kind == Kind::Pair && is_above_ipv6(ip) && is_nibble(name.text().rsplit('.').next());
     (!is_test && !is_part).then_some(name)
 }
 

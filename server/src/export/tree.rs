@@ -50,7 +50,9 @@ mod tests {
     #[test]
     fn each_name_is_told_what_is_said_above_it() {
         let mut names: Vec<Box<str>> =
-            ["b.a.com", "com", "x.org", "a.com", "c.b.a.com", "ab.com", "com"].map(Into::into).into();
+            ["b.a.com", "com", "x.org", "a.com", "c.b.a.com", "ab.com", "com"]
+                .map(Into::into)
+                .into();
         sort(&mut names);
         let mut seen = Vec::new();
         let visited = visit(&names, false, |name, said| {

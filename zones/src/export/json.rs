@@ -57,7 +57,18 @@ impl Sheet for Json {
     fn head(&mut self, head: &Head, to: &mut dyn Write) -> io::Result<()> {
         let Head { zone, kind, serial, time, ttl, .. } = head;
         let (serial, time, ttl) = (*serial, *time, *ttl);
-        write(&Title { writer: WRITER, version: VERSION, zone, kind: kind.label(), serial, time, ttl }, to)
+        write(
+            &Title {
+                writer: WRITER,
+                version: VERSION,
+                zone,
+                kind: kind.label(),
+                serial,
+                time,
+                ttl,
+            },
+            to,
+        )
     }
 
     fn entry(&mut self, _: &Head, entry: &Entry<'_>, to: &mut dyn Write) -> io::Result<()> {

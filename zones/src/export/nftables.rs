@@ -11,7 +11,7 @@
 //! ```
 //!
 //! No rules: what is done with who is in a set, the operator says in the table `inet helostat` or by a rule of that table. `wl` has whom
-//! is trusted at level 1 or more, as for Postfix.
+//! is trusted at level 2 or more, as for Postfix.
 //!
 //! 127.0.0.0/8 is left out, listed or not, and with it the test points: a rule must not cut a host off from itself.
 
@@ -74,8 +74,8 @@ impl Sheet for Nftables {
         if !super::postfix::is_member(head.kind, entry) {
             return Ok(());
         }
-        let nets = range.without_loopback().flat_map(|range| range.prefixes(1));
-        nets.map(|net| self.add(net, head, to)).collect()
+        let mut nets = range.without_loopback().flat_map(|range| range.prefixes(1));
+        nets.try_for_each(|net| self.add(net, head, to))
     }
 
     fn end(&mut self, _: &Head, to: &mut dyn Write) -> io::Result<()> {

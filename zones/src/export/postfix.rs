@@ -1,8 +1,7 @@
 //! A `cidr` table for Postfix (cidr_table(5)), to be named in `check_client_access`.
 //!
-//! `bl` says `REJECT 5.7.1` and the text. `wl` says `permit_auth_destination` to whom is trusted at level 1 or more: who has earned
-//! trust may pass the checks behind it, and cannot relay because of it. A level of 0 means that something else is
-//! held against the client, so it is left out.
+//! `bl` says `REJECT 5.7.1` and the text. `wl` says `permit_auth_destination` to whom is trusted at level 2 or more, as `docs/mta.md`
+//! has it for DNS: who has earned trust may pass the checks behind it, and cannot relay because of it.
 //!
 //! Not done here: what else Postfix could do with it. Postfix reads the table when a process of it starts, and looks
 //! through it from the beginning for each client: some ten thousand entries are enough.
@@ -45,10 +44,13 @@ impl Sheet for Postfix {
     }
 }
 
-/// True if it belongs into a set of such clients: listed ones, or trusted ones at level 1 or more.
+/// The least level of trust with which a client belongs into a set of trusted ones.
+const TRUSTED: u8 = 2;
+
+/// True if it belongs into a set of such clients: listed ones, or trusted ones.
 pub(super) fn is_member(kind: Kind, entry: &Entry<'_>) -> bool {
     match kind {
-        Kind::Wl => entry.a.iter().any(|value| value.octets()[3] > 0),
+        Kind::Wl => entry.a.iter().any(|value| value.octets()[3] >= TRUSTED),
         _ => !entry.a.is_empty(),
     }
 }

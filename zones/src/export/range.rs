@@ -27,7 +27,7 @@ pub enum Range {
 /// The loopback network, in which also the answers of lists lie.
 const LOOPBACK: (u32, u32) = (0x7f00_0000, 0x7fff_ffff);
 /// The same in IPv6 (::ffff:127.0.0.0/104), without the last 24 bits. Ranges lie in it or outside.
-const MAPPED_LOOPBACK: u128 = 0xffff_7f;
+const MAPPED_LOOPBACK: u128 = 0x00ff_ff7f;
 
 impl Range {
     /// One address.
@@ -43,6 +43,15 @@ impl Range {
         match self {
             Self::V4(first, _) => IpAddr::V4(first.into()),
             Self::V6(first, _) => IpAddr::V6(first.into()),
+        }
+    }
+
+    /// True if an address lies in it.
+    pub fn has(self, ip: IpAddr) -> bool {
+        match (self, ip) {
+            (Self::V4(first, last), IpAddr::V4(ip)) => (first..=last).contains(&ip.into()),
+            (Self::V6(first, last), IpAddr::V6(ip)) => (first..=last).contains(&ip.into()),
+            _ => false,
         }
     }
 
@@ -74,7 +83,8 @@ impl Range {
             Self::V4(first, last) => {
                 let below = (first, last.min(LOOPBACK.0 - 1));
                 let above = (first.max(LOOPBACK.1 + 1), last);
-                [below, above].map(|(first, last)| Some(Self::V4(first, last)).filter(|_| first <= last))
+                [below, above]
+                    .map(|(first, last)| Some(Self::V4(first, last)).filter(|_| first <= last))
             }
             Self::V6(first, _) => [Some(self).filter(|_| first >> 24 != MAPPED_LOOPBACK), None],
         };
@@ -89,13 +99,20 @@ impl Range {
                 owner.insert_str(0, "*.");
             }
             // As narrow as an address of the other family is long, it cannot be below.
-            if block.is_whole() || !block.is_above_others(OCTETS) { Split::Not(each(owner)) } else { Split::Cut }
+            if block.is_whole() || !block.is_above_others(OCTETS) {
+                Split::Not(each(owner))
+            } else {
+                Split::Cut
+            }
         })
     }
 
     /// The same for wildcards over any name from these addresses, in a zone of pairs. Addresses of which no wildcard can be made because IPv6
     /// keys lie below them are left out.
-    pub(super) fn pair_owners<E>(self, mut each: impl FnMut(String) -> Result<(), E>) -> Result<(), E> {
+    pub(super) fn pair_owners<E>(
+        self,
+        mut each: impl FnMut(String) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.blocks(&mut |block: &Block| {
             if !block.is_above_others(OCTETS + 1) {
                 return Split::Not(each(format!("*.{}", block.reversed())));
@@ -233,10 +250,16 @@ mod tests {
         assert_eq!(owners(net("192.0.2.7/32")), ["7.2.0.192"]);
         assert_eq!(owners(net("192.0.2.0/24")), ["*.2.0.192"]);
         assert_eq!(owners(net("192.0.2.0/23")), ["*.2.0.192", "*.3.0.192"]);
-        assert_eq!(owners(Range::V4(0xc000_02fe, 0xc000_0300)).join(" "), "254.2.0.192 255.2.0.192 0.3.0.192");
+        assert_eq!(
+            owners(Range::V4(0xc000_02fe, 0xc000_0300)).join(" "),
+            "254.2.0.192 255.2.0.192 0.3.0.192"
+        );
         assert_eq!(owners(net("2001:db8::/32")), ["*.8.b.d.0.1.0.0.2"]);
         assert_eq!(owners(net("2001:db8::/31")), ["*.8.b.d.0.1.0.0.2", "*.9.b.d.0.1.0.0.2"]);
-        assert_eq!(owners(net("2001:db8::7/128")), [reversed("2001:db8::7".parse().expect("an address"))]);
+        assert_eq!(
+            owners(net("2001:db8::7/128")),
+            [reversed("2001:db8::7".parse().expect("an address"))]
+        );
     }
 
     #[test]

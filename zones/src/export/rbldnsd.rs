@@ -70,7 +70,13 @@ impl Rbldnsd {
         dataset.begin(head, to)
     }
 
-    fn prefix(&mut self, net: IpNet, entry: &Entry<'_>, head: &Head, to: &mut dyn Write) -> io::Result<()> {
+    fn prefix(
+        &mut self,
+        net: IpNet,
+        entry: &Entry<'_>,
+        head: &Head,
+        to: &mut dyn Write,
+    ) -> io::Result<()> {
         if matches!(net, IpNet::V4(_)) {
             self.set(Dataset::Ip4Set, head, to)?;
             return lines(&shown(net), entry, to);
@@ -78,13 +84,19 @@ impl Rbldnsd {
         self.set(Dataset::Ip6Trie, head, to)?;
         let mut values = entry.a.iter();
         if let Some(value) = values.next() {
-            line(&net.to_string(), *value, entry.txt, to)?;
+            line(&shown(net), *value, entry.txt, to)?;
         }
         self.more.extend((1..).zip(values).map(|(place, value)| (place, net, *value)));
         Ok(())
     }
 
-    fn name(&mut self, name: &str, entry: &Entry<'_>, head: &Head, to: &mut dyn Write) -> io::Result<()> {
+    fn name(
+        &mut self,
+        name: &str,
+        entry: &Entry<'_>,
+        head: &Head,
+        to: &mut dyn Write,
+    ) -> io::Result<()> {
         self.set(Dataset::DnSet, head, to)?;
         if entry.is_hole() {
             return writeln!(to, "!{name}");
@@ -127,16 +139,24 @@ impl Sheet for Rbldnsd {
                 Dataset::Ip6Trie.begin(head, to)?;
                 begun = *place;
             }
-            line(&net.to_string(), *value, None, to)?;
+            line(&shown(*net), *value, None, to)?;
         }
         // A zone must have some dataset, or rbldnsd does not take the file.
         if self.now.is_none() { Dataset::DnSet.begin(head, to) } else { Ok(()) }
     }
 }
 
-/// A prefix, or an address without its length.
+/// A prefix, or an IPv4 address without its length.
 fn shown(net: IpNet) -> String {
-    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
+    match net {
+        IpNet::V4(net) if net.prefix_len() == net.max_prefix_len() => net.addr().to_string(),
+        // An IPv4-mapped address would be shown with dots, which rbldnsd does not read.
+        IpNet::V6(net) if net.addr().to_ipv4_mapped().is_some() => {
+            let words = net.addr().segments().map(|word| format!("{word:x}"));
+            format!("{}/{}", words.join(":"), net.prefix_len())
+        }
+        net => net.to_string(),
+    }
 }
 
 /// A line for each value; the first has the text.

@@ -35,6 +35,8 @@ impl Sheet for ZoneFile {
         match entry.at {
             At::Clients(range) => range.owners(write),
             At::PairsOf(range) => range.pair_owners(write),
+            // The name exists, so no wildcard above it reaches below it.
+            At::Below(_) | At::PairBelow(..) if entry.is_hole() => Ok(()),
             At::Name(name) => write(name.to_owned()),
             At::Below(name) => write(format!("*.{name}")),
             At::Pair(ip, name) => write(pair_owner(head.kind, ip, name)),

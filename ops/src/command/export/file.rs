@@ -60,7 +60,8 @@ impl Output {
                 let kept = to.set_permissions(old.permissions());
                 kept.with_context(|| format!("giving {} its mode", new.display()))?;
                 // Who may not give a file away goes on owning it.
-                std::os::unix::fs::fchown(&to, Some(old.uid()), Some(old.gid())).unwrap_or_default();
+                std::os::unix::fs::fchown(&to, Some(old.uid()), Some(old.gid()))
+                    .unwrap_or_default();
             }
             (new, to, serial(&path)?)
         } else {
@@ -247,7 +248,9 @@ mod tests {
         assert_eq!(write(&path, &later.replace("3 3", "4 3"), 4), Written::Same);
         let kept = fs::metadata(&path).expect("there");
         assert_eq!((kept.ino(), fs::read_to_string(&path).expect("text")), (inode, OLD.to_owned()));
-        for changed in [later.replace("a\n", "b\n"), later.replace("a\n", ""), later.clone() + "c\n"] {
+        for changed in
+            [later.replace("a\n", "b\n"), later.replace("a\n", ""), later.clone() + "c\n"]
+        {
             fs::write(&path, OLD).expect("written");
             assert_eq!(write(&path, &changed, 4), Written::New, "{changed}");
             assert_eq!(fs::read_to_string(&path).expect("text"), changed);
