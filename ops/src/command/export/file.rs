@@ -131,11 +131,11 @@ impl Output {
 
 impl Write for Output {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        let written = self.to.write(octets);
+        let written = self.to.write_all(octets);
         if let Err(error) = &written {
             self.wrong = Some(io::Error::new(error.kind(), error.to_string()));
         }
-        written
+        written.map(|()| octets.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
