@@ -197,14 +197,12 @@ fn a_file_is_replaced_as_a_whole_and_only_when_it_changed() {
             }
             read
         });
+        // However this ends, the reader ends, too.
+        let _end = End(&done);
         for n in 0..3 {
-            site.write(
-                "more.json",
-                clients(3)
-                    .replace("2026-11-20", &format!("2026-11-2{n}"))
-                    .replace("\"10.", "\"11."),
-            );
-            site.ok(&["learn", "--format", "json", "more.json"]);
+            let more = format!("more{n}.json");
+            site.write(&more, clients(3).replace("\"10.", &format!("\"1{}.", n + 1)));
+            site.ok(&["learn", "--format", "json", &more]);
             let told = site.ok(&args);
             assert!(told.contains(r#""changed":true"#), "{told}");
         }
@@ -218,6 +216,15 @@ fn a_file_is_replaced_as_a_whole_and_only_when_it_changed() {
     assert!(old < new, "{old:?} {new:?}");
     assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, 0o640);
     daemon.stop();
+}
+
+/// Tells a reader to end.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]

@@ -115,6 +115,14 @@ impl Output {
         }
     }
 
+    /// Remembers what the disk had against it.
+    fn note(&mut self, done: io::Result<()>) -> io::Result<()> {
+        if let Err(error) = &done {
+            self.wrong = Some(io::Error::new(error.kind(), error.to_string()));
+        }
+        done
+    }
+
     fn on_disk(&self, done: io::Result<()>) -> Result<(), Failure> {
         done.map_err(|error| self.says(error))
     }
@@ -132,14 +140,12 @@ impl Output {
 impl Write for Output {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         let written = self.to.write_all(octets);
-        if let Err(error) = &written {
-            self.wrong = Some(io::Error::new(error.kind(), error.to_string()));
-        }
-        written.map(|()| octets.len())
+        self.note(written).map(|()| octets.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
+        let flushed = self.to.flush();
+        self.note(flushed)
     }
 }
 
