@@ -1,6 +1,6 @@
 //! `helostat export`: a zone as a file of another program, once, or kept fresh.
 //!
-//! In goes a zone of the configuration and a format; out comes the file, to standard output or in the place of an old one ([`file`]), and a
+//! In goes a zone of the configuration and a format; out comes the file, to standard output or in the place of an old one (`file`), and a
 //! line or JSON that says what was written. The daemon that has the ledger open is asked, over its control socket; its answer is the file, an octet
 //! 0 (no file has one), and the summary as JSON. Without a daemon the ledger is opened here, and no finding of the DNS counts.
 //!
