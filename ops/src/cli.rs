@@ -2,8 +2,12 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use helostat_zones::export::Format;
+
+use crate::config::typed::duration;
 
 /// An authoritative DNS reputation server that learns from mail logs which hosts say which EHLO name.
 #[derive(Debug, Parser)]
@@ -45,6 +49,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Ask a DNS question, like a small dig
     Ask(AskArgs),
+    /// Write a zone as a file for rbldnsd, BIND, RPZ, Postfix or nftables, or as JSON, and keep it fresh
+    Export(ExportArgs),
     /// Check the configuration: every error at once, with line and column
     Check(JsonArgs),
     /// Print the effective configuration
@@ -259,6 +265,28 @@ pub struct AskArgs {
     pub json: bool,
 }
 
+/// `helostat export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The zone, such as bl.rep.example.net, or only its kind where there is one of that kind
+    pub zone: String,
+    /// What is to read it
+    #[arg(long, value_name = "FORMAT", value_parser = format, help = "What is to read it: rbldnsd, bind (NSD and Knot, too), rpz, postfix-cidr, nftables, json")]
+    pub format: Format,
+    /// The file, replaced as a whole, and only if something in it changed [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Stay, and write the file again when something changed
+    #[arg(long, requires = "output")]
+    pub watch: bool,
+    /// How often it is written at most, by --watch or by a timer of yours; no TTL in the file is longer
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = interval)]
+    pub interval: Duration,
+    /// Print the summary as JSON
+    #[arg(long, requires = "output")]
+    pub json: bool,
+}
+
 /// `helostat ledger ...`.
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
@@ -365,4 +393,19 @@ fn said(text: &str) -> Result<String, String> {
         }
         None => Ok(text.to_owned()),
     }
+}
+
+/// A format of exports.
+fn format(text: &str) -> Result<Format, String> {
+    Format::parse(text).ok_or_else(|| {
+        let words: Vec<_> = Format::ALL.into_iter().map(Format::word).collect();
+        format!("it is one of {}", words.join(", "))
+    })
+}
+
+/// A time of at least a second.
+fn interval(text: &str) -> Result<Duration, String> {
+    duration(text).filter(|span| *span >= Duration::from_secs(1)).ok_or_else(|| {
+        "write a number with its unit, at least a second, such as 30s or 5m".to_owned()
+    })
 }

@@ -8,6 +8,7 @@
 //! | `/metrics` | Prometheus text |
 //! | `/v1/explain?ip=..&ehlo=..` | everything known, as JSON; `&as=text` in words |
 //! | `/v1/ledger/dump?positions=..`, `/v1/ledger/stats?top=..`, `/v1/positions?prefix=..` | control socket only |
+//! | `POST /v1/export` | control socket only: an order in, the file, an octet 0 and the summary out |
 //! | `POST /v1/batch`, `POST /v1/ledger/forget`, `POST /v1/ledger/snapshot` | control socket only |
 //! | `/v1/publish`, `POST /v1/publish/force` | control socket only: what guards hold back; lets it go |
 //! | `POST /v1/reload` | control socket only: reads the configuration again, as SIGHUP does, and says how that went |
@@ -31,6 +32,7 @@ use prometheus::{Registry, TextEncoder};
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::command::export;
 use crate::command::ledger::forget::{self, ForgetError};
 use crate::command::ledger::snapshot;
 use crate::command::ledger::stats::Stats;
@@ -96,6 +98,7 @@ pub fn control(pages: Pages) -> Router {
         .route("/v1/publish", get(publish))
         .route("/v1/publish/force", post(force))
         .route("/v1/batch", post(batch))
+        .route("/v1/export", post(export))
         .route("/v1/reload", post(reload))
         .layer(DefaultBodyLimit::max(BATCH_MAX))
         .with_state(pages.clone());
@@ -205,6 +208,16 @@ async fn forget(State(pages): State<Pages>, body: Bytes) -> Result<Response, Too
         Err(error) => sentence(StatusCode::INSUFFICIENT_STORAGE, error),
     };
     Ok(aside(answer).await)
+}
+
+async fn export(State(pages): State<Pages>, body: Bytes) -> Result<Response, TooEarly> {
+    let order = match serde_json::from_slice(&body) {
+        Ok(order) => order,
+        Err(error) => return Ok(sentence(StatusCode::BAD_REQUEST, error)),
+    };
+    let judge = pages.judge()?;
+    let file = written_while_sent(move |to| export::answer(&judge, &order, to));
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], file).into_response())
 }
 
 async fn snapshot(State(pages): State<Pages>) -> Result<Response, TooEarly> {

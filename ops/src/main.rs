@@ -29,6 +29,7 @@ fn main() -> ExitCode {
             load_config(&config).and_then(|c| command::explain::run(&c, &args))
         }
         Command::Ask(args) => command::ask::run(&config, &args),
+        Command::Export(args) => load_config(&config).and_then(|c| command::export::run(&c, &args)),
         Command::Check(args) => command::check::check(&config, args),
         Command::Config(args) => load_config(&config).and_then(|c| command::check::show(&c, args)),
         Command::Allow(args) => command::decisions::add(&config, Kind::Allow, &args),

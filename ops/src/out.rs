@@ -38,6 +38,19 @@ pub fn bar(what: &str) -> ProgressBar {
     bar
 }
 
+/// A count on standard error of things called `what`, of which nobody knows how many there will be.
+pub fn meter(what: &str) -> ProgressBar {
+    let meter = ProgressBar::no_length();
+    if !io::stderr().is_terminal() {
+        meter.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template("{pos} {msg}, {elapsed}") {
+        meter.set_style(style);
+    }
+    meter.set_message(what.to_owned());
+    meter
+}
+
 /// A number with its noun, in the singular or the plural.
 pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use helostat_zones::answer::Caps;
+use helostat_zones::export;
 use helostat_zones::key::{Form, Kind};
 use helostat_zones::lists;
 use hickory_proto::rr::rdata::{A, AAAA, NS, SOA};
@@ -102,6 +103,11 @@ impl Catalog {
             return Some(enclosing.next().unwrap_or(nearest));
         }
         Some(nearest)
+    }
+
+    /// All zones.
+    pub(crate) fn zones(&self) -> &[Zone] {
+        &self.zones
     }
 
     /// The texts that its zones said of clients.
@@ -238,6 +244,14 @@ impl Authority {
     pub(crate) fn set_ns(&mut self, ns: &lists::Ns) {
         self.ns_ttl = ns.ttl;
         self.name_servers = ns.names.iter().map(name_of).collect();
+    }
+
+    /// What files tell of it: the SOA, the name servers, and for how many seconds their names hold.
+    pub(crate) fn in_files(&self) -> (export::Soa, Vec<String>, u32) {
+        let text = |name: &Name| name.to_ascii().trim_end_matches('.').to_owned();
+        let (mname, rname) = (text(&self.mname), text(&self.rname));
+        let soa = export::Soa { mname, rname, ttl: self.soa_ttl, times: self.times };
+        (soa, self.name_servers.iter().map(text).collect(), self.ns_ttl)
     }
 
     /// The SOA record, owned by `apex` as the question spells it.

@@ -13,6 +13,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -29,6 +30,9 @@ use helostat_zones::rules::{self, Case, Feed};
 use helostat_zones::time::Time;
 use helostat_zones::verdict::{Class, ClientVerdict, NameVerdict, PairVerdict};
 
+mod as_known;
+
+pub(crate) use self::as_known::AsKnown;
 use crate::guard::{Guard, GuardConfig, Listing, Standing as Guarding};
 use crate::judge::{Asker, Judge};
 use crate::live::{Findings, Live};
@@ -73,6 +77,8 @@ pub struct LedgerJudge {
     /// Whom and what the zones list beside the table: IPv6 clients, and names.
     listed_v6: Listed<Client>,
     listed_names: Listed<u64>,
+    /// How often policy and decisions changed, counted from a number that no other process begins with.
+    changes: AtomicU64,
 }
 
 /// Who was listed within the last day.
@@ -125,6 +131,7 @@ impl LedgerJudge {
             decisions: ArcSwap::default(),
             networks: Networks::new(),
             names: Names::new(),
+            changes: AtomicU64::new(as_known::first_change()),
         }
     }
 
@@ -132,12 +139,14 @@ impl LedgerJudge {
     pub fn set_policy(&self, policy: Policy) {
         self.clients.store(Arc::new(Clients::new(policy)));
         self.names.0.invalidate_all();
+        self.changes.fetch_add(1, Ordering::Release);
         self.published.touch_all();
     }
 
     /// Follows other decisions of the operator's from now on.
     pub fn set_decisions(&self, decisions: Arc<Decisions>) {
         self.decisions.store(decisions);
+        self.changes.fetch_add(1, Ordering::Release);
         self.published.touch_all();
     }
 

@@ -12,6 +12,7 @@
 //! - `published`: what the zones of addresses say of clients, ready to be said again
 //! - [`guard`]: what a fault of the data must not do to mail: new listings are held back
 //! - [`publisher`]: judges ahead, so that it is there when it is asked for
+//! - [`export`]: all that a zone says, for files of other programs
 //! - [`live`]: what the DNS says now about a pair, within limits
 //! - [`postfix`]: the policy service, by which Postfix asks about pairs
 //! - [`metrics`]: what is counted
@@ -23,6 +24,7 @@ pub mod catalog;
 pub mod config;
 mod connections;
 mod cookie;
+pub mod export;
 mod fast;
 pub mod guard;
 pub mod handler;

@@ -4,6 +4,7 @@ mod bad_input;
 mod decisions;
 mod dns;
 mod exactly_once;
+mod export;
 mod flood;
 mod follow;
 mod history;

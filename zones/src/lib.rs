@@ -16,12 +16,14 @@
 //! - [`verdict`]: class, score, reasons, until: what is said of a client, a name, a pair
 //! - [`key`], [`answer`]: a question's name to a key; a verdict to the records of a zone
 //! - [`postfix`]: what Postfix asks before it takes mail, and what it is told
+//! - [`export`]: zones as files that other programs load
 //! - [`explain`]: all of it in words and as JSON
 
 pub mod answer;
 pub mod client;
 pub mod evidence;
 pub mod explain;
+pub mod export;
 pub mod history;
 pub mod key;
 pub mod ledger;

@@ -4,6 +4,7 @@ pub mod ask;
 pub mod check;
 pub mod decisions;
 pub mod explain;
+pub mod export;
 pub mod filter;
 pub mod learn;
 pub mod ledger;
