@@ -132,7 +132,8 @@ async fn serve(
         let dns = ExampleDns::start().await?;
         config.live.resolver = vec![dns.address()];
         // Those of the last time, whose file is gone by now.
-        config.decisions = Arc::default();
+        (config.decisions, config.ended) = (Arc::default(), Vec::new());
+        dns_config.retired.clear();
         Some(dns)
     } else {
         None

@@ -18,6 +18,7 @@ mod lists;
 mod load;
 mod publish;
 mod replay;
+mod retire;
 mod stats;
 mod syslog;
 mod vectors;

@@ -264,7 +264,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     }
     live_warnings(&config.live, &mut found);
     memory_warnings(config, &mut found);
-    decisions::warnings(&config.decisions, &mut found);
+    decisions::warnings(config, &mut found);
     found
 }
 
