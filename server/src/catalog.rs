@@ -30,8 +30,7 @@ const SECONDARY_TIMES: [u32; 3] = [3600, 600, 604_800];
 
 /// For how many seconds it holds that a zone which has ended has no such name, and what it says of its end. RFC 6471
 /// section 3.4 wants the end of a list to take its load away; RFC 2308 section 5 finds one to three hours good for
-/// negative answers, and resolvers seldom keep them for longer (BIND's `max-ncache-ttl` is three hours). The A records of
-/// RFC 6471's example hold for a week: they are of a delegation, which nobody takes back.
+/// negative answers, and resolvers seldom keep them for longer (BIND's `max-ncache-ttl` is three hours).
 const RETIRED_TTL: u32 = 3 * 3600;
 /// The most that one string of a TXT record holds.
 const TEXT_MAX: usize = 255;
