@@ -132,6 +132,7 @@ pub fn lists(config: &Config) -> Result<Vec<Arc<List>>, ConfigError> {
             rname: list.contact.to_string(),
             ttl: seconds(list.ttl),
             negative_ttl: seconds(list.negative_ttl),
+            decides: list.decides,
         });
         list.map(Arc::new)
     };
