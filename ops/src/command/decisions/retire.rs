@@ -57,9 +57,9 @@ fn end(
     file.end(&ended.zone, Some(&ended))?;
     let zone = &ended.zone;
     out::line(format!("{zone} lists nobody any more, in {}", file.path().display()))?;
-    out::note(format!(
-        "keep it served, and its domain yours, until nobody asks: the end of a zone takes long (docs/publishing.md); --undo takes it back"
-    ));
+    out::note(
+        "keep it served, and its domain yours, until nobody asks: the end of a zone takes long (docs/publishing.md); --undo takes it back",
+    );
     take_over(config)
 }
 
