@@ -61,6 +61,8 @@ pub enum Command {
     Deny(DecideArgs),
     /// List whom you allow and deny, or take one of these back
     Decisions(DecisionsArgs),
+    /// End a zone in order: it lists nobody any more, and says so; without a zone, list those that ended
+    Retire(RetireArgs),
     /// Say whether new listings are held back by a guard, and why; or let them go
     Publish(PublishArgs),
     /// Run under a mail server, so that it logs the names that clients say
@@ -207,6 +209,22 @@ pub struct DecideArgs {
     /// The day (in UTC) through which it holds, or a time such as 2026-12-31T18:00:00Z
     #[arg(long, value_name = "DATE", conflicts_with = "lasting")]
     pub until: Option<String>,
+}
+
+/// `helostat retire`.
+#[derive(Debug, Args)]
+pub struct RetireArgs {
+    /// The zone: one kind (bl.rep.example.net), an origin with all its kinds, or one of your own lists
+    pub zone: Option<String>,
+    /// What its TXT says beside, such as what to ask instead
+    #[arg(long, value_name = "TEXT", requires = "zone", conflicts_with = "undo")]
+    pub say: Option<String>,
+    /// Take it back: the zone answers again as before
+    #[arg(long, requires = "zone")]
+    pub undo: bool,
+    /// Print JSON instead of words
+    #[arg(long, conflicts_with = "zone")]
+    pub json: bool,
 }
 
 /// `helostat publish`.

@@ -141,7 +141,8 @@ async fn serve(
         let dns = ExampleDns::start().await?;
         config.live.resolver = vec![dns.address()];
         // Those of the last time, whose file is gone by now.
-        config.decisions = Arc::default();
+        (config.decisions, config.ended) = (Arc::default(), Vec::new());
+        dns_config.retired.clear();
         Some(dns)
     } else {
         None
@@ -184,8 +185,8 @@ async fn serve(
     let unsound = |error| Failure::new(Exit::Usage, error);
     let lists = Lists::new(&settings::lists(&config).map_err(unsound)?, &registry)?;
     // Before the first question: who asks a list that is not there yet would be told nothing.
-    let reading = lists.clone();
-    tokio::task::spawn_blocking(move || reading.refresh(now())).await?;
+    let (reading, told) = (lists.clone(), judge.clone());
+    tokio::task::spawn_blocking(move || reading.refresh(now(), &told)).await?;
     dns_config.lists = lists.all();
     let handler = Handler::new(judge.clone(), &dns_config, DnsMetrics::register(&registry)?);
     let handler = Arc::new(handler.map_err(|error| Failure::new(Exit::Usage, error))?);
@@ -193,7 +194,8 @@ async fn serve(
 
     let dns_done = listeners.serve(handler.clone(), shutdown.clone())?;
     let desk = desk.open(&config, judge.clone(), &registry, shutdown.clone())?;
-    tokio::spawn(lists.clone().keep(config.dns.list_check, shutdown.clone()));
+    let every = config.dns.list_check;
+    tokio::spawn(lists.clone().keep(every, judge.clone(), shutdown.clone()));
     let control = Control::start(&config.ledger.path, pages, shutdown.clone())
         .inspect_err(|error| tracing::warn!("{error:#}; commands cannot ask this daemon"))
         .ok();
@@ -427,7 +429,7 @@ impl Reloading<'_> {
         self.judge.set_decisions(new.decisions.clone());
         self.desk.counsel().set_ways(postfix::ways(&new));
         self.live.set_wait(new.live.wait);
-        self.lists.refresh(now());
+        self.lists.refresh(now(), &self.judge);
         self.log.set_level(new.daemon.log_level);
         tracing::info!(decisions = new.decisions.len(), "The configuration was read again");
         Ok(())

@@ -1,4 +1,4 @@
-//! Keeps the operator's lists as their files are.
+//! Keeps the operator's lists as their files are, and the judge told of those that decide.
 //!
 //! In go the lists; out come log lines, metrics, and lists whose content is that of the files. They are read before the first question,
 //! every `list-check`, and at a reload. What is wrong in a file is told by its line; what cannot be read leaves
@@ -11,18 +11,39 @@
 //! | `helostat_list_failed` | `zone`, `files` | 1 if the files could not be read when they last changed |
 //! | `helostat_list_read_timestamp_seconds` | `zone`, `files` | when the content in force was read |
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use helostat_server::ledger_judge::LedgerJudge;
 use helostat_server::list::{List, Report};
+use helostat_zones::operator::DecidingList;
 use helostat_zones::time::Time;
 use prometheus::{IntGaugeVec, Opts, Registry};
 use tokio_util::sync::CancellationToken;
 
 use crate::command::decisions::now;
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::{out, settings};
 
 /// The most skipped lines of a dataset that are logged one by one.
 const LOGGED: usize = 10;
+
+/// The lists of the configuration that decide, read now, for who works without the daemon. What cannot be read is told.
+///
+/// # Errors
+///
+/// A name that is no domain name.
+pub fn deciding(config: &Config) -> Result<Vec<DecidingList>, Failure> {
+    let lists = settings::lists(config).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let mut deciding = Vec::new();
+    for list in lists.iter().filter(|list| list.config().decides.is_some()) {
+        let failed = list.refresh(now()).into_iter().filter_map(|report| report.result.err());
+        failed.for_each(|error| out::note(format!("{error}; the list decides nothing")));
+        deciding.extend(list.deciding());
+    }
+    Ok(deciding)
+}
 
 /// The lists, and how they do.
 #[derive(Clone, Debug)]
@@ -32,6 +53,8 @@ pub struct Lists {
     skipped: IntGaugeVec,
     failed: IntGaugeVec,
     read: IntGaugeVec,
+    /// Held while files are read and the judge is told: so what it is told last is the newest.
+    taking: Arc<Mutex<()>>,
 }
 
 impl Lists {
@@ -58,6 +81,7 @@ impl Lists {
                 "helostat_list_read_timestamp_seconds",
                 "When the content of a list in force was read",
             )?,
+            taking: Arc::default(),
         })
     }
 
@@ -66,23 +90,30 @@ impl Lists {
         self.lists.to_vec()
     }
 
-    /// Reads what has changed. Blocks.
-    pub fn refresh(&self, now: Time) {
+    /// Reads what has changed, and tells the judge if a list that decides has. Blocks.
+    pub fn refresh(&self, now: Time, judge: &LedgerJudge) {
+        let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut decide_anew = false;
         for list in self.lists.iter() {
             for report in list.refresh(now) {
+                decide_anew |= report.result.is_ok() && list.config().decides.is_some();
                 self.tell(&report, now);
             }
+        }
+        if decide_anew {
+            let deciding: Vec<_> = self.lists.iter().filter_map(|list| list.deciding()).collect();
+            judge.set_lists(&deciding);
         }
     }
 
     /// Looks every `every` whether something has changed, until `shutdown`; never for no time at all.
-    pub async fn keep(self, every: Duration, shutdown: CancellationToken) {
+    pub async fn keep(self, every: Duration, judge: Arc<LedgerJudge>, shutdown: CancellationToken) {
         if every.is_zero() || self.lists.is_empty() {
             return;
         }
         while shutdown.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-            let lists = self.clone();
-            let refreshed = tokio::task::spawn_blocking(move || lists.refresh(now())).await;
+            let (lists, judge) = (self.clone(), judge.clone());
+            let refreshed = tokio::task::spawn_blocking(move || lists.refresh(now(), &judge)).await;
             if let Err(error) = refreshed {
                 tracing::error!(%error, "Lists could not be looked at");
             }

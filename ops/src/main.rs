@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Allow(args) => command::decisions::add(&config, Kind::Allow, &args),
         Command::Deny(args) => command::decisions::add(&config, Kind::Deny, &args),
         Command::Decisions(args) => command::decisions::run(&config, &args),
+        Command::Retire(args) => command::decisions::retire::run(&config, &args),
         Command::Publish(args) => {
             load_config(&config).and_then(|c| command::publish::run(&c, &args))
         }

@@ -10,7 +10,7 @@ use helostat_ingest::pipeline::{Batching, Followed, InUse};
 use helostat_ingest::reader::FormatChoice;
 use helostat_ingest::source::{journal, syslog};
 use helostat_server::catalog::ConfigError;
-use helostat_server::config::{DnsConfig, Limits, NameServer, ZoneConfig};
+use helostat_server::config::{DnsConfig, Limits, NameServer, Retired, ZoneConfig};
 use helostat_server::guard::GuardConfig;
 use helostat_server::list::{DatasetConfig, List, ListConfig};
 use helostat_server::live::LiveConfig;
@@ -24,7 +24,7 @@ use helostat_zones::weights::Weights;
 use jiff::tz::TimeZone;
 
 use crate::config::{
-    self, Config, Dataset, Evidence, Journal, Log, Size, Syslog, Transport, Zone, ZoneKind,
+    self, Config, Dataset, Ended, Evidence, Journal, Log, Size, Syslog, Transport, Zone, ZoneKind,
 };
 
 /// The most the ledger may hold.
@@ -49,6 +49,7 @@ pub fn dns(config: &Config) -> DnsConfig {
         zones: config.zones.iter().map(zone).collect(),
         // They are kept over a reload: see `lists`.
         lists: Vec::new(),
+        retired: config.ended.iter().map(retired).collect(),
         allow: if config.dns.allow.is_empty() { everybody } else { config.dns.allow.clone() },
         trusted: config.live.trust.clone(),
         nsid: config.dns.nsid.clone(),
@@ -61,6 +62,20 @@ pub fn dns(config: &Config) -> DnsConfig {
             ..Limits::default()
         },
     }
+}
+
+/// What a zone says of its end: one text of TXT, with the longest `text` too.
+fn retired(ended: &Ended) -> Retired {
+    let Ended { zone, since, text, .. } = ended;
+    let since = since.map_or_else(String::new, |since| format!(" on {}", since.date()));
+    let mut notice = format!(
+        "This zone ended{since} and lists nobody any more: please take it out of your configuration."
+    );
+    if !text.is_empty() {
+        notice.push(' ');
+        notice.push_str(text);
+    }
+    Retired { zone: zone.to_string(), notice }
 }
 
 fn zone(zone: &Zone) -> ZoneConfig {
@@ -122,6 +137,7 @@ pub fn lists(config: &Config) -> Result<Vec<Arc<List>>, ConfigError> {
             rname: list.contact.to_string(),
             ttl: seconds(list.ttl),
             negative_ttl: seconds(list.negative_ttl),
+            decides: list.decides,
         });
         list.map(Arc::new)
     };
@@ -417,5 +433,29 @@ pub fn time_zone(name: Option<&str>) -> anyhow::Result<TimeZone> {
     match name {
         Some(name) => Ok(TimeZone::get(name)?),
         None => Ok(TimeZone::system()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use helostat_zones::operator;
+    use helostat_zones::time::Time;
+
+    use super::*;
+
+    #[test]
+    fn a_notice_is_one_text() {
+        let notice = |since, text: &str| {
+            let zone = config::DomainName::parse("bl.rep.test").expect("a name");
+            let place = operator::Place::default();
+            retired(&Ended { zone, since, text: text.to_owned(), place }).notice
+        };
+        let plain =
+            "This zone ended and lists nobody any more: please take it out of your configuration.";
+        assert_eq!(notice(None, ""), plain);
+        let longest = "x".repeat(120);
+        let said = notice(Some(Time(1_795_184_855)), &longest);
+        assert!(said.starts_with("This zone ended on 2026-11-20 and ") && said.ends_with(&longest));
+        assert!(said.len() <= 255, "{}", said.len());
     }
 }

@@ -19,7 +19,7 @@ use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 
 use ipnet::IpNet;
 
-use crate::config::ZoneConfig;
+use crate::config::{Retired, ZoneConfig};
 use crate::fast::{self, Soa, Texts};
 use crate::list::{List, name_of};
 
@@ -28,6 +28,13 @@ const APEX_TTL: u32 = 3600;
 /// What secondaries are told: refresh, retry, expire, in seconds (RFC 1912 section 2.2, the quick
 /// end).
 const SECONDARY_TIMES: [u32; 3] = [3600, 600, 604_800];
+
+/// For how many seconds it holds that a zone which has ended has no such name, and what it says of its end. RFC 6471
+/// section 3.4 wants the end of a list to take its load away; RFC 2308 section 5 finds one to three hours good for
+/// negative answers, and resolvers seldom keep them for longer (BIND's `max-ncache-ttl` is three hours).
+const RETIRED_TTL: u32 = 3 * 3600;
+/// The most that one string of a TXT record holds.
+const TEXT_MAX: usize = 255;
 
 /// What is wrong with a zone in the configuration.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -93,6 +100,27 @@ impl Catalog {
             }
         }
         Ok(Self { zones, texts: Arc::new(Texts::new()) })
+    }
+
+    /// Ends these zones. What is said of a zone by its own name goes before what is said of its origin.
+    #[must_use]
+    pub fn without(mut self, retired: &[Retired]) -> Self {
+        let ended: Vec<_> = retired
+            .iter()
+            .filter_map(|it| Some((LowerName::new(&parse_name(&it.zone)?), it.notice.as_str())))
+            .collect();
+        let notice = |apex: &LowerName| {
+            let found = ended.iter().find(|(zone, _)| zone == apex);
+            found.map(|(_, notice)| cut(notice, TEXT_MAX))
+        };
+        for zone in &mut self.zones {
+            let of_origin = || match zone.role {
+                Role::Kind(_) => notice(&LowerName::new(&zone.apex.base_name())),
+                Role::Origin { .. } | Role::List(_) => None,
+            };
+            zone.ended = notice(&zone.apex).or_else(of_origin).map(Into::into);
+        }
+        self
     }
 
     /// The nearest enclosing zone that answers questions of `rtype` at `name`.
@@ -171,15 +199,18 @@ pub struct Zone {
     pub(crate) number: usize,
     /// Who may ask in it; empty for whoever may ask at all.
     pub(crate) allow: Vec<IpNet>,
+    /// What it says of its end, once it has ended: then it is empty.
+    pub(crate) ended: Option<Box<str>>,
     authority: Authority,
     /// The apexes of other zones below it, which exist here too (as delegations do).
     cuts: Vec<LowerName>,
 }
 
 impl Zone {
-    /// With zones below it names exist that it does not know; and a trial is counted the long way.
+    /// With zones below it names exist that it does not know; a trial is counted the long way; and what has ended is
+    /// asked ever more seldom.
     fn is_plain(&self) -> bool {
-        self.cuts.is_empty() && !self.is_dry
+        self.cuts.is_empty() && !self.is_dry && self.ended.is_none()
     }
 
     /// True if `name` is an apex of another zone, or lies above one.
@@ -230,6 +261,13 @@ impl Authority {
         let times = [refresh, retry, expire, negative_ttl];
         let (soa_ttl, ns_ttl) = (APEX_TTL, APEX_TTL);
         Self { mname, rname, name_servers, soa_ttl, ns_ttl, times, serial: None }
+    }
+
+    /// That of the zone once it has ended: what it has not holds for [`RETIRED_TTL`].
+    pub(crate) fn of_ended(&self) -> Self {
+        let [refresh, retry, expire, _] = self.times;
+        let times = [refresh, retry, expire, RETIRED_TTL];
+        Self { soa_ttl: RETIRED_TTL, times, ..self.clone() }
     }
 
     /// Takes the `$SOA` of a file; `newest` stands for a serial of 0.
@@ -386,6 +424,7 @@ fn zones_of(config: &ZoneConfig) -> Result<Vec<Zone>, ConfigError> {
             name_servers.clone(),
             config.caps.negative_ttl,
         ),
+        ended: None,
         cuts: Vec::new(),
     };
     Ok(roles.into_iter().map(zone).collect())
@@ -403,8 +442,14 @@ fn zone_of_list(list: &Arc<List>) -> Zone {
         number: 0,
         allow: list.config().allow.clone(),
         authority: held.authority.clone(),
+        ended: None,
         cuts: Vec::new(),
     }
+}
+
+/// The beginning of the text, of whole characters.
+fn cut(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or_default()
 }
 
 /// An absolute name; `None` for what is none, and for the root, which is nobody's zone.

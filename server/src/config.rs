@@ -26,6 +26,8 @@ pub struct DnsConfig {
     pub zones: Vec<ZoneConfig>,
     /// The operator's own lists, each a zone.
     pub lists: Vec<Arc<List>>,
+    /// Zones that have ended.
+    pub retired: Vec<Retired>,
     /// Who may ask; everybody by default. The trusted may in any case.
     pub allow: Vec<IpNet>,
     /// Whose questions may cause live look-ups for the names they bring; loopback by default.
@@ -43,6 +45,7 @@ impl Default for DnsConfig {
             threads: 1,
             zones: Vec::new(),
             lists: Vec::new(),
+            retired: Vec::new(),
             allow: vec![prefix(Ipv4Addr::UNSPECIFIED, 0), prefix(Ipv6Addr::UNSPECIFIED, 0)],
             trusted: vec![prefix(Ipv4Addr::new(127, 0, 0, 0), 8), prefix(Ipv6Addr::LOCALHOST, 128)],
             nsid: String::new(),
@@ -91,6 +94,15 @@ impl ZoneConfig {
             caps: Caps::default(),
         }
     }
+}
+
+/// A zone that has ended: it is empty from now on, and says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retired {
+    /// An origin with all its kinds, the zone of one kind, or a list. A name that is none of these does nothing.
+    pub zone: String,
+    /// What TXT at its apex says; at most 255 octets of it.
+    pub notice: String,
 }
 
 /// A name server.

@@ -14,6 +14,9 @@
 //! - RFC 8020: NXDOMAIN only where nothing lies below. In `pair` a client that is new may still
 //!   bring a name that is known elsewhere, so names known to the whole ledger count there too.
 //! - `whoami` and `_status` directly below every apex are ours: TXT on who asks, and on the data.
+//! - RFC 6471 section 3.4: a zone that has ended lists nobody, not even its test points. It keeps SOA, NS, `whoami` and
+//!   `_status`, and an origin the hosts of its name servers; TXT at the apex says that it has ended; nothing else exists,
+//!   and that holds for long.
 //! - Owner names are the question's own octets, so that 0x20 comes back as it came.
 
 use std::future::poll_fn;
@@ -79,7 +82,7 @@ pub(crate) struct Told {
 
 impl Told {
     fn new(config: &DnsConfig) -> Result<Self, ConfigError> {
-        let catalog = Catalog::new(&config.zones, &config.lists)?;
+        let catalog = Catalog::new(&config.zones, &config.lists)?.without(&config.retired);
         let short = catalog.fast();
         Ok(Self { catalog, short, access: Access::new(&config.allow, &config.trusted) })
     }
@@ -239,6 +242,8 @@ impl<J: Judge> Handler<J> {
             Role::Origin { .. } | Role::Kind(_) => None,
         };
         let authority = held.as_ref().map_or_else(|| zone.authority(), |held| &held.authority);
+        let of_ended = zone.ended.as_ref().map(|_| authority.of_ended());
+        let authority = of_ended.as_ref().unwrap_or(authority);
         let rtype = question.query_type();
         let at = Place { zone, authority, owner, rtype, serial: self.judge.serial() };
         let left = owner.iter().count().saturating_sub(zone.labels);
@@ -246,6 +251,9 @@ impl<J: Judge> Handler<J> {
             && let Some(text) = self.of_ourselves(owner, &at, asker)
         {
             return at.text(text);
+        }
+        if let Some(notice) = &zone.ended {
+            return at.in_ended(notice, left, question);
         }
         if let Some(held) = &held {
             return at.in_list(held, left, self.judge.now());
@@ -419,7 +427,10 @@ impl Place<'_> {
     }
 
     fn in_origin(&self, question: &LowerQuery) -> Reply {
-        let ttl = self.zone.caps.negative_ttl;
+        let ttl = match self.zone.ended {
+            Some(_) => self.authority.negative_ttl(),
+            None => self.zone.caps.negative_ttl,
+        };
         let Some(records) = self.zone.role.host(question.name(), self.owner) else {
             return self.negative(Exists::NxDomain, ttl);
         };
@@ -428,6 +439,20 @@ impl Place<'_> {
         let found = records.into_iter().filter(|record| Some(record.record_type()) == wanted);
         let found: Vec<_> = found.collect();
         if found.is_empty() { self.negative(Exists::NoData, ttl) } else { Reply::data(self, found) }
+    }
+
+    /// What a zone says that has ended; `left` labels stand left of the apex.
+    fn in_ended(&self, notice: &str, left: usize, question: &LowerQuery) -> Reply {
+        if left > 0 {
+            // Without the addresses of its name servers nobody would learn that there is nothing.
+            return self.in_origin(question);
+        }
+        if self.rtype != RecordType::TXT {
+            return self.apex();
+        }
+        let data = RData::TXT(TXT::new(vec![notice.to_owned()]));
+        let ttl = self.authority.negative_ttl();
+        Reply::data(self, vec![Record::from_rdata(self.owner.clone(), ttl, data)])
     }
 
     /// A text of the moment, which nobody should keep.

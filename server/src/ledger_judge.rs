@@ -24,7 +24,7 @@ use helostat_zones::explain::{AllFindings, Explanation, Facts, Told};
 use helostat_zones::history::{ClientHistory, Clients, NameHistory, NetworkHistory, PairHistory};
 use helostat_zones::ledger::{Ledger, Touched, hash_of_text};
 use helostat_zones::name::Name;
-use helostat_zones::operator::Decisions;
+use helostat_zones::operator::{DecidingList, Decisions};
 use helostat_zones::policy::Policy;
 use helostat_zones::rules::{self, Case, Feed};
 use helostat_zones::time::Time;
@@ -144,8 +144,22 @@ impl LedgerJudge {
     }
 
     /// Follows other decisions of the operator's from now on.
+    /// What lists decide stays as it is.
     pub fn set_decisions(&self, decisions: Arc<Decisions>) {
-        self.decisions.store(decisions);
+        self.decisions.rcu(|old| {
+            if !old.has_lists() {
+                return decisions.clone();
+            }
+            Arc::new(Decisions::clone(&decisions).with_lists_of(old))
+        });
+        self.changes.fetch_add(1, Ordering::Release);
+        self.published.touch_all();
+    }
+
+    /// Follows these lists from now on, behind the operator's own decisions.
+    pub fn set_lists(&self, lists: &[DecidingList]) {
+        let with = |old: &Arc<Decisions>| Decisions::clone(old).with_lists(lists.to_vec());
+        self.decisions.rcu(with);
         self.changes.fetch_add(1, Ordering::Release);
         self.published.touch_all();
     }
@@ -518,7 +532,7 @@ impl Judge for LedgerJudge {
             // Of nobody nothing is said, unless the operator said it.
             Standing::NeverSeen => {
                 let decisions = self.decisions.load();
-                let is_decided = decisions.of_client(ip.into(), now).is_some();
+                let is_decided = decisions.decide_on(ip.into(), now);
                 (!is_decided).then(|| (Codes::default(), rules::next_midnight(now)))
             }
         }
@@ -644,6 +658,7 @@ fn now() -> Time {
 #[cfg(test)]
 mod tests {
     use helostat_zones::ledger::{Batch, Bounds};
+    use helostat_zones::lists::{Format, ListZone, Loader, Options};
     use helostat_zones::observation::{Observation, Outcome, Reporter, ReporterKind};
     use helostat_zones::operator::{Decision, Kind, Place, Subject};
     use prometheus::Registry;
@@ -724,5 +739,29 @@ mod tests {
         let verdict = judge.client(ip("192.0.2.1").into(), ASKER).await;
         assert!(!verdict.listings.is_empty());
         assert!(judge.standing(ip("198.51.100.1"), now()).is_some());
+
+        // And so do lists, whatever comes first.
+        let list = |lines: &str| {
+            let mut loader = Loader::new(Format::Ip4Set, Options::new(now()));
+            loader.read("f", lines.as_bytes()).expect(lines);
+            let zone = ListZone::new(vec![Arc::new(loader.finish().dataset)]);
+            DecidingList::new(Kind::Deny, "foes", Arc::new(zone))
+        };
+        judge.set_lists(&[list("198.51.100.0/24\n!198.51.100.2\n")]);
+        judge.set_decisions(Arc::default());
+        assert!(judge.standing(ip("192.0.2.1"), now()).is_some(), "denied no more");
+        assert!(judge.standing(ip("198.51.100.2"), now()).is_some(), "excluded");
+        assert_eq!(judge.standing(ip("198.51.100.1"), now()), None);
+        let verdict = judge.client(ip("198.51.100.1").into(), ASKER).await;
+        assert_eq!(verdict.decision.map(|it| it.reason).as_deref(), Some("in the list foes"));
+        // Whoever was seen, and was said to be nothing, meets the list too.
+        judge.set_lists(&[]);
+        heard(&judge, "203.0.113.1");
+        judge.client(ip("203.0.113.1").into(), ASKER).await;
+        assert!(judge.standing(ip("203.0.113.1"), now()).is_some());
+        judge.set_lists(&[list("203.0.113.1\n")]);
+        assert_eq!(judge.standing(ip("203.0.113.1"), now()), None);
+        let verdict = judge.resident(ip("203.0.113.1"), false).expect("nobody is asked");
+        assert!(!verdict.listings.is_empty());
     }
 }

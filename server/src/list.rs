@@ -21,6 +21,7 @@ use flate2::bufread::MultiGzDecoder;
 use helostat_zones::lists::{
     Complaints, Dataset, Format, ListZone, LoadError, Loaded, Loader, Options, WireName,
 };
+use helostat_zones::operator::{DecidingList, Kind};
 use helostat_zones::time::Time;
 use hickory_proto::rr::Name;
 use ipnet::IpNet;
@@ -50,6 +51,8 @@ pub struct ListConfig {
     pub ttl: u32,
     /// Seconds for which "not listed" holds, where no file says `$SOA`.
     pub negative_ttl: u32,
+    /// Whoever is listed is allowed or denied in our verdicts, too.
+    pub decides: Option<Kind>,
 }
 
 /// Files of one format that are one dataset.
@@ -115,7 +118,7 @@ struct Stamp {
 #[derive(Debug)]
 pub struct Held {
     /// `None` until every dataset was read once.
-    zone: Option<ListZone>,
+    zone: Option<Arc<ListZone>>,
     expires: Option<Time>,
     pub(crate) authority: Authority,
     soa: Soa,
@@ -158,6 +161,12 @@ impl List {
     /// What it holds now.
     pub fn held(&self) -> Guard<Arc<Held>> {
         self.held.load()
+    }
+
+    /// What it decides, if it does: nothing until every dataset was read once.
+    pub fn deciding(&self) -> Option<DecidingList> {
+        let (kind, zone) = (self.config.decides?, self.held().zone.clone()?);
+        Some(DecidingList::new(kind, &self.config.zone, zone))
     }
 
     /// Reads every dataset of which a file has changed since it was last read; what became of each.
@@ -228,12 +237,12 @@ impl Held {
     fn new(apex: &Name, zone: Option<ListZone>, authority: Authority) -> Self {
         let expires = zone.as_ref().and_then(ListZone::expires);
         let soa = authority.on_the_wire(apex);
-        Self { zone, expires, authority, soa }
+        Self { zone: zone.map(Arc::new), expires, authority, soa }
     }
 
     /// The lists, if they may answer.
     pub(crate) fn zone(&self, now: Time) -> Option<&ListZone> {
-        self.zone.as_ref().filter(|_| self.expires.is_none_or(|end| now < end))
+        self.zone.as_deref().filter(|_| self.expires.is_none_or(|end| now < end))
     }
 
     pub(crate) fn soa(&self) -> &Soa {

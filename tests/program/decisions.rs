@@ -184,7 +184,7 @@ fn what_is_wrong_is_said_and_changes_nothing() {
     site.write("mine.toml", "[[deny]]\nclient = \"192.0.2.2\"\nreason = \"a\"\n[dns]\n");
     let says = [
         "$DIR/mine.toml:2:1: 192.0.2.2 is decided on already at $DIR/decisions.toml:5:1; keep one of the two",
-        "$DIR/mine.toml:4:2: `dns` has no place here: a file of decisions holds [[allow]] and [[deny]] alone",
+        "$DIR/mine.toml:4:2: `dns` has no place here: a file of decisions holds [[allow]], [[deny]] and [[retired]] alone",
         "helostat: 2 errors",
     ];
     for args in [&["check"][..], &["run"], &["deny", "192.0.2.7", "--reason", "a"]] {

@@ -72,6 +72,70 @@ fn a_list_is_served_and_follows_its_file() {
 }
 
 #[test]
+fn a_list_decides_behind_what_was_decided_one_by_one() {
+    let site = site(ADDRESSES);
+    site.rewrite("\"dnset:names\"]", "\"dnset:names\"]\ndecides = \"deny\"");
+    site.append(
+        "helostat.toml",
+        "[[list]]\norigin = \"friends.test\"\ndata = [\"ip4set:good\"]\ndecides = \"allow\"\n",
+    );
+    site.write("good", "192.0.2.7\n203.0.113.0/24 :2:our customers\n");
+    let explained = |ip: &str| site.ok(&["explain", ip]);
+    // Without the daemon, too.
+    let said = explained("203.0.113.1");
+    let own = "Your own decision: allow 203.0.113.1: our customers [list friends.test]. ";
+    assert!(said.contains(own), "{said}");
+
+    let daemon = site.start();
+    let (denied, allowed) = (&["127.0.0.2", "127.0.0.99"][..], &["127.0.9.3"][..]);
+    for (client, bl, wl) in [
+        ("7.2.0.192", denied, &[][..]),
+        ("1.100.51.198", denied, &[]),
+        ("9.100.51.198", &[], &[]),
+        ("1.113.0.203", &[], allowed),
+        ("8.2.0.192", &[], &[]),
+    ] {
+        // Twice: judged, and said again.
+        for _ in 0..2 {
+            assert_eq!(daemon.addresses(&format!("{client}.bl")), bl, "{client}");
+            assert_eq!(daemon.addresses(&format!("{client}.wl")), wl, "{client}");
+        }
+    }
+    assert_eq!(daemon.addresses("mail.bad.example.ehlo"), ["127.0.1.2"], "a name of the list");
+    let pair = daemon.addresses("mail.bad.example.8.2.0.192.pair");
+    assert_eq!(pair, denied, "and whoever says it");
+    let text = daemon.ask("7.2.0.192.bl.rep.test", "TXT");
+    let text = &text.answers.first().expect("a text").data;
+    assert!(text.contains("decision=deny") && text.contains("floods us, 192.0.2.7"), "{text}");
+    let said = explained("198.51.100.1");
+    assert!(said.contains("deny 198.51.100.1: in the list bl.test [list bl.test]"), "{said}");
+    assert!(said.contains("is taken out of the files of the list bl.test"), "{said}");
+
+    // One by one goes before.
+    site.ok(&["allow", "192.0.2.7", "--reason", "mended"]);
+    daemon.wait_addresses("7.2.0.192.wl", allowed);
+    assert!(daemon.addresses("7.2.0.192.bl").is_empty());
+    assert_eq!(daemon.addresses("1.100.51.198.bl"), denied, "lists stay over a reload");
+    site.ok(&["decisions", "remove", "192.0.2.7"]);
+    daemon.wait_addresses("7.2.0.192.bl", denied);
+
+    replace(&site, "192.0.2.8\n");
+    daemon.wait_addresses("8.2.0.192.bl", denied);
+    assert_eq!(daemon.addresses("7.2.0.192.wl"), allowed, "denied no more");
+    assert!(daemon.addresses("1.100.51.198.bl").is_empty());
+    // A file that cannot be read changes nothing.
+    site.write("next", b"\x1f\x8bno gzip");
+    fs::rename(site.path("next"), site.path("bad")).expect("renamed");
+    daemon.wait_said("what was read before stays");
+    assert_eq!(daemon.addresses("8.2.0.192.bl"), denied);
+    // The end of the zone is not the end of what it decides.
+    site.ok(&["retire", "bl.test"]);
+    assert!(daemon.ask("8.2.0.192.bl.test", "A").answers.is_empty());
+    assert_eq!(daemon.addresses("8.2.0.192.bl"), denied);
+    daemon.stop();
+}
+
+#[test]
 fn without_its_files_a_list_answers_neither_yes_nor_no() {
     let site = site(ADDRESSES);
     fs::remove_file(site.path("bad")).expect("removed");

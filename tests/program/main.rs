@@ -20,6 +20,7 @@ mod load;
 mod postfix;
 mod publish;
 mod replay;
+mod retire;
 mod stats;
 mod syslog;
 mod vectors;

@@ -27,6 +27,7 @@
 //! | suspect | established, but pulled below `known-points` by neighbours or traps; or `suspect-points` and below |
 //! | new | everything else |
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -172,7 +173,7 @@ impl Case<'_> {
     }
 
     /// The operator's decision on a pair; `bound` if the DNS agrees or the pair stands.
-    fn decision(&self, name: &Name, bound: bool) -> Option<&Decision> {
+    fn decision(&self, name: &Name, bound: bool) -> Option<Cow<'_, Decision>> {
         let decision = self.decisions.of_pair(self.ip, name, self.now)?;
         if decision.needs_agreement() && !bound {
             return self.decisions.of_unbound_pair(self.ip, name, self.now);
@@ -326,7 +327,7 @@ impl PairVerdict {
 fn judge_nobody(case: &Case<'_>) -> PairVerdict {
     let decision = case.decisions.of_client(case.ip, case.now);
     if let Some(decision) = decision {
-        return decided(case, decision, None, &Name::absent());
+        return decided(case, &decision, None, &Name::absent());
     }
     PairVerdict {
         score: score(0.0),
@@ -381,7 +382,7 @@ pub fn judge_pair(case: &Case<'_>, name: &Name, name_history: &NameHistory) -> P
     let says_same = || !findings.asked_reverse() && looks.reverse() == Reverse::Same;
     let agrees = findings.agrees() || says_same();
     if let Some(decision) = case.decision(name, agrees || stands.is_some()) {
-        return decided(case, decision, pair, name);
+        return decided(case, &decision, pair, name);
     }
     let Weighed { measures, points, blamed, excused, is_crowd, cause, mut reasons } =
         case.weigh(name, &looks, name_history);
@@ -606,7 +607,7 @@ pub fn judge_name(
     let mut codes = Vec::new();
     let mut reasons = Vec::new();
     let decision = decisions.of_name(name, now);
-    if let Some(decision) = decision.filter(|decision| !decision.needs_agreement()) {
+    if let Some(decision) = decision.as_ref().filter(|decision| !decision.needs_agreement()) {
         // An allow of a name says nothing of who else says it.
         codes.push(NameCode::Bad);
         reasons.push(Reason {
@@ -668,7 +669,7 @@ pub fn judge_name(
     .into_iter()
     .flatten()
     .fold(midnight, Time::min);
-    NameVerdict { rating, decision: decision.cloned(), codes, reasons, until }
+    NameVerdict { rating, decision: decision.map(Cow::into_owned), codes, reasons, until }
 }
 
 /// Names that no host can own and that honest software does not send: addresses without brackets,

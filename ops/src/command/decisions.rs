@@ -1,4 +1,4 @@
-//! `helostat allow`, `helostat deny`, `helostat decisions`: the operator's own decisions from the command line.
+//! `helostat allow`, `helostat deny`, `helostat decisions`, `helostat retire`: the operator's own decisions from the command line.
 //!
 //! What is decided goes into one file of the configuration (`file` of `[operator]`), and the running daemon is
 //! asked to read it. Decisions in other files are listed, and named where they stand in the way, but never
@@ -6,6 +6,7 @@
 //! would be written is read once more: a failure leaves the file as it was.
 
 mod file;
+pub mod retire;
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -218,7 +219,7 @@ fn list(decisions: &Decisions, asked: &DecisionsArgs, now: Time) -> Result<(), F
         let listed = listed.iter().map(|decision| Listed { decision, expired: asked.expired });
         return Ok(out::json(&listed.collect::<Vec<_>>())?);
     }
-    out::text(table(&listed))?;
+    out::text(table(["what", "whom", "until", "by", "reason", "where"], &rows(&listed)))?;
     let expired = decisions.expired(now).count();
     if listed.is_empty() {
         out::note(if asked.expired { "nothing has expired" } else { "nothing is decided" });
@@ -230,11 +231,8 @@ fn list(decisions: &Decisions, asked: &DecisionsArgs, now: Time) -> Result<(), F
     Ok(())
 }
 
-/// One row each under a heading; nothing for none.
-fn table(listed: &[&Decision]) -> String {
-    if listed.is_empty() {
-        return String::new();
-    }
+/// What stands in the row of each.
+fn rows(listed: &[&Decision]) -> Vec<[String; 6]> {
     let row = |it: &&Decision| {
         let until = it.until.map_or_else(|| "for ever".to_owned(), |until| until.to_string());
         let author = if it.author.is_empty() { "-" } else { &it.author };
@@ -248,9 +246,16 @@ fn table(listed: &[&Decision]) -> String {
             place,
         ]
     };
-    let heading = ["what", "whom", "until", "by", "reason", "where"].map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(heading).chain(listed.iter().map(row)).collect();
-    let mut widths = [0; 6];
+    listed.iter().map(row).collect()
+}
+
+/// The rows under a heading; nothing for none.
+fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<_> = std::iter::once(heading.map(str::to_owned)).chain(rows.to_vec()).collect();
+    let mut widths = [0; N];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);

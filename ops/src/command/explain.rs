@@ -13,19 +13,20 @@ use crate::cli::ExplainArgs;
 use crate::config::Config;
 use crate::control::Daemon;
 use crate::exit::Failure;
-use crate::{out, settings};
+use crate::{lists, out, settings};
 
 /// Runs the command.
 pub fn run(config: &Config, args: &ExplainArgs) -> Result<(), Failure> {
     if let Some(daemon) = Daemon::of(&config.ledger.path) {
         return Ok(ask_daemon(&daemon, args)?);
     }
-    let ledger = Arc::new(ledger(config)?);
+    let (ledger, lists) = (Arc::new(ledger(config)?), lists::deciding(config)?);
     let runtime = tokio::runtime::Runtime::new()?;
     let explanation = runtime.block_on(async {
         let live = Live::new(settings::live(config), &Registry::new())?;
         let judge = LedgerJudge::new(ledger, live, settings::policy(config));
         judge.set_decisions(config.decisions.clone());
+        judge.set_lists(&lists);
         let name = args.name.as_ref().map(|name| Name::parse(name.as_bytes()));
         Ok::<_, anyhow::Error>(judge.explain(args.ip, name.as_ref()).await)
     })?;

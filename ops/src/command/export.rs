@@ -21,7 +21,7 @@ use prometheus::Registry;
 
 use self::file::{Output, Written};
 use crate::cli::ExportArgs;
-use crate::config::Config;
+use crate::config::{Config, Zone};
 use crate::control::Daemon;
 use crate::exit::{Exit, Failure};
 use crate::{out, settings};
@@ -83,8 +83,24 @@ fn order(config: &Config, args: &ExportArgs) -> Result<Order, Failure> {
     let lists = settings::lists(config).map_err(unsound)?;
     let catalog = Catalog::new(&settings::dns(config).zones, &lists).map_err(unsound)?;
     let longest_ttl = u32::try_from(args.interval.as_secs()).unwrap_or(u32::MAX);
-    Order::new(&catalog, &args.zone, args.format, longest_ttl)
-        .map_err(|error| Failure::new(Exit::Usage, error))
+    let order = Order::new(&catalog, &args.zone, args.format, longest_ttl)
+        .map_err(|error| Failure::new(Exit::Usage, error))?;
+    let zone = order.zone.as_str();
+    let origin = zone.split_once('.').map_or("", |(_, origin)| origin);
+    if config.ended.iter().any(|ended| [zone, origin].contains(&ended.zone.as_str())) {
+        let why = format!("{zone} has ended (helostat retire): there is nothing to export");
+        return Err(Failure::say(Exit::Usage, why));
+    }
+    let is_dry = |it: &Zone| {
+        let mut kinds = it.dry_run.iter().map(|kind| format!("{}.{}", kind.word(), it.origin));
+        kinds.any(|dry| dry == zone)
+    };
+    if config.zones.iter().any(is_dry) {
+        out::note(format_args!(
+            "helostat: {zone} is on trial (dry-run): the file has what helostat itself does not say yet"
+        ));
+    }
+    Ok(order)
 }
 
 /// Puts a file in the place of the old one, if it says something else.

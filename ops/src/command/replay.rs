@@ -28,7 +28,7 @@ use crate::replay::read::{Read, read};
 use crate::replay::report::{Making, Report};
 use crate::replay::sites::Kinds;
 use crate::settings::Lines;
-use crate::{out, settings};
+use crate::{lists, out, settings};
 use helostat_zones::operator::Decisions;
 use helostat_zones::replay::Player;
 
@@ -82,8 +82,8 @@ pub fn run(config: &Config, args: &ReplayArgs) -> Result<(), Failure> {
 
     let names: Vec<_> = policies.iter().map(|policy| policy.name.clone()).collect();
     let numbers = policies.into_iter().map(|policy| policy.policy).collect();
-    let mut player =
-        Player::new(numbers, Decisions::clone(&config.decisions), settings::bounds(config));
+    let decisions = Decisions::clone(&config.decisions).with_lists(lists::deciding(config)?);
+    let mut player = Player::new(numbers, decisions, settings::bounds(config));
     let bar = message_bar(reel.len() as u64);
     let playing = Instant::now();
     let played = play(&mut reel, &mut player, &mut setting, &mut |n| bar.set_position(n));

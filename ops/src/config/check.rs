@@ -269,7 +269,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     postfix::warnings(&config.postfix, &mut found);
     live_warnings(&config.live, &mut found);
     memory_warnings(config, &mut found);
-    decisions::warnings(&config.decisions, &mut found);
+    decisions::warnings(config, &mut found);
     found
 }
 

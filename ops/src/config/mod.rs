@@ -9,7 +9,7 @@
 //!
 //! - `section`: what a key is, and the one declaration that makes both the table and the struct
 //! - `settings`, `evidence`, `policy`, `operator`, `postfix`: all sections with all keys
-//! - `decisions`: from the entries of `[[allow]]` and `[[deny]]` to the table of decisions
+//! - `decisions`: from the entries of `[[allow]]`, `[[deny]]` and `[[retired]]` to what is decided
 //! - `value`, `address`, `dataset`, `duration`, `domain`: the types of values
 //! - `read`: the walk from the TOML tree to the structs
 //! - `check`: whether the values agree with each other; warnings
@@ -50,9 +50,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use dataset::Dataset;
+pub use decisions::{Decided, Ended};
 pub use domain::DomainName;
 pub use evidence::Evidence;
-pub use operator::{Allow, Deny, Operator};
+pub use operator::{Allow, Deny, Operator, Retired};
 pub use place::{ConfigError, ConfigErrors, Place};
 pub use policy::Policy;
 pub use postfix::{HeaderName, Mode, Postfix};
@@ -80,6 +81,7 @@ const POLICY: &str = "policy";
 const POSTFIX: &str = "postfix";
 const ALLOW: &str = "allow";
 const DENY: &str = "deny";
+const RETIRED: &str = "retired";
 
 /// The longest file that is read: about a thousand zones, and small enough for an answer at once
 /// when a log is given by mistake.
@@ -130,8 +132,12 @@ pub struct Config {
     pub allow: Vec<Allow>,
     /// Whom the operator keeps out, as the main file has it.
     pub deny: Vec<Deny>,
+    /// The zones that have ended, as the main file has it.
+    pub retired: Vec<Retired>,
     /// All decisions: those of the main file, and those of the files that `operator` names.
     pub decisions: Arc<Decisions>,
+    /// All zones that have ended, of the same files.
+    pub ended: Vec<Ended>,
 }
 
 /// Every key at its default; no zones, no logs.
@@ -156,7 +162,9 @@ impl Default for Config {
             journals: Vec::new(),
             allow: Vec::new(),
             deny: Vec::new(),
+            retired: Vec::new(),
             decisions: Arc::default(),
+            ended: Vec::new(),
         }
     }
 }
@@ -201,13 +209,13 @@ impl Config {
     }
 
     /// Reads `text` as a file of decisions.
-    pub fn parse_decisions(text: &str, file_name: &str) -> Result<Decisions, ConfigErrors> {
+    pub fn parse_decisions(text: &str, file_name: &str) -> Result<Decided, ConfigErrors> {
         let source = Source::new(file_name, text);
         let gathered = read::decisions_file(&source, Path::new(""));
         let mut errors = Vec::new();
-        let decisions = gathered.conclude(&mut errors);
+        let decided = gathered.conclude(&mut errors);
         errors.sort_by(|one, other| one.place.cmp(&other.place));
-        if errors.is_empty() { Ok(decisions) } else { Err(ConfigErrors::Wrong(errors)) }
+        if errors.is_empty() { Ok(decided) } else { Err(ConfigErrors::Wrong(errors)) }
     }
 
     /// Reads a policy file by itself: everything else, and what it leaves out, is at its default.
@@ -264,6 +272,17 @@ impl Config {
         check::warnings(self)
     }
 
+    /// The names of all zones that are served: origins, their kinds, lists.
+    pub fn zone_names(&self) -> Vec<String> {
+        let of_zone = |zone: &Zone| {
+            let kind = |kind: &ZoneKind| format!("{}.{}", kind.word(), zone.origin);
+            let kinds: Vec<_> = zone.kinds.iter().map(kind).collect();
+            std::iter::once(zone.origin.to_string()).chain(kinds)
+        };
+        let lists = self.lists.iter().map(|list| list.origin.to_string());
+        self.zones.iter().flat_map(of_zone).chain(lists).collect()
+    }
+
     /// Every plain section, in the order of the manual.
     fn sections(&mut self) -> Vec<&mut dyn Section> {
         let mut sections: Vec<&mut dyn Section> =
@@ -281,8 +300,16 @@ impl Config {
 pub fn keys() -> impl Iterator<Item = &'static Key> {
     let before = [Daemon::KEYS, Ledger::KEYS, Dns::KEYS, Http::KEYS, Postfix::KEYS, Live::KEYS];
     let after = [Ingest::KEYS, Policy::KEYS, Guard::KEYS, Operator::KEYS];
-    let entries =
-        [Zone::KEYS, List::KEYS, Log::KEYS, Syslog::KEYS, Journal::KEYS, Allow::KEYS, Deny::KEYS];
+    let entries = [
+        Zone::KEYS,
+        List::KEYS,
+        Log::KEYS,
+        Syslog::KEYS,
+        Journal::KEYS,
+        Allow::KEYS,
+        Deny::KEYS,
+        Retired::KEYS,
+    ];
     let evidence = Evidence::KEYS.iter().copied();
     before.into_iter().chain(evidence).chain(after).chain(entries).flatten()
 }
@@ -293,9 +320,10 @@ fn finish(read: read::Read, more: decisions::Gathered, main: &str) -> Result<Con
     if is_toml {
         errors.extend(check::disagreements(&config, &given));
     }
-    let mut gathered = decisions::gather(&config.allow, &config.deny, &given, is_toml);
+    let mut gathered = decisions::gather(&config, &given, is_toml);
     gathered.extend(more);
-    config.decisions = Arc::new(gathered.conclude(&mut errors));
+    let Decided { decisions, ended } = gathered.conclude(&mut errors);
+    (config.decisions, config.ended) = (Arc::new(decisions), ended);
     if errors.is_empty() {
         return Ok(config);
     }

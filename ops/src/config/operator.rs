@@ -1,8 +1,9 @@
-//! `[operator]`, `[[allow]]` and `[[deny]]`: the operator's own decisions, and where they are kept.
+//! `[operator]`, `[[allow]]`, `[[deny]]` and `[[retired]]`: the operator's own decisions, and where they are kept.
 //!
-//! `[[allow]]` and `[[deny]]` have the same keys. They can stand in the main file and in files of their own, which hold
-//! nothing else; `helostat allow` and `helostat deny` write one of these. What the keys mean together is for
-//! [`super::decisions`], what a decision does for [`helostat_zones::operator`].
+//! `[[allow]]` and `[[deny]]` have the same keys. They and `[[retired]]` can stand in the main file and in files of their
+//! own, which hold nothing else; `helostat allow`, `helostat deny` and `helostat retire` write one of these. What the keys mean
+//! together is for [`super::decisions`], what a decision does for [`helostat_zones::operator`], what becomes of a zone that
+//! has ended for [`helostat_server::config::Retired`].
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::domain::DomainName;
 use super::section::Preset::{Is, Needed};
 use super::section::section;
 use super::value::Rule::{Free, FromDay, Line, ThroughDay};
@@ -26,9 +28,9 @@ section! {
     /// `[operator]`: where decisions are kept.
     Operator in "operator" {
         "file" file: Option<PathBuf> = Is(r#""""#), Free, Reload,
-            "The file that `helostat allow` and `helostat deny` write; \"\" is decisions.toml beside this file.";
+            "The file that `helostat allow`, `helostat deny` and `helostat retire` write; \"\" is decisions.toml beside this file.";
         "files" files: Vec<PathBuf> = Is("[]"), Free, Reload,
-            "Files of your own with sections `[[allow]]` and `[[deny]]`; they are read again when the daemon reloads.";
+            "Files of your own with sections `[[allow]]`, `[[deny]]` and `[[retired]]`; they are read again when the daemon reloads.";
     }
 }
 
@@ -73,6 +75,18 @@ section! {
             "When it was written down. It holds at once, whatever stands here.";
         "until" until: Option<Time> = Is(r#""""#), ThroughDay, Reload,
             "How long it holds; \"\" is for ever.";
+    }
+}
+
+section! {
+    /// `[[retired]]`: a zone that has ended.
+    Retired in "retired" {
+        "zone" zone: DomainName = Needed(r#""bl.rep.example.net""#), Free, Reload,
+            "Which: a kind of a zone, an origin with all its kinds, or a list. It lists nobody any more.";
+        "since" since: Option<Time> = Is(r#""""#), FromDay, Reload,
+            "When it ended, as its TXT tells. It has ended at once, whatever stands here.";
+        "text" text: Option<String> = Is(r#""""#), Line(REASON_MAX), Reload,
+            "What its TXT tells beside, such as what to ask instead.";
     }
 }
 

@@ -42,6 +42,9 @@ impl Config {
         for deny in &mut copy.deny {
             write_section(deny, &mut text);
         }
+        for retired in &mut copy.retired {
+            write_section(retired, &mut text);
+        }
         text
     }
 

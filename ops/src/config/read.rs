@@ -16,12 +16,14 @@ use toml::de::{DeTable, DeValue};
 
 use super::decisions::{self, Gathered};
 use super::nearest::nearest;
-use super::operator::{Allow, Deny};
+use super::operator::{Allow, Deny, Retired};
 use super::place::{ConfigError, Place, Source};
 use super::section::{Key, Preset, Section};
 use super::settings::{Journal, List, Log, Syslog, Zone};
 use super::value::{Reading, cut};
-use super::{ALLOW, Config, DENY, EVIDENCE, JOURNAL, LIST, LOG, POLICY, SYSLOG, ZONE, keys};
+use super::{
+    ALLOW, Config, DENY, EVIDENCE, JOURNAL, LIST, LOG, POLICY, RETIRED, SYSLOG, ZONE, keys,
+};
 
 /// A file with more than this is not a configuration with slips, but something else.
 pub(super) const MOST_SYNTAX_ERRORS: usize = 100;
@@ -123,17 +125,18 @@ pub(super) fn decisions_file(source: &Source<'_>, folder: &Path) -> Gathered {
         match (name.get_ref().as_ref(), value.get_ref()) {
             (ALLOW, value) => config.allow = reader.entries(ALLOW, place, value),
             (DENY, value) => config.deny = reader.entries(DENY, place, value),
+            (RETIRED, value) => config.retired = reader.entries(RETIRED, place, value),
             (name, _) => {
                 let name = cut(name);
                 let sentence = format!(
-                    "`{name}` has no place here: a file of decisions holds [[allow]] and [[deny]] alone"
+                    "`{name}` has no place here: a file of decisions holds [[allow]], [[deny]] and [[retired]] alone"
                 );
                 reader.error(place, sentence);
             }
         }
     }
     let Read { config, given, errors, is_toml } = reader.finish(config);
-    let mut gathered = decisions::gather(&config.allow, &config.deny, &given, is_toml);
+    let mut gathered = decisions::gather(&config, &given, is_toml);
     gathered.errors.extend(errors);
     gathered
 }
@@ -213,6 +216,7 @@ impl<'a> Reader<'a> {
                 (JOURNAL, value) => config.journals = self.entries(JOURNAL, place, value),
                 (ALLOW, value) => config.allow = self.entries(ALLOW, place, value),
                 (DENY, value) => config.deny = self.entries(DENY, place, value),
+                (RETIRED, value) => config.retired = self.entries(RETIRED, place, value),
                 (EVIDENCE, DeValue::Table(systems)) => {
                     for (system, value) in systems {
                         let place = self.source.place(&system.span());
@@ -374,6 +378,10 @@ impl Entry for Deny {
     fn settle(&mut self, _given: impl Fn(&Key) -> bool) {}
 }
 
+impl Entry for Retired {
+    fn settle(&mut self, _given: impl Fn(&Key) -> bool) {}
+}
+
 fn is_empty(value: &DeValue<'_>) -> bool {
     match value {
         DeValue::String(text) => text.is_empty(),
@@ -384,7 +392,7 @@ fn is_empty(value: &DeValue<'_>) -> bool {
 
 /// The section as its line is written in the file.
 pub(super) fn bracketed(section: &str) -> String {
-    if [ZONE, LIST, LOG, SYSLOG, JOURNAL, ALLOW, DENY].contains(&section) {
+    if [ZONE, LIST, LOG, SYSLOG, JOURNAL, ALLOW, DENY, RETIRED].contains(&section) {
         format!("[[{section}]]")
     } else {
         format!("[{section}]")

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use helostat_ingest::reader::FormatChoice;
 use helostat_zones::observation::ReporterKind;
+use helostat_zones::operator::Kind;
 use ipnet::IpNet;
 
 use super::dataset::Dataset;
@@ -234,6 +235,8 @@ section! {
             "How long an answer may be kept by who asked, if no file says $TTL.";
         "negative-ttl" negative_ttl: Duration = Is(r#""5m""#), Seconds(seconds(1), DAY), Restart,
             "How long \"not listed\" may be kept by who asked, if no file says $SOA.";
+        "decides" decides: Option<Kind> = Is(r#""""#), Free, Restart,
+            "Whoever it lists is allowed (\"allow\") or denied (\"deny\") in your own zones, too, as if you had decided it; \"\" is neither.";
     }
 }
 
@@ -418,6 +421,10 @@ impl Choice for FormatChoice {
             ("csv", Self::Only(Csv)),
         ]
     };
+}
+
+impl Choice for Kind {
+    const WORDS: &'static [(&'static str, Self)] = &[("allow", Self::Allow), ("deny", Self::Deny)];
 }
 
 impl Choice for ReporterKind {

@@ -223,6 +223,8 @@ fn warns_of_what_is_seldom_meant() {
             "[[deny]]\nclient = \"::/0\"\nreason = \"r\"\n",
             &["[[deny]] ::/0: it is about everybody"],
         ),
+        ("[[retired]]\nzone = \"bl.rep.test\"\n[[retired]]\nzone = \"Rep.Test.\"\n", &[]),
+        ("[[retired]]\nzone = \"dna.rep.test\"\n", &["[[retired]] dna.rep.test: there is no such"]),
         ("[[syslog]]\nlisten = [\"127.0.0.1:5514\"]\n", &[]),
         ("[[syslog]]\nlisten = [\"127.0.0.1:5514\"]\nallow = [\"192.0.2.7\"]\n", &[]),
         ("[[syslog]]\nlisten = [\"192.0.2.1:514\"]\n", &["nobody else may send"]),
@@ -273,6 +275,7 @@ fn only_some_changes_need_a_restart() {
         ("[ledger]\npath = \"a\"".into(), "[ledger]\npath = \"b\"".into(), &["ledger.path"]),
         (String::new(), "[policy]\njunk-days = 9".into(), &[]),
         (String::new(), "[[deny]]\nclient = \"::1\"\nreason = \"r\"".into(), &[]),
+        (String::new(), "[[retired]]\nzone = \"rep.test\"".into(), &[]),
         (String::new(), "[daemon]\nlog-level = \"debug\"".into(), &[]),
         (String::new(), "[dns]\nallow = [\"::1\"]\nthreads = 2".into(), &["dns.threads"]),
         (String::new(), "[live]\nwait = \"1s\"\ntrust = []\n[ingest]\nown = []".into(), &[]),
@@ -412,7 +415,7 @@ fn decisions_come_from_every_file() {
             "mine.toml:1:1: `reason` is missing in [[deny]]; write reason = \"floods us\"",
             "mine.toml:2:8: `name` in [[deny]] should be a name or a family such as \"mail.example.com\" or \"*.example.com\", but is the text \"*.com\": com is a public suffix: the names below it belong to many owners; write a family such as \"*.example.com\"",
             "mine.toml:4:1: 192.0.2.7 is decided on already at f:4:1; keep one of the two",
-            "mine.toml:6:3: `alow` has no place here: a file of decisions holds [[allow]] and [[deny]] alone",
+            "mine.toml:6:3: `alow` has no place here: a file of decisions holds [[allow]], [[deny]] and [[retired]] alone",
         ]
     );
 }
@@ -431,7 +434,8 @@ fn what_is_no_configuration_is_said_to_be_none() {
 
 /// The decisions that the shipped file shows, without what is default.
 const DECIDED: &str = "[[allow]]\nclient = \"192.0.2.7\"\nreason = \"our customer\"\n\
-    [[deny]]\nname = \"*.example.com\"\nreason = \"floods us\"\n";
+    [[deny]]\nname = \"*.example.com\"\nreason = \"floods us\"\n\
+    [[retired]]\nzone = \"bl.rep.example.net\"\n";
 
 #[test]
 fn the_shipped_file_says_every_key_with_its_default() {
@@ -449,7 +453,8 @@ fn the_shipped_file_says_every_key_with_its_default() {
         (std::mem::take(&mut config.syslog), std::mem::take(&mut config.journals));
     let lists = std::mem::take(&mut config.lists);
     let (allow, deny) = (std::mem::take(&mut config.allow), std::mem::take(&mut config.deny));
-    config.decisions = Arc::default();
+    let retired = std::mem::take(&mut config.retired);
+    (config.decisions, config.ended) = (Arc::default(), Vec::new());
     assert_eq!(config, Config::default(), "the shipped file has a value that is not the default");
 
     let ([zone], [log]) = (zones.as_slice(), logs.as_slice()) else { panic!("a zone, a log") };
@@ -463,6 +468,7 @@ fn the_shipped_file_says_every_key_with_its_default() {
     );
     let plain = parse(&needed);
     assert_eq!((allow, deny), (plain.allow, plain.deny), "a decision that is not the default");
+    assert_eq!(retired, plain.retired, "a zone's end that is not the default");
     assert_eq!((zones, logs), (plain.zones, plain.logs), "an entry that is not the default");
     assert_eq!((syslog, journals), (plain.syslog, plain.journals), "one that is not the default");
 
@@ -520,7 +526,7 @@ fn key_tables() -> String {
 fn the_table_lists_every_section_in_the_order_of_printing() {
     let mut config = Config::default();
     let mut printed: Vec<_> = config.sections().iter().map(|section| section.name()).collect();
-    printed.extend([ZONE, LIST, LOG, SYSLOG, JOURNAL, ALLOW, DENY]);
+    printed.extend([ZONE, LIST, LOG, SYSLOG, JOURNAL, ALLOW, DENY, RETIRED]);
     let mut listed: Vec<_> = keys().map(|key| key.section).collect();
     listed.dedup();
     assert_eq!(listed, printed);
@@ -538,6 +544,7 @@ fn file_with(key: &Key, value: &str) -> String {
         JOURNAL if key.name != "reporter" => "reporter = \"mx1\"\n",
         ALLOW | DENY if key.name == "reason" => "client = \"192.0.2.7\"\n",
         ALLOW | DENY => "reason = \"r\"\n",
+        RETIRED if key.name != "zone" => "zone = \"bl.rep.test\"\n",
         _ => "",
     };
     format!("{}\n{needed}{} = {value}\n", read::bracketed(key.section), key.name)
@@ -656,6 +663,7 @@ fn sound_file() -> impl Strategy<Value = String> {
         "",
         "[[allow]]\nclient = \"192.0.2.0/24\"\nreason = \"a \\\"b\\\" ü\"\nuntil = 2026-12-31\n[[deny]]\nname = \"*.example.com\"\nreason = \"c\"\nadded = \"2026-01-01\"\n",
         "[operator]\nfiles = [\"a.toml\"]\n[[deny]]\nclient = \"2001:db8::7\"\nreason = \"d\"\nauthor = \"e\"\n",
+        "[[retired]]\nzone = \"bl.rep.test\"\nsince = 2026-11-28\ntext = \"a \\\"b\\\" ü\"\n[[retired]]\nzone = \"a\"\n",
     ]);
     (plain, decisions, zones, logs).prop_map(|((a, b, c, d, e, f, g), decided, zones, logs)| {
         let mut text = [a, b, c, d, e, f, g, decided].concat();

@@ -13,6 +13,11 @@ pub fn reason(text: &str) -> Result<(), String> {
     line(text, REASON_MAX)
 }
 
+/// Whether a text is what a zone may say of its end, or why it is none.
+pub fn notice(text: &str) -> Result<(), String> {
+    line(text, REASON_MAX)
+}
+
 /// Whether a text is an author, or why it is none.
 pub fn author(text: &str) -> Result<(), String> {
     line(text, AUTHOR_MAX)

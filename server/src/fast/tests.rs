@@ -121,6 +121,7 @@ fn handler(folder: &std::path::Path, judge: &Arc<Judging>) -> Handler<Judging> {
             rname: "hostmaster@example".to_owned(),
             ttl: 2100,
             negative_ttl: 60,
+            decides: None,
         };
         let list = List::new(config).expect("sound");
         assert!(list.refresh(NOW).iter().all(|report| report.result.is_ok()));

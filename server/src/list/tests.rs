@@ -15,6 +15,7 @@ fn list(file: &Path) -> List {
         rname: "hostmaster.bl.test".into(),
         ttl: 2100,
         negative_ttl: 60,
+        decides: None,
     })
     .expect("sound")
 }

@@ -293,6 +293,7 @@ fn server(folder: &std::path::Path) -> Server {
             rname: "hostmaster.z".to_owned(),
             ttl: 2100,
             negative_ttl: 60,
+            decides: None,
         };
         let list = List::new(config).expect("sound");
         assert!(list.refresh(Time(1_795_184_855)).iter().all(|report| report.result.is_ok()));

@@ -1,7 +1,7 @@
 //! The duties of an authoritative server, one table per duty.
 
 use helostat_server::ask::{Transport, ask};
-use helostat_server::config::{DnsConfig, Limits, ZoneConfig};
+use helostat_server::config::{DnsConfig, Limits, Retired, ZoneConfig};
 use hickory_proto::op::ResponseCode::{BADVERS, FormErr, NXDomain, NoError, NotImp, Refused};
 use hickory_proto::rr::{RData, RecordType};
 
@@ -135,6 +135,76 @@ fn apexes_have_soa_and_ns() {
         let hosts: Vec<_> = message.answers.iter().map(data).collect();
         assert_eq!(hosts, ["ns.z.", "ns.example.net."], "{apex}");
     }
+}
+
+#[test]
+fn a_zone_that_has_ended_lists_nobody_and_says_so() {
+    let mut config = config();
+    config.zones.push(ZoneConfig::new("other", "ns.z"));
+    let notice =
+        |zone: &str, text: &str| Retired { zone: zone.to_owned(), notice: text.to_owned() };
+    let (long, cut) = ("ü".repeat(200), "ü".repeat(127));
+    config.retired = vec![
+        notice("BL.z.", "bl has ended"),
+        notice("other", &long),
+        notice("wl.other", "wl has ended"),
+        notice("nobody.serves.this", "-"),
+        notice("a..b", "-"),
+    ];
+    let server = Server::start(&config);
+    let ask = |name: &str, rtype| server.ask(&query(name, rtype));
+    // Not even the test points: by them it is known whether a list works.
+    for (name, rtype, code, apex) in [
+        ("7.2.0.192.bl.z", A, NXDomain, "bl.z."),
+        ("7.2.0.192.bl.z", TXT, NXDomain, "bl.z."),
+        ("2.0.0.127.bl.z", A, NXDomain, "bl.z."),
+        ("1.0.0.127.bl.z", A, NXDomain, "bl.z."),
+        ("127.bl.z", A, NXDomain, "bl.z."),
+        ("x.bl.z", ANY, NXDomain, "bl.z."),
+        ("bl.z", A, NoError, "bl.z."),
+        ("bl.z", DS, NoError, "z."),
+        ("9.2.0.192.wl.other", A, NXDomain, "wl.other."),
+        ("2.0.0.127.score.other", A, NXDomain, "score.other."),
+        ("mail.example.com.ehlo.other", A, NXDomain, "ehlo.other."),
+        ("test.2.0.0.127.pair.other", A, NXDomain, "pair.other."),
+        ("www.other", A, NXDomain, "other."),
+        ("other", A, NoError, "other."),
+    ] {
+        let message = ask(name, rtype);
+        assert_eq!(message.metadata.response_code, code, "{name} {rtype}");
+        assert!(message.answers.is_empty() && message.metadata.authoritative, "{name} {rtype}");
+        let [soa] = message.authorities.as_slice() else { panic!("{name} {rtype}: {message}") };
+        assert_eq!(soa.name.to_ascii(), apex, "{name} {rtype}");
+        let of_ended = if apex == "z." { 60 } else { 3 * 3600 };
+        assert_eq!(soa.ttl, of_ended, "{name} {rtype}");
+    }
+    for (apex, text) in [
+        ("bl.z", "bl has ended"),
+        ("other", cut.as_str()),
+        ("ehlo.other", cut.as_str()),
+        ("wl.other", "wl has ended"),
+    ] {
+        let message = ask(apex, TXT);
+        let [record] = message.answers.as_slice() else { panic!("{apex}: {message}") };
+        let RData::TXT(found) = &record.data else { panic!("{apex}: {message}") };
+        assert_eq!(*found.txt_data, [text.as_bytes().into()], "{apex}");
+        assert_eq!(ask(apex, SOA).answers.len(), 1, "{apex}");
+        assert!(!ask(apex, NS).answers.is_empty(), "{apex}");
+        assert_eq!(ask(&format!("whoami.{apex}"), TXT).answers.len(), 1, "{apex}");
+        assert_eq!(ask(&format!("_status.{apex}"), TXT).answers.len(), 1, "{apex}");
+    }
+    // All others go on, the origin of a kind that has ended too.
+    assert_eq!(addresses(&ask("9.2.0.192.wl.z", A)), ["127.0.4.2"]);
+    assert_eq!(addresses(&ask("2.0.0.127.score.z", A)), ["127.0.4.50"]);
+    assert!(ask("z", TXT).answers.is_empty());
+
+    // Without the addresses of its name servers nobody could ask for the notice.
+    config.retired = vec![notice("z", "z has ended")];
+    let server = Server::start(&config);
+    assert_eq!(addresses(&server.ask(&query("ns.z", A))), ["192.0.2.53"]);
+    assert_eq!(addresses(&server.ask(&query("2.0.0.127.bl.z", A))), [""; 0]);
+    let message = server.ask(&query("www.z", A));
+    assert_eq!(message.authorities.first().map(|soa| soa.ttl), Some(3 * 3600));
 }
 
 #[test]

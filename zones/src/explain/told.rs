@@ -142,6 +142,12 @@ fn how_a_denial_ends(decision: &Decision) -> String {
         Some(until) => format!("It ends by itself at {until}"),
         None => "It has no end".to_owned(),
     };
+    if let Some(list) = decision.place.list() {
+        return format!(
+            "{end}; it ends sooner when {} is taken out of the files of the list {list}.",
+            decision.subject
+        );
+    }
     format!(
         "{end}; the operator can end it sooner: helostat decisions remove {}.",
         decision.subject

@@ -87,4 +87,12 @@ impl Combined {
             part.ask(&[], addresses, wanted, answer);
         }
     }
+
+    /// Adds what the zone's own lists of names say of a name.
+    pub(super) fn ask_name(&self, name: &[u8], wanted: Wanted, answer: &mut ListAnswer) {
+        let Some(subzone) = self.subzones.get(&[][..]) else { return };
+        for part in &subzone.parts {
+            part.ask_name(name, wanted, answer);
+        }
+    }
 }

@@ -109,6 +109,14 @@ impl Dataset {
             Content::Several(combined) => combined.ask_client(ip, wanted, answer),
         }
     }
+
+    /// Adds what its list of names says of a name in wire form.
+    pub(super) fn ask_name(&self, name: &[u8], wanted: Wanted, answer: &mut ListAnswer) {
+        match &self.content {
+            Content::One(part) => part.ask_name(name, wanted, answer),
+            Content::Several(combined) => combined.ask_name(name, wanted, answer),
+        }
+    }
 }
 
 impl std::fmt::Debug for Dataset {
@@ -244,6 +252,13 @@ impl Part {
                 }
             },
             Table::Generic(table) => table.ask(name, wanted, answer),
+        }
+    }
+
+    /// Adds what is said of a name in wire form if the entries are names.
+    pub(super) fn ask_name(&self, name: &[u8], wanted: Wanted, answer: &mut ListAnswer) {
+        if matches!(self.table, Table::Names(_)) {
+            self.ask(name, Addresses::NONE, wanted, answer);
         }
     }
 

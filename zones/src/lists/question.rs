@@ -58,7 +58,7 @@ pub(super) struct Addresses {
 
 impl Addresses {
     /// None.
-    const NONE: Self = Self { v4: None, v6: None, unlisted: Exists::NxDomain };
+    pub(super) const NONE: Self = Self { v4: None, v6: None, unlisted: Exists::NxDomain };
 
     /// Reads a name in wire form: four reversed octets, 32 reversed nibbles, or a part of these.
     pub(super) fn read(name: &[u8], families: Families) -> Self {

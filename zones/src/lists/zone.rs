@@ -11,6 +11,9 @@ use super::dataset::Dataset;
 use super::question::{Addresses, Families, Name};
 use super::special::{Ns, Soa};
 
+/// More labels than any name has (RFC 1035 section 2.3.4).
+const LABELS_MAX: usize = 128;
+
 /// Datasets that answer together, in an order. Immutable; a new one is made when a dataset is loaded anew.
 #[derive(Clone, Debug)]
 pub struct ListZone {
@@ -70,6 +73,24 @@ impl ListZone {
         let addresses = Addresses::of(ip, self.families);
         for dataset in &self.datasets {
             dataset.ask_client(ip, addresses, wanted, answer);
+        }
+        answer.finish();
+    }
+
+    /// What the lists of names in it say of a name, as if its key had been asked for, and no other lists. Combined
+    /// datasets answer for the zone itself (`@`).
+    pub fn ask_name(&self, name: &str, wanted: Wanted, answer: &mut ListAnswer) {
+        answer.clear();
+        let mut labels: [&[u8]; LABELS_MAX] = [&[]; LABELS_MAX];
+        let mut count = 0;
+        for label in name.split('.') {
+            let Some(place) = labels.get_mut(count) else { return };
+            *place = label.as_bytes();
+            count += 1;
+        }
+        let Some(name) = labels.get(..count).and_then(Name::read) else { return };
+        for dataset in &self.datasets {
+            dataset.ask_name(name.wire(), wanted, answer);
         }
         answer.finish();
     }

@@ -14,6 +14,9 @@
 //! 3. Of two on the very same subject, deny goes before allow: a wrong denial is seen at once, since mail comes
 //!    back with the reason in it; a wrong permission is seen by nobody. (The configuration refuses such a couple.)
 //!
+//! 4. What is written down here as a decision goes before what a list says ([`DecidingList`]): a list is a file of many,
+//!    often made by others; a decision is about the one.
+//!
 //! **An allow by name counts only where the DNS agrees or the pair stands.** Whoever wants to be let in can say
 //! an allowed name. So [`Decision::needs_agreement`] is true for every allow of a name or a suffix: before the judge acts
 //! on it, the name's DNS must agree with the client, or the pair must have standing of its own. Where neither is
@@ -23,6 +26,7 @@
 //! Not done here: what a decision does to a verdict ([`crate::rules`]), and where decisions are kept (a file is
 //! read and written by the program).
 
+mod lists;
 mod subject;
 mod table;
 #[cfg(test)]
@@ -35,6 +39,7 @@ use serde::{Serialize, Serializer};
 
 use crate::time::Time;
 
+pub use lists::DecidingList;
 pub use subject::{Subject, SubjectError};
 pub use table::Decisions;
 
@@ -67,16 +72,31 @@ impl fmt::Display for Kind {
 /// Where a decision is written down.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The file as it was named to us; empty for a decision that is in none.
+    /// The file as it was named to us, or the name of a list; empty for a decision that is in none.
     pub file: Arc<str>,
-    /// The line it begins on, from 1.
+    /// The line it begins on, from 1; 0 for a list.
     pub line: usize,
 }
 
-/// `decisions.toml:12`.
+impl Place {
+    /// Not a place of its own, but in a list.
+    pub fn in_list(name: Arc<str>) -> Self {
+        Self { file: name, line: 0 }
+    }
+
+    /// The name of the list.
+    pub fn list(&self) -> Option<&str> {
+        (self.line == 0 && !self.file.is_empty()).then_some(&*self.file)
+    }
+}
+
+/// `decisions.toml:12`, or `list dnsbl.example.net`.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+        match self.list() {
+            Some(name) => write!(f, "list {name}"),
+            None => write!(f, "{}:{}", self.file, self.line),
+        }
     }
 }
 

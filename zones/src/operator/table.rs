@@ -4,14 +4,17 @@
 //! within one another, so each knows the narrowest one around it, and what covers an address is the last one that
 //! begins at or before it, or one of those around that. One search by halves and a short walk outward, whatever lengths
 //! there are; expired ones are walked past. Names and suffixes are hashed; of a name no more labels are
-//! tried than the deepest suffix has. A look-up allocates nothing, and one in an empty table looks at nothing.
+//! tried than the deepest suffix has. A look-up allocates nothing, and one in an empty table looks at nothing. Lists that
+//! decide are asked after that; what they say is made into a decision when it is asked for.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
+use super::lists::{DecidingList, Lists};
 use super::{Decision, Kind, Subject};
 use crate::name::{Name, NameKind};
 use crate::time::Time;
@@ -29,13 +32,16 @@ pub struct Decisions {
     suffixes: Texts,
     /// How many labels the deepest suffix has.
     deepest: usize,
+    lists: Lists,
 }
 
 /// Equal if they decide the same in the same order, wherever it is written down.
 impl PartialEq for Decisions {
     fn eq(&self, other: &Self) -> bool {
         let mut pairs = self.all.iter().zip(&other.all);
-        self.all.len() == other.all.len() && pairs.all(|(one, other)| one.says_the_same(other))
+        self.all.len() == other.all.len()
+            && pairs.all(|(one, other)| one.says_the_same(other))
+            && self.lists == other.lists
     }
 }
 
@@ -60,22 +66,40 @@ impl FromIterator<Decision> for Decisions {
             // Deny first; the sort is stable, so else the first that was given.
             same.sort_by_key(|&number| all.get(number).map(|it| it.kind != Kind::Deny));
         }
-        Self { v4: Nets::new(v4), v6: Nets::new(v6), names, suffixes, deepest, all }
+        let (v4, v6) = (Nets::new(v4), Nets::new(v6));
+        Self { v4, v6, names, suffixes, deepest, all, lists: Lists::default() }
     }
 }
 
 impl Decisions {
-    /// All of them, in the order in which they were given, expired or not.
+    /// The same with these lists behind them.
+    #[must_use]
+    pub fn with_lists(self, lists: Vec<DecidingList>) -> Self {
+        Self { lists: Lists::new(lists), ..self }
+    }
+
+    /// The same with the other's lists behind them.
+    #[must_use]
+    pub fn with_lists_of(self, other: &Self) -> Self {
+        Self { lists: other.lists.clone(), ..self }
+    }
+
+    /// True if lists decide, too.
+    pub fn has_lists(&self) -> bool {
+        !self.lists.is_empty()
+    }
+
+    /// All of them but what lists say, in the order in which they were given, expired or not.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Decision> {
         self.all.iter()
     }
 
-    /// How many there are, expired or not.
+    /// How many there are without lists, expired or not.
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// True if there are none.
+    /// True if there are none, but for lists.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -86,7 +110,17 @@ impl Decisions {
     }
 
     /// What holds of a client.
-    pub fn of_client(&self, ip: IpAddr, now: Time) -> Option<&Decision> {
+    pub fn of_client(&self, ip: IpAddr, now: Time) -> Option<Cow<'_, Decision>> {
+        let own = self.on_client(ip, now).map(Cow::Borrowed);
+        own.or_else(|| self.lists.of_client(ip, now).map(Cow::Owned))
+    }
+
+    /// True if something holds of a client: what [`Decisions::of_client`] finds, without its words.
+    pub fn decide_on(&self, ip: IpAddr, now: Time) -> bool {
+        self.on_client(ip, now).is_some() || self.lists.list(ip, now)
+    }
+
+    fn on_client(&self, ip: IpAddr, now: Time) -> Option<&Decision> {
         let found = match ip.to_canonical() {
             IpAddr::V4(ip) => self.v4.find(u32::from(ip).into(), |it| self.holding(it, now)),
             IpAddr::V6(ip) => self.v6.find(ip.into(), |it| self.holding(it, now)),
@@ -95,19 +129,34 @@ impl Decisions {
     }
 
     /// What holds of a name, whoever says it. An allow among these needs agreement.
-    pub fn of_name(&self, name: &Name, now: Time) -> Option<&Decision> {
+    pub fn of_name(&self, name: &Name, now: Time) -> Option<Cow<'_, Decision>> {
+        let own = self.on_name(name, now).map(Cow::Borrowed);
+        own.or_else(|| self.lists.of_name(name, now, |_| true).map(Cow::Owned))
+    }
+
+    fn on_name(&self, name: &Name, now: Time) -> Option<&Decision> {
         self.find_name(name, |decision| decision.holds(now))
     }
 
     /// What holds of a client with a name. If it needs agreement and there is none, ask
     /// [`Decisions::of_unbound_pair`].
-    pub fn of_pair(&self, ip: IpAddr, name: &Name, now: Time) -> Option<&Decision> {
-        self.of_client(ip, now).or_else(|| self.of_name(name, now))
+    pub fn of_pair(&self, ip: IpAddr, name: &Name, now: Time) -> Option<Cow<'_, Decision>> {
+        let own = self.on_client(ip, now).or_else(|| self.on_name(name, now));
+        let in_lists = || {
+            let of_client = self.lists.of_client(ip, now);
+            of_client.or_else(|| self.lists.of_name(name, now, |_| true))
+        };
+        own.map(Cow::Borrowed).or_else(|| in_lists().map(Cow::Owned))
     }
 
     /// What holds of a client with a name if the DNS does not agree with them and the pair does not stand.
-    pub fn of_unbound_pair(&self, ip: IpAddr, name: &Name, now: Time) -> Option<&Decision> {
-        self.of_client(ip, now).or_else(|| self.of_unbound_name(name, now))
+    pub fn of_unbound_pair(&self, ip: IpAddr, name: &Name, now: Time) -> Option<Cow<'_, Decision>> {
+        let own = self.on_client(ip, now).or_else(|| self.on_unbound_name(name, now));
+        let in_lists = || {
+            let of_client = self.lists.of_client(ip, now);
+            of_client.or_else(|| self.lists.of_name(name, now, |kind| kind == Kind::Deny))
+        };
+        own.map(Cow::Borrowed).or_else(|| in_lists().map(Cow::Owned))
     }
 
     /// Until when the passage of time alone changes nothing of what is said here of the client, the name, or both
@@ -124,7 +173,13 @@ impl Decisions {
         [of_client, of_name, unbound].into_iter().flatten().filter_map(|it| it.until).min()
     }
 
-    fn of_unbound_name(&self, name: &Name, now: Time) -> Option<&Decision> {
+    fn of_unbound_name(&self, name: &Name, now: Time) -> Option<Cow<'_, Decision>> {
+        let own = self.on_unbound_name(name, now).map(Cow::Borrowed);
+        let denied = || self.lists.of_name(name, now, |kind| kind == Kind::Deny);
+        own.or_else(|| denied().map(Cow::Owned))
+    }
+
+    fn on_unbound_name(&self, name: &Name, now: Time) -> Option<&Decision> {
         self.find_name(name, |decision| decision.holds(now) && !decision.needs_agreement())
     }
 

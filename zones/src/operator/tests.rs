@@ -1,11 +1,14 @@
 //! What beats what, as tables; that the table finds what reading every decision would find.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::lists::{Format, ListZone, Loader, Options};
 use crate::name::{Name, NameKind};
 
 fn subject(text: &str) -> Subject {
@@ -36,7 +39,7 @@ fn decisions(texts: &str) -> Decisions {
     texts.split_ascii_whitespace().map(one).collect()
 }
 
-fn said(decision: Option<&Decision>) -> String {
+fn said(decision: Option<Cow<'_, Decision>>) -> String {
     decision.map_or_else(|| "none".to_owned(), |it| format!("{} {}", it.kind, it.subject))
 }
 
@@ -117,9 +120,9 @@ fn the_client_goes_before_the_name_and_a_thief_gets_no_allow() {
         let (ip, name) = ("192.0.2.7".parse().expect("an address"), "mail.example.com");
         let (all, name) = (decisions(all), Name::parse(name.as_bytes()));
         let pair = all.of_pair(ip, &name, NOW);
-        assert_eq!(said(pair), bound, "{all:?}");
+        assert_eq!(said(pair.clone()), bound, "{all:?}");
         assert_eq!(said(all.of_unbound_pair(ip, &name, NOW)), unbound, "{all:?}");
-        let unsafe_to_thieves = pair.is_some_and(Decision::needs_agreement);
+        let unsafe_to_thieves = pair.is_some_and(|it| it.needs_agreement());
         assert_eq!(unsafe_to_thieves, bound != unbound, "{all:?}");
     }
 }
@@ -285,11 +288,12 @@ proptest! {
         let table: Decisions = all.iter().cloned().collect();
         let holds = |it: &Decision| it.holds(now);
         let bindless = |it: &Decision| it.holds(now) && !it.needs_agreement();
-        prop_assert_eq!(table.of_client(ip, now), scan(&all, Some(ip), None, holds));
-        prop_assert_eq!(table.of_name(&name, now), scan(&all, None, Some(&name), holds));
-        prop_assert_eq!(table.of_pair(ip, &name, now), scan(&all, Some(ip), Some(&name), holds));
+        prop_assert_eq!(table.of_client(ip, now), scan(&all, Some(ip), None, holds).map(Cow::Borrowed));
+        prop_assert_eq!(table.of_name(&name, now), scan(&all, None, Some(&name), holds).map(Cow::Borrowed));
+        let pair = scan(&all, Some(ip), Some(&name), holds).map(Cow::Borrowed);
+        prop_assert_eq!(table.of_pair(ip, &name, now), pair);
         let unbound = table.of_unbound_pair(ip, &name, now);
-        prop_assert_eq!(unbound, scan(&all, Some(ip), Some(&name), bindless));
+        prop_assert_eq!(unbound.as_deref(), scan(&all, Some(ip), Some(&name), bindless));
         prop_assert_eq!(table.expired(now).count(), all.iter().filter(|it| !holds(it)).count());
     }
 
@@ -321,4 +325,108 @@ proptest! {
     fn what_is_shown_reads_back(it in any_decision()) {
         prop_assert_eq!(Subject::parse(&it.subject.to_string()), Ok(it.subject));
     }
+}
+
+/// From `+name: lines` (allow) or `-name: lines` (deny): a list of addresses, and of names those lines with letters.
+fn lists(texts: &[&str]) -> Vec<DecidingList> {
+    let dataset = |format, text: &str| {
+        let mut loader = Loader::new(format, Options::new(NOW));
+        loader.read("f", text.as_bytes()).expect(text);
+        Arc::new(loader.finish().dataset)
+    };
+    let one = |text: &&str| {
+        let (sign, rest) = text.split_at(1);
+        let (name, lines) = rest.split_once(": ").expect(text);
+        let is_name =
+            |line: &&str| line.trim_start_matches(['!', '.', '$']).starts_with(char::is_alphabetic);
+        let (names, addresses): (Vec<_>, Vec<_>) = lines.split('|').partition(is_name);
+        let special: Vec<_> = names.iter().filter(|line| line.starts_with('$')).copied().collect();
+        let addresses = [special, addresses].concat().join("\n");
+        let zone = ListZone::new(vec![
+            dataset(Format::Ip4Set, &addresses),
+            dataset(Format::Dnset, &names.join("\n")),
+        ]);
+        let kind = if sign == "+" { Kind::Allow } else { Kind::Deny };
+        DecidingList::new(kind, name, Arc::new(zone))
+    };
+    texts.iter().map(one).collect()
+}
+
+#[test]
+fn lists_decide_behind_what_was_decided_one_by_one() {
+    let texts = [
+        "+friends: 192.0.2.0/24|198.51.100.7|.friend.com|localhost",
+        "-foes: 192.0.2.7|192.0.2.64/27|!192.0.2.70|.foe.example|!ok.foe.example|x.friend.com",
+        "-more: 192.0.2.70|203.0.113.0/24",
+    ];
+    for (own, ip, name, of_pair, unbound) in [
+        ("", "198.51.100.1", "a.example", "none", "none"),
+        ("", "198.51.100.7", "a.example", "allow 198.51.100.7", "allow 198.51.100.7"),
+        // Those that deny go first, whatever their order.
+        ("", "192.0.2.7", "a.example", "deny 192.0.2.7", "deny 192.0.2.7"),
+        ("", "::ffff:192.0.2.7", "a.example", "deny 192.0.2.7", "deny 192.0.2.7"),
+        ("", "192.0.2.8", "a.example", "allow 192.0.2.8", "allow 192.0.2.8"),
+        ("", "192.0.2.65", "a.example", "deny 192.0.2.65", "deny 192.0.2.65"),
+        // An exclusion is of its own list.
+        ("", "192.0.2.70", "a.example", "deny 192.0.2.70", "deny 192.0.2.70"),
+        // The client goes before the name.
+        ("", "198.51.100.7", "b.foe.example", "allow 198.51.100.7", "allow 198.51.100.7"),
+        ("", "198.51.100.1", "b.foe.example", "deny b.foe.example", "deny b.foe.example"),
+        ("", "198.51.100.1", "ok.foe.example", "none", "none"),
+        // A name alone lets nobody in, and one that nobody owns not at all.
+        ("", "198.51.100.1", "b.friend.com", "allow b.friend.com", "none"),
+        ("", "198.51.100.1", "x.friend.com", "deny x.friend.com", "deny x.friend.com"),
+        ("", "198.51.100.1", "localhost", "none", "none"),
+        ("", "198.51.100.1", "[192.0.2.7]", "none", "none"),
+        // What was decided one by one goes before lists, on whichever of both.
+        ("+192.0.2.7", "192.0.2.7", "a.example", "allow 192.0.2.7", "allow 192.0.2.7"),
+        ("-192.0.2.8", "192.0.2.8", "a.example", "deny 192.0.2.8", "deny 192.0.2.8"),
+        ("-192.0.0.0/8", "192.0.2.8", "a.example", "deny 192.0.0.0/8", "deny 192.0.0.0/8"),
+        ("+192.0.2.7@50", "192.0.2.7", "a.example", "deny 192.0.2.7", "deny 192.0.2.7"),
+        ("+a.example", "192.0.2.7", "a.example", "allow a.example", "deny 192.0.2.7"),
+        ("-a.example", "198.51.100.7", "a.example", "deny a.example", "deny a.example"),
+        (
+            "+*.foe.example",
+            "198.51.100.1",
+            "b.foe.example",
+            "allow *.foe.example",
+            "deny b.foe.example",
+        ),
+    ] {
+        let table = decisions(own).with_lists(lists(&texts));
+        let ip: IpAddr = ip.parse().expect(ip);
+        let name = Name::parse(name.as_bytes());
+        let told = format!("{own} of {ip} {name}");
+        assert_eq!(said(table.of_pair(ip, &name, NOW)), of_pair, "{told}");
+        assert_eq!(said(table.of_unbound_pair(ip, &name, NOW)), unbound, "{told}");
+        assert_eq!(table.decide_on(ip, NOW), table.of_client(ip, NOW).is_some(), "{told}");
+    }
+}
+
+#[test]
+fn a_list_gives_its_text_and_its_name() {
+    let texts = [
+        "-foes: $TIMESTAMP 1970:01:01:00:00:10 +80|192.0.2.7|192.0.2.8 :4:floods\x07 us, $|192.0.2.9 :4:".to_owned()
+            + &"ü".repeat(100),
+        "+later: 192.0.2.7".to_owned(),
+    ];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let table = decisions("").with_lists(lists(&texts));
+    let of = |ip: &str, now| table.of_client(ip.parse().expect(ip), Time(now));
+    for (ip, reason) in [
+        ("192.0.2.7", "in the list foes"),
+        ("192.0.2.8", "floods  us, 192.0.2.8"),
+        ("192.0.2.9", &"ü".repeat(60)),
+    ] {
+        let decision = of(ip, 50).expect(ip);
+        assert_eq!((decision.reason.as_str(), decision.until), (reason, Some(Time(90))), "{ip}");
+        assert_eq!(decision.place.list(), Some("foes"));
+        assert_eq!(decision.place.to_string(), "list foes");
+    }
+    // When a list is too old it says nothing, and what is behind it holds.
+    assert_eq!(said(of("192.0.2.7", 90)), "allow 192.0.2.7");
+    assert_eq!(said(of("192.0.2.8", 90)), "none");
+    let ip: IpAddr = "192.0.2.7".parse().expect("an address");
+    assert_eq!(table.next_change(Some(ip), None, Time(50)), Some(Time(90)));
+    assert_eq!(table.next_change(Some(ip), None, Time(90)), None);
 }

@@ -1,8 +1,8 @@
 //! The file of decisions that the commands write.
 //!
 //! Text in, text out: an entry is appended, or the lines of one are cut out; all other lines, comments too, stay as
-//! they are. An entry's own lines go from its `[[deny]]` to the line on which its last value ends, and a blank line
-//! before it. What comes out is read again and must say what was there before plus or minus the one decision; where it
+//! they are. An entry (`[[allow]]`, `[[deny]]`, `[[retired]]`) has its own lines: they go from its `[[deny]]` to the line on which its last value ends, and a blank line
+//! before it. What comes out is read again and must say what was there before plus or minus the one entry; where it
 //! does not (somebody wrote entries in another form, such as `deny = [{..}]`), nothing is written and the sentence says
 //! where to look.
 //!
@@ -15,14 +15,14 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use helostat_zones::operator::{Decision, Decisions, Place, Subject};
+use helostat_zones::operator::{Decision, Place, Subject};
 use toml::de::{DeTable, DeValue};
 
-use crate::config::Config;
+use crate::config::{Config, Decided, DomainName, Ended};
 use crate::exit::{Exit, Failure};
 
 /// What stands at the top of a file that the commands make.
-const HEAD: &str = "# Decisions of the operator, written by `helostat allow` and `helostat deny`. They can be changed by hand as well: what\n\
+const HEAD: &str = "# Decisions of the operator, written by `helostat allow`, `deny` and `retire`. They can be changed by hand as well: what\n\
     # stands here is read when the daemon is told to reload (`helostat check` says whether it is right).\n";
 
 /// The file, as it was when nobody else could write it.
@@ -30,7 +30,7 @@ pub(super) struct DecisionsFile {
     /// As the configuration names it.
     path: PathBuf,
     text: String,
-    decisions: Decisions,
+    decided: Decided,
     /// The folder, locked while this lives.
     _folder: File,
 }
@@ -45,9 +45,9 @@ impl DecisionsFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             read => read.map_err(failed)?,
         };
-        let decisions = Config::parse_decisions(&text, &path.display().to_string())
+        let decided = Config::parse_decisions(&text, &path.display().to_string())
             .map_err(|errors| Failure::new(Exit::Usage, errors))?;
-        Ok(Self { path: path.to_owned(), text, decisions, _folder: folder })
+        Ok(Self { path: path.to_owned(), text, decided, _folder: folder })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -66,25 +66,55 @@ impl DecisionsFile {
         subject: &Subject,
         new: Option<(&Decision, Option<&str>)>,
     ) -> Result<Option<Decision>, Failure> {
-        let old = self.decisions.iter().find(|decision| decision.subject == *subject);
+        let Decided { decisions, ended } = &self.decided;
+        let old = decisions.iter().find(|decision| decision.subject == *subject);
+        let mut expected: Vec<_> = decisions.iter().filter(|it| it.subject != *subject).collect();
+        expected.extend(new.map(|(new, _)| new));
+        let ended: Vec<_> = ended.iter().collect();
+        let line = old.map(|old| old.place.line);
+        let new = new.map(|(new, until)| entry(new, until));
+        self.rewrite(line, new.as_deref(), |text| says(text, &expected, &ended))?;
+        Ok(old.cloned())
+    }
+
+    /// The same for the end of a zone.
+    pub(super) fn end(
+        &self,
+        zone: &DomainName,
+        new: Option<&Ended>,
+    ) -> Result<Option<Ended>, Failure> {
+        let Decided { decisions, ended } = &self.decided;
+        let old = ended.iter().find(|it| it.zone == *zone);
+        let mut expected: Vec<_> = ended.iter().filter(|it| it.zone != *zone).collect();
+        expected.extend(new);
+        let decisions: Vec<_> = decisions.iter().collect();
+        let line = old.map(|old| old.place.line);
+        let new = new.map(entry_of_zone);
+        self.rewrite(line, new.as_deref(), |text| says(text, &decisions, &expected))?;
+        Ok(old.cloned())
+    }
+
+    /// Takes out the entry that begins on the line `old`, puts `new` at the end, and writes what came of it if it is right.
+    fn rewrite(
+        &self,
+        old: Option<usize>,
+        new: Option<&str>,
+        is_right: impl Fn(&str) -> bool,
+    ) -> Result<(), Failure> {
         if old.is_none() && new.is_none() {
-            return Ok(None);
+            return Ok(());
         }
         let mut text = self.text.clone();
-        if let Some(old) = old {
-            text = without(&text, old.place.line).ok_or_else(|| self.by_hand(old.place.line))?;
+        if let Some(line) = old {
+            text = without(&text, line).ok_or_else(|| self.by_hand(line))?;
         }
-        if let Some((new, until)) = new {
-            append(&mut text, new, until);
+        if let Some(new) = new {
+            append(&mut text, new);
         }
-        let mut expected: Vec<_> =
-            self.decisions.iter().filter(|it| it.subject != *subject).collect();
-        expected.extend(new.map(|(new, _)| new));
-        if !says(&text, &expected) {
-            return Err(self.by_hand(old.map_or(1, |old| old.place.line)));
+        if !is_right(&text) {
+            return Err(self.by_hand(old.unwrap_or(1)));
         }
-        self.write(&text).map_err(|error| unwritable(&self.path, &error))?;
-        Ok(old.cloned())
+        self.write(&text).map_err(|error| unwritable(&self.path, &error))
     }
 
     fn by_hand(&self, line: usize) -> Failure {
@@ -141,13 +171,19 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
 }
 
 /// The text with one more entry at its end.
-fn append(text: &mut String, new: &Decision, until: Option<&str>) {
+fn append(text: &mut String, entry: &str) {
     if text.is_empty() {
         text.push_str(HEAD);
     }
     if !text.ends_with('\n') {
         text.push('\n');
     }
+    text.push('\n');
+    text.push_str(entry);
+}
+
+/// A decision as an entry, with its `until` as it was typed.
+fn entry(new: &Decision, until: Option<&str>) -> String {
     let key = match new.subject {
         Subject::Prefix(_) => "client",
         Subject::Name(_) | Subject::Family(_) => "name",
@@ -160,12 +196,25 @@ fn append(text: &mut String, new: &Decision, until: Option<&str>) {
         ("added", added),
         ("until", until.map(str::to_owned)),
     ];
-    text.push_str(&format!("\n[[{}]]\n", new.kind));
-    for (key, value) in lines {
+    written(new.kind.word(), lines)
+}
+
+/// The end of a zone as an entry.
+fn entry_of_zone(new: &Ended) -> String {
+    let text = Some(new.text.clone()).filter(|text| !text.is_empty());
+    let since = new.since.map(|since| since.to_string());
+    written("retired", [("zone", Some(new.zone.to_string())), ("since", since), ("text", text)])
+}
+
+/// An entry with those keys that have a value.
+fn written<const N: usize>(section: &str, keys: [(&str, Option<String>); N]) -> String {
+    let mut text = format!("[[{section}]]\n");
+    for (key, value) in keys {
         if let Some(value) = value {
             text.push_str(&format!("{key} = {}\n", toml::Value::String(value)));
         }
     }
+    text
 }
 
 /// The text without the entry that begins on `line`; `None` if it has no lines of its own.
@@ -198,9 +247,14 @@ fn without(text: &str, line: usize) -> Option<String> {
     Some(format!("{before}{after}"))
 }
 
-/// True if the text says these decisions and no others, in whatever order.
-fn says(text: &str, expected: &[&Decision]) -> bool {
-    let Ok(found) = Config::parse_decisions(text, "") else { return false };
+/// True if the text says these and no others, in whatever order.
+fn says(text: &str, expected: &[&Decision], ended: &[&Ended]) -> bool {
+    let Ok(Decided { decisions: found, ended: zones }) = Config::parse_decisions(text, "") else {
+        return false;
+    };
+    if zones.len() != ended.len() || !ended.iter().all(|ended| zones.contains(ended)) {
+        return false;
+    }
     // Subjects stand once.
     let subjects: std::collections::HashMap<_, _> =
         found.iter().map(|decision| (&decision.subject, decision)).collect();
@@ -258,8 +312,8 @@ mod tests {
     fn what_is_added_and_taken_out_again_leaves_the_text_as_it_was() {
         for before in ["", "# ours\n", "# ours", "[[deny]]\nclient = \"::1\"\nreason = \"x\"\n\n"] {
             let mut text = before.to_owned();
-            append(&mut text, &decision("192.0.2.7"), None);
-            let read = Config::parse_decisions(&text, "f").expect(&text);
+            append(&mut text, &entry(&decision("192.0.2.7"), None));
+            let read = Config::parse_decisions(&text, "f").expect(&text).decisions;
             let added = read.iter().last().expect("one at least");
             assert!(added.says_the_same(&decision("192.0.2.7")), "{text}");
             let again = without(&text, added.place.line).expect("lines of its own");
@@ -272,12 +326,16 @@ mod tests {
     #[test]
     fn what_is_not_as_expected_shows() {
         let text = "[[deny]]\nclient = \"192.0.2.7\"\nreason = \"x\"\n";
-        let found = Config::parse_decisions(text, "f").expect("sound");
+        let found = Config::parse_decisions(text, "f").expect("sound").decisions;
         let found: Vec<_> = found.iter().collect();
-        assert!(says(text, &found));
-        assert!(!says(text, &[]));
-        assert!(!says(text, &[&decision("192.0.2.7")]));
-        assert!(!says("deny = 3", &[]));
-        assert!(says("", &[]));
+        let zone = DomainName::parse("bl.rep.test").expect("a name");
+        let ended = Ended { zone, since: None, text: "a \"b\"".into(), place: Place::default() };
+        let both = format!("{text}{}", entry_of_zone(&ended));
+        assert!(says(text, &found, &[]) && says(&both, &found, &[&ended]));
+        assert!(!says(text, &found, &[&ended]) && !says(&both, &found, &[]));
+        assert!(!says(text, &[], &[]));
+        assert!(!says(text, &[&decision("192.0.2.7")], &[]));
+        assert!(!says("deny = 3", &[], &[]));
+        assert!(says("", &[], &[]));
     }
 }
