@@ -47,7 +47,7 @@ fn run(name: &str, target: Target) {
         seeds.push(seed);
     }
     assert!(seeds.len() > 1, "{name} has no corpus");
-    assert!(longest <= 4096, "{longest} octets are more than a seed should have");
+    assert!(longest <= 8192, "{longest} octets are more than a seed should have");
     let mut mutator = Mutator::new(&seeds);
     let asked = std::env::var("HELOSTAT_MUTATIONS").ok().and_then(|count| count.parse().ok());
     for tried in 1..=asked.unwrap_or(MUTATIONS) {

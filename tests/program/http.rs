@@ -153,6 +153,7 @@ async fn metrics_are_those_of_the_manual() {
         let site = Site::new(&format!("{service}{}{list}", logs.concat()));
         site.write("bad", "192.0.2.7\n");
         site.rewrite("enabled = false", &format!("enabled = true\nresolver = [\"{address}\"]"));
+        site.rewrite("origin = \"rep.test\"", "origin = \"rep.test\"\ndry-run = [\"wl\"]");
         let daemon = site.start();
         // Something of everything: observations, some of our own and of the future, answers, evidence.
         site.append("mail.log", long_postfix(800));
@@ -160,6 +161,7 @@ async fn metrics_are_those_of_the_manual() {
         site.append("mail.log", established("192.0.2.7", "mx.example.com"));
         site.append("mainlog", long_exim(200));
         daemon.wait_addresses("mx.example.com.7.2.0.192.pair", &["127.0.2.2"]);
+        assert!(daemon.addresses("7.2.0.192.wl").is_empty(), "it is on trial");
         let mut smtpd = std::os::unix::net::UnixStream::connect(site.path("policy"));
         let smtpd = smtpd.as_mut().expect("it listens");
         smtpd.write_all(b"request=smtpd_access_policy\n\n").expect("it reads");
