@@ -379,6 +379,11 @@ impl LedgerJudge {
     }
 
     fn judge_ahead(&self, ip: Ipv4Addr) -> bool {
+        let mark = self.published.mark(ip);
+        if self.ledger.client(Client::of(ip.into()), |row| row.is_none()) {
+            self.published.forget(mark);
+            return true;
+        }
         if self.judge_resident(ip, false).is_some() {
             return true;
         }

@@ -155,6 +155,16 @@ impl Published {
         Counts { clients: shard.entries.len(), listed, judged: 0 }
     }
 
+    /// The ledger has forgotten a client: it has no place from now on, unless its shard has changed since the mark.
+    pub(crate) fn forget(&self, mark: Mark) {
+        let Some(place) = self.shards.get(shard_of(mark.ip)) else { return };
+        let shard = place.load();
+        if shard.changes == mark.changes {
+            // In vain if somebody else was faster: the next round comes.
+            place.compare_and_swap(&*shard, Arc::new(shard.without(mark.ip)));
+        }
+    }
+
     /// The ledger changed something of these clients: they have a place from now on, and their networks are judged
     /// once more.
     pub(crate) fn touch(&self, clients: &[Client]) {
@@ -202,6 +212,11 @@ impl Shard {
             *entry = new;
         }
         Self { changes: self.changes, entries }
+    }
+
+    fn without(&self, ip: u32) -> Self {
+        let others = self.entries.iter().filter(|entry| entry.ip != ip).copied();
+        Self { changes: self.changes, entries: others.collect() }
     }
 
     /// With a place for each of `ips`, which ascend, and nothing known of their networks.
@@ -315,6 +330,21 @@ mod tests {
         assert!(table.get(ip("198.51.100.1"), NOW).is_some(), "another network");
         table.touch_all();
         assert_eq!(table.get(ip("198.51.100.1"), NOW), None);
+    }
+
+    #[test]
+    fn who_was_forgotten_is_unknown_unless_it_came_back() {
+        let table = Published::new();
+        table.touch(&clients(&["192.0.2.1", "192.0.2.2"]));
+        table.is_complete();
+        let mark = table.mark(ip("192.0.2.1"));
+        table.forget(mark);
+        assert_eq!(table.get(ip("192.0.2.1"), NOW), Some(Standing::NeverSeen));
+        assert_eq!(table.get(ip("192.0.2.2"), NOW), None, "to be judged, as before");
+        let mark = table.mark(ip("192.0.2.2"));
+        table.touch(&clients(&["192.0.2.2"]));
+        table.forget(mark);
+        assert_eq!(table.get(ip("192.0.2.2"), NOW), None);
     }
 
     #[test]
