@@ -6,19 +6,10 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use helostat_tests::program::{Daemon, Random, Site, eventually};
-use hickory_proto::op::{Message, MessageType, OpCode, Query};
-use hickory_proto::rr::{Name, RecordType};
+use helostat_tests::program::{Daemon, Random, Site, eventually, question};
 
 /// What a flood may cost: allocators and caches fill up a little, no more.
 const GROWTH_KB: u64 = 20_000;
-
-/// A question for `name` as a client would send it.
-fn question(name: &str) -> Vec<u8> {
-    let mut message = Message::new(7, MessageType::Query, OpCode::Query);
-    message.add_query(Query::query(Name::from_ascii(name).expect(name), RecordType::A));
-    message.to_vec().expect("a small message")
-}
 
 /// How many connections this process may hold beside what it has: half of its files, 10,000 at the most.
 fn connections() -> usize {

@@ -143,8 +143,7 @@ impl LedgerJudge {
         self.published.touch_all();
     }
 
-    /// Follows other decisions of the operator's from now on.
-    /// What lists decide stays as it is.
+    /// Follows other decisions of the operator's from now on; what lists decide stays as it is.
     pub fn set_decisions(&self, decisions: Arc<Decisions>) {
         self.decisions.rcu(|old| {
             if !old.has_lists() {
@@ -303,7 +302,7 @@ impl LedgerJudge {
         }
         let client = Client::of(known.ip);
         let last = v4(known.ip).and_then(|ip| self.published.last(ip));
-        let was_listed = last.is_some_and(Codes::is_listed) || self.listed_v6.contains_key(&client);
+        let was_listed = self.is_listed(known.ip);
         let taken = |pair: &PairHistory| pair.accepted_on.within(known.now.day(), CANARY_DAYS) > 0;
         let taken = known.client.pairs.iter().any(taken);
         let seen = known.client.pairs.iter().map(|pair| pair.last).max().unwrap_or_default();
@@ -388,7 +387,6 @@ impl LedgerJudge {
             return true;
         }
         if self.published.last(ip).is_none() {
-            let mark = self.published.mark(ip);
             let (known, nothing) = (self.known(ip.into()), FindingSet::default());
             let case = known.case(&nothing, false);
             let verdict =
@@ -490,7 +488,7 @@ impl Judge for LedgerJudge {
     }
 
     async fn name(&self, name: &Name, asker: Asker) -> NameVerdict {
-        let (by, now) = (self.clients.load_full(), now());
+        let (by, now) = (self.clients.load_full(), self.guard.judging_time(now()));
         let history = self.names.of(&self.ledger, name, by.policy(), now);
         // What the publisher says of a name is the same for every client; take one that said it.
         let said_by = self.ledger.clients_of_name(name, now.day()).clients;

@@ -145,7 +145,8 @@ fn bind_address(address: SocketAddr, sockets: usize) -> Result<Bound, BindError>
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<StdTcpListener> {
+/// A listener that does not block.
+pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<StdTcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     only_its_family(&socket, address)?;
     // A restart must not wait for old connections in TIME_WAIT; a second listener still fails.

@@ -7,19 +7,10 @@ use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use helostat_tests::mail::{days_ago, postfix};
-use helostat_tests::program::{Daemon, Random, Site, eventually, number};
-use hickory_proto::op::{Message, MessageType, OpCode, Query};
-use hickory_proto::rr::{Name, RecordType};
+use helostat_tests::program::{Daemon, Random, Site, eventually, number, question};
 
 /// What a flood may cost: allocators and caches fill up a little, no more.
 const GROWTH_KB: u64 = 20_000;
-
-/// A question for `name` as a client would send it.
-fn question(name: &str) -> Vec<u8> {
-    let mut message = Message::new(7, MessageType::Query, OpCode::Query);
-    message.add_query(Query::query(Name::from_ascii(name).expect(name), RecordType::A));
-    message.to_vec().expect("a small message")
-}
 
 /// Random bytes, a question with some bytes changed, or a question cut short or made longer.
 fn packet(random: &mut Random) -> Vec<u8> {

@@ -23,6 +23,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use helostat_server::ask::{Reply, ask};
+use hickory_proto::op::{Message, MessageType, OpCode, Query};
+use hickory_proto::rr::{Name, RecordType};
 use tempfile::TempDir;
 
 /// How long anything may take on a machine that is busy with other things.
@@ -555,4 +557,11 @@ pub fn project_file(path: &str) -> String {
     let file = File::open(root().join(path)).and_then(|mut file| file.read_to_string(&mut text));
     file.expect(path);
     text
+}
+
+/// A question for the A records of `name`, as a client would send it over UDP.
+pub fn question(name: &str) -> Vec<u8> {
+    let mut message = Message::new(7, MessageType::Query, OpCode::Query);
+    message.add_query(Query::query(Name::from_ascii(name).expect(name), RecordType::A));
+    message.to_vec().expect("a small message")
 }

@@ -74,7 +74,7 @@ impl LedgerJudge {
 
     /// The verdict on a name.
     pub(crate) fn name_as_known(&self, name: &Name) -> NameVerdict {
-        let (by, now) = (self.clients.load_full(), now());
+        let (by, now) = (self.clients.load_full(), self.guard.judging_time(now()));
         let history = NameHistory::of(&self.ledger, name, by.policy(), now);
         let said_by = self.ledger.clients_of_name(name, now.day()).clients;
         let found = match said_by.first() {

@@ -12,11 +12,9 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-/// Connections that wait to be accepted: Postfix has a process for each SMTP session.
-const BACKLOG: i32 = 512;
+use crate::listen::bind_tcp;
 
 /// Where Postfix asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,19 +93,6 @@ impl Bound {
             }
         })
     }
-}
-
-fn bind_tcp(address: SocketAddr) -> io::Result<StdTcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    // A restart must not wait for old connections in TIME_WAIT; a second listener still fails.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
 }
 
 fn bind_unix(path: &Path, mode: u32) -> io::Result<(StdUnixListener, SocketFile)> {
